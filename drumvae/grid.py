@@ -1,0 +1,162 @@
+"""Onsets in beats in, a grid of sixteenth steps out, and back: the groove as every stage passes it on.
+
+An onset at beat b lands on step floor(4 b + 0.5); its offset is 4 b - step, in [-0.5, 0.5). Positive is late.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .kit import VOICES
+
+Array = NDArray[np.float32]
+
+STEPS_PER_BEAT = 4
+BEATS_PER_BAR = 4
+STEPS_PER_BAR = STEPS_PER_BEAT * BEATS_PER_BAR
+LOOP_BARS = 4
+LOOP_STEPS = LOOP_BARS * STEPS_PER_BAR
+LOOP_BEATS = LOOP_BARS * BEATS_PER_BAR
+
+_LATEST = np.nextafter(np.float32(0.5), np.float32(0))
+_LETTERS = ".-xX"  # silence, soft (below 1/3), medium (below 2/3), loud
+_LETTER_VELOCITY = {"-": 0.25, "x": 0.5, "X": 0.9}
+
+
+class Onset(NamedTuple):
+    """A note's beginning: where it sounds in beats, its voice (0 to 8), its velocity in [0, 1]."""
+
+    beat: float
+    voice: int
+    velocity: float
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Holds a groove on sixteenth steps; three float32 arrays of shape (steps, voices). Velocity and offset are 0 where there is no hit."""
+
+    hits: Array
+    """In {0, 1}."""
+    velocities: Array
+    """In [0, 1]: MIDI velocity over 127."""
+    offsets: Array
+    """In steps, [-0.5, 0.5); positive is late."""
+
+    def __post_init__(self) -> None:
+        struck = np.asarray(self.hits) > 0.5
+        if struck.ndim != 2 or struck.shape[1] != len(VOICES):
+            raise ValueError(f"a grid is (steps, {len(VOICES)}), not {struck.shape}")
+        velocities = np.where(struck, np.clip(self.velocities, 0, 1), 0).astype(np.float32)
+        offsets = np.where(struck, np.clip(self.offsets, -0.5, _LATEST), 0).astype(np.float32)
+        for name, array in (("hits", struck.astype(np.float32)), ("velocities", velocities), ("offsets", offsets)):
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def steps(self) -> int:
+        return int(self.hits.shape[0])
+
+    @property
+    def beats(self) -> float:
+        return self.steps / STEPS_PER_BEAT
+
+    @property
+    def bars(self) -> float:
+        return self.steps / STEPS_PER_BAR
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grid):
+            return NotImplemented
+        return all(np.array_equal(a, b) for a, b in zip(self.arrays(), other.arrays(), strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Returns hits, velocities, offsets."""
+        return self.hits, self.velocities, self.offsets
+
+    @classmethod
+    def empty(cls, steps: int = LOOP_STEPS) -> "Grid":
+        zeros = np.zeros((steps, len(VOICES)), np.float32)
+        return cls(zeros, zeros, zeros)
+
+    @classmethod
+    def from_onsets(cls, onsets: Sequence[Onset], steps: int = LOOP_STEPS, start_beat: float = 0.0, circular: bool = False) -> "Grid":
+        """Writes onsets into a grid that begins at a beat; what falls outside is left out unless the grid is circular.
+
+        Circular, a hit late in the last half step is the early first hit of the next pass. Of two onsets of a voice in one
+        step the louder stays, the first on a tie.
+        """
+        table = np.array(onsets, np.float64).reshape(-1, 3)
+        return cls(*onsets_to_arrays(table[:, 0] - start_beat, table[:, 1], table[:, 2], steps, circular))
+
+    def onsets(self) -> list[Onset]:
+        """Returns the onsets in order of step and voice; an early hit on step 0 has a negative beat."""
+        steps, voices = np.nonzero(self.hits)
+        beats = (steps + self.offsets[steps, voices].astype(np.float64)) / STEPS_PER_BEAT
+        return [Onset(float(b), int(v), float(s)) for b, v, s in zip(beats, voices, self.velocities[steps, voices], strict=True)]
+
+    def quantised(self) -> "Grid":
+        """Returns the same hits and velocities exactly on the grid."""
+        return Grid(self.hits, self.velocities, np.zeros_like(self.offsets))
+
+    def blended(self, other: "Grid", amount: float) -> "Grid":
+        """Returns these hits with velocity and offset moved from this grid's (amount 0) to the other's (amount 1)."""
+        velocities = self.velocities + np.float32(amount) * (other.velocities - self.velocities)
+        offsets = self.offsets + np.float32(amount) * (other.offsets - self.offsets)
+        return Grid(self.hits, velocities, offsets)
+
+    def window(self, first_step: int, steps: int = LOOP_STEPS) -> "Grid":
+        """Returns a run of steps; past the end it is silent."""
+        cut = [a[first_step : first_step + steps] for a in self.arrays()]
+        return Grid(*(np.pad(a, ((0, steps - len(a)), (0, 0))) for a in cut))
+
+    def to_text(self, voices: Sequence[int] | None = None) -> str:
+        """Returns a line a voice, top voice last, e.g. `kick       X...x...|x...X...|`; silent voices are left out unless named."""
+        shown = [v for v in range(len(VOICES)) if self.hits[:, v].any()] if voices is None else voices
+        return "\n".join(f"{VOICES[v]:<10} {self._voice_text(v)}" for v in shown)
+
+    def _voice_text(self, voice: int) -> str:
+        loudness = np.where(self.hits[:, voice] > 0, 1 + np.minimum(self.velocities[:, voice] * 3, 2).astype(int), 0)
+        letters = "".join(_LETTERS[i] for i in loudness)
+        return "".join(letters[i : i + STEPS_PER_BAR] + "|" for i in range(0, len(letters), STEPS_PER_BAR))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Grid":
+        """Reads lines such as `kick  X...x...x.......|`: `-` is soft (0.25), `x` medium (0.5), `X` loud (0.9); offsets are 0.
+
+        Raises ValueError where a voice or a letter is unknown or the lines differ in length.
+        """
+        rows: dict[int, str] = {}
+        for line in filter(None, map(str.strip, text.splitlines())):
+            voice = next((v for v, name in enumerate(VOICES) if line.startswith(name)), None)
+            if voice is None:
+                raise ValueError(f"no voice is named at the start of {line!r}; there are {', '.join(VOICES)}")
+            rows[voice] = line[len(VOICES[voice]) :].replace("|", "").replace(" ", "")
+        lengths = set(map(len, rows.values()))
+        if len(lengths) != 1 or set("".join(rows.values())) - set(_LETTERS):
+            raise ValueError("every line needs the same number of steps, written with . - x X")
+        velocities = np.zeros((lengths.pop(), len(VOICES)), np.float32)
+        for voice, letters in rows.items():
+            velocities[:, voice] = [_LETTER_VELOCITY.get(letter, 0.0) for letter in letters]
+        return cls((velocities > 0).astype(np.float32), velocities, np.zeros_like(velocities))
+
+
+def onsets_to_arrays(beats: ArrayLike, voices: ArrayLike, velocities: ArrayLike, steps: int, circular: bool = False) -> tuple[Array, Array, Array]:
+    """Returns hits, velocities, offsets, each float32 (steps, 9), from three arrays (n,) of onsets in order of playing."""
+    exact = np.asarray(beats, np.float64) * STEPS_PER_BEAT
+    voice, loud = np.asarray(voices, np.int64), np.asarray(velocities, np.float32)
+    step = np.floor(exact + 0.5).astype(np.int64)
+    offset = exact - step
+    step = step % steps if circular else step
+    inside = np.flatnonzero((step >= 0) & (step < steps))
+    quietest_first = inside[np.lexsort((-inside, loud[inside]))]  # the last write wins: the loudest, and of equals the first
+    result = tuple(np.zeros((steps, len(VOICES)), np.float32) for _ in range(3))
+    cells = (step[quietest_first], voice[quietest_first])
+    for array, values in zip(result, (1.0, loud[quietest_first], np.clip(offset[quietest_first], -0.5, _LATEST)), strict=True):
+        array[cells] = values
+    hits, velocity, offsets = result
+    return hits, velocity, offsets

@@ -1,0 +1,1 @@
+"""Checkpoint to bundle (onnx), and bundle to files of loops (midi)."""

@@ -1,0 +1,1 @@
+"""MIDI corpus to checkpoint, and the scores of a model."""
