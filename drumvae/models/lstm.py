@@ -1,0 +1,35 @@
+"""What encoder and decoder share: LSTM layers that start as MusicVAE's do, one step of such a layer, dropout on inputs."""
+
+import torch
+from torch import Tensor, nn
+
+
+def new_lstm(size: int, units: int, bidirectional: bool = False) -> nn.LSTM:
+    """Returns one LSTM layer, batch first: Glorot-uniform weights, zero biases, forget bias 1."""
+    lstm = nn.LSTM(size, units, batch_first=True, bidirectional=bidirectional)
+    for name, parameter in lstm.named_parameters():
+        if name.startswith("weight"):
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
+        if name.startswith("bias_ih"):
+            nn.init.ones_(parameter.data[units : 2 * units])  # gates lie in the order input, forget, cell, output
+    return lstm
+
+
+def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the new hidden and cell state, each (B, units), from the summed gate inputs (B, 4 units)."""
+    i, f, g, o = gates.chunk(4, dim=-1)
+    cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+class InputDropout(nn.Module):
+    """Keeps a share of its input in training, drawn anew for every element, and scales it up to the same mean."""
+
+    def __init__(self, keep: float) -> None:
+        super().__init__()
+        self.drop = 1.0 - keep
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return nn.functional.dropout(inputs, self.drop, self.training) if self.drop else inputs

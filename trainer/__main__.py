@@ -1,0 +1,99 @@
+"""The command `drumvae-train`."""
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drumvae import __version__
+from drumvae.command import run as run_app
+from drumvae.errors import RunError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+
+RUNS = Path("runs")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"drumvae {__version__}")
+        raise typer.Exit
+
+
+def _show_presets(wanted: bool) -> None:
+    if wanted:
+        from .presets import PRESETS
+
+        for config in PRESETS.values():
+            model = config.model
+            typer.echo(f"{config.preset:<16} {', '.join(config.tasks)}; encoder {model.encoder_units}, decoder {model.decoder_units}, latent {model.latent_size}")
+        raise typer.Exit
+
+
+@app.command(epilog="Example: drumvae-train --data my-grooves/ --max-steps 2000, then: drumvae-export onnx")
+def train(
+    data: Annotated[Path | None, typer.Option(help="Folder or zip of MIDI files. Without it, the Groove MIDI Dataset is downloaded (3 MB) and cached.", show_default=False)] = None,
+    preset: Annotated[str, typer.Option(help="Which model to train; --list-presets shows them.")] = "groovae_4bar",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. By default a new one in runs/, named after the preset and the time.", show_default=False)] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps.", show_default="the preset's")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many minutes.", show_default="no limit")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a step.", show_default="the preset's")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed on the same machine trains the same model.")] = 0,
+    resume: Annotated[Path | None, typer.Option(help="Go on from a run folder or a checkpoint (last.ckpt).", show_default=False)] = None,
+    list_presets: Annotated[bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    """Train a drummer on grooves.
+
+    Reads four-bar windows of drum performances, trains a groove VAE, and leaves a run folder with best.ckpt, last.ckpt and a
+    TensorBoard log. Ctrl-C stops after the current step and saves; --resume goes on.
+    """
+    from .presets import TrainConfig
+    from .presets import preset as named
+
+    config = named(preset)
+    _need_torch()
+    from .checkpoints import KEY, read_checkpoint
+
+    checkpoint = (resume / "last.ckpt" if resume.is_dir() else resume) if resume else None
+    if checkpoint:
+        config = TrainConfig.from_dict(read_checkpoint(checkpoint)[KEY]["config"])
+        out = out or checkpoint.parent
+    else:
+        config = replace(config, seed=seed)
+    config = replace(config, max_steps=max_steps or config.max_steps, batch_size=batch_size or config.batch_size)
+    run = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+
+    from .corpus import CorpusOptions, load_corpus
+    from .download import groove_zip
+    from .loop import Limits, train
+
+    corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=config.model.steps // 16))
+    for reason, count in sorted(corpus.rejected.items()):
+        typer.echo(f"left out {count} takes: {reason}")
+    typer.echo(f"{len(corpus.windows('train'))} windows to train on, {len(corpus.windows('validation'))} to validate; run folder {run}")
+    scores = train(config, corpus, run, Limits(max_minutes, checkpoint))
+    for name, value in sorted(scores.items()):
+        typer.echo(f"{name:<42} {value:.4f}")
+    typer.echo(f"Best checkpoint: {run / 'best.ckpt'}\nNext: drumvae-export onnx {run}")
+
+
+def _need_torch() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import lightning  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise RunError(f"Training needs {error.name}, which is not installed; type: pip install 'drumvae[train]'") from None
+
+
+def main() -> None:
+    """Runs the command line."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()
