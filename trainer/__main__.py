@@ -14,8 +14,6 @@ from drumvae.errors import RunError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
 
-RUNS = Path("runs")
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -56,9 +54,9 @@ def train(
 
     config = named(preset)
     _need_torch()
-    from .checkpoints import KEY, read_checkpoint
+    from drumvae.checkpoint import KEY, LAST, RUNS, read_checkpoint
 
-    checkpoint = (resume / "last.ckpt" if resume.is_dir() else resume) if resume else None
+    checkpoint = (resume / LAST if resume.is_dir() else resume) if resume else None
     if checkpoint:
         config = TrainConfig.from_dict(read_checkpoint(checkpoint)[KEY]["config"])
         out = out or checkpoint.parent

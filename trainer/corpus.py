@@ -30,8 +30,10 @@ from drumvae.midifile import Performance, read_midi
 
 from .download import source_folder
 
+GROOVE = "Groove MIDI Dataset v1.0.0"
+
 SPLITS = ("train", "validation", "test")
-_FORMAT = 1  # of the cache; a change of meaning makes old caches invisible
+_FORMAT = 2  # of the cache; a change of meaning makes old caches invisible
 _POOL_FROM = 64  # files; below that a pool of processes costs more than it saves
 
 
@@ -64,6 +66,8 @@ class Take:
 class Corpus:
     """Holds every take end to end, T steps in all, and where windows begin."""
 
+    source: str
+    """What the takes are: the name of a known data set, or "MIDI files"."""
     options: CorpusOptions
     takes: tuple[Take, ...]
     rejected: dict[str, int]
@@ -121,7 +125,7 @@ def read_corpus(home: Path) -> Corpus:
         facts = json.loads((home / "corpus.json").read_text("utf-8"))
         arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         options, takes = CorpusOptions(**facts["options"]), tuple(Take(**take) for take in facts["takes"])
-        return Corpus(options, takes, facts["rejected"], facts["dropped"], **arrays)
+        return Corpus(facts["source"], options, takes, facts["rejected"], facts["dropped"], **arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{home} is not a whole corpus ({error}); remove it and start again.") from None
 
@@ -220,6 +224,7 @@ def _build(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Corpus
         raise DataError(f"{folder} holds no usable window of {options.bars} bars: {_listed(rejected)}.")
     hits, velocities, offsets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Corpus(
+        GROOVE if any(row.style for row in rows) else "MIDI files",
         options,
         tuple(takes),
         dict(rejected),
@@ -279,7 +284,7 @@ def _read(job: tuple[Path, str, float]) -> Performance | str:
 
 def _write(corpus: Corpus, home: Path) -> None:
     """Writes a corpus beside its final name and moves it there whole; corpus.json comes last."""
-    facts: dict[str, Any] = {name: getattr(corpus, name) for name in ("rejected", "dropped")}
+    facts: dict[str, Any] = {name: getattr(corpus, name) for name in ("source", "rejected", "dropped")}
     facts |= {"options": asdict(corpus.options), "takes": [asdict(take) for take in corpus.takes]}
     try:
         home.parent.mkdir(parents=True, exist_ok=True)

@@ -17,14 +17,16 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from drumvae import __version__
+from drumvae.checkpoint import BEST, FORMAT, KEY
 
-from .checkpoints import FORMAT, KEY, WholeFileIO
+from .checkpoints import WholeFileIO
 from .corpus import Corpus
 from .presets import TrainConfig
 from .task import GrooveTask
 from .windows import Windows, new_loader
 
 VALIDATION_BATCH = 512
+KEPT_WINDOWS = 64  # validation windows kept in a checkpoint, to compare an export on
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
     (run / "config.json").write_text(json.dumps(config.to_dict(), indent=2), "utf-8")
     training, validation = Windows(corpus, "train"), Windows(corpus, "validation")
     keeper = ModelCheckpoint(
-        run, "best", monitor="validation/score", mode="max", save_last=True, enable_version_counter=False, auto_insert_metric_name=False
+        run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", save_last=True, enable_version_counter=False, auto_insert_metric_name=False
     )
     callbacks: list[Callback] = [keeper, EarlyStopping("validation/score", patience=config.patience, mode="max"), StopInTime(config.max_steps, limits.minutes)]
     callbacks += [EMAWeightAveraging(decay=config.averaging)] if config.averaging else []
@@ -64,7 +66,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         enable_model_summary=False,
         enable_progress_bar=progress,
     )
-    task = KeptTask(config, _facts(corpus))
+    task = KeptTask(config, _facts(corpus), validation.batch(list(range(0, len(validation), max(len(validation) // KEPT_WINDOWS, 1))))[0])
     trainer.fit(
         task,
         new_loader(training, config.batch_size, shuffle=True),
@@ -78,14 +80,23 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
 class KeptTask(GrooveTask):
     """Adds to every checkpoint what is needed to rebuild the model and to say where it came from."""
 
-    def __init__(self, config: TrainConfig, facts: dict[str, Any]) -> None:
+    def __init__(self, config: TrainConfig, facts: dict[str, Any], windows: torch.Tensor) -> None:
         super().__init__(config)
         self.facts = facts
+        self.windows = windows  # (n, S, 27)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         scores = {name.split("/")[1]: float(v) for name, v in self.trainer.callback_metrics.items() if name.startswith("validation/")}
-        facts = self.facts | {"step": self.global_step, "epoch": self.current_epoch, "validation": scores}
-        checkpoint[KEY] = {"format": FORMAT, "version": __version__, "config": self.config.to_dict(), "facts": facts}
+        config = self.config
+        checkpoint[KEY] = {
+            "format": FORMAT,
+            "version": __version__,
+            "preset": config.preset,
+            "tasks": list(config.tasks),
+            "config": config.to_dict(),
+            "facts": self.facts | {"step": self.global_step, "epoch": self.current_epoch, "validation": scores},
+            "windows": self.windows,
+        }
 
 
 class StopInTime(Callback):
@@ -117,6 +128,7 @@ def _facts(corpus: Corpus) -> dict[str, Any]:
     """Returns what a model card says of the data and the machine."""
     counts = {split: sum(take.split == split for take in corpus.takes) for split in sorted({take.split for take in corpus.takes})}
     return {
+        "data": corpus.source,
         "takes": counts,
         "windows": {split: len(corpus.windows(split)) for split in counts},
         "bars": corpus.options.bars,

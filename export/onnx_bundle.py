@@ -1,0 +1,68 @@
+"""A checkpoint in, a verified bundle out: written beside its final name, compared, and only then moved there."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from drumvae import __version__
+from drumvae.bundle import BundleInfo, write_bundle_json
+from drumvae.checkpoint import Trained, load_trained
+from drumvae.engine import Engine
+from drumvae.errors import BundleError
+from drumvae.kit import DEFAULT_KIT
+
+from .convert import write_graphs
+from .verify import Parity, compare, require
+
+LICENCE = (
+    "Weights: MIT. Trained on the Groove MIDI Dataset v1.0.0 by Jon Gillick, Adam Roberts, Jesse Engel, Douglas Eck and"
+    " David Bamman (Google LLC), CC BY 4.0, https://magenta.tensorflow.org/datasets/groove"
+)
+OWN_DATA_LICENCE = "As the grooves that it was trained on."
+
+
+def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], replace: bool = False) -> Parity:
+    """Exports a checkpoint into a bundle folder and compares both on seeds and on the windows kept in the checkpoint.
+
+    Raises BundleError where the folder is taken and `replace` is off, or the graphs differ from the model; then nothing is left.
+    """
+    if out.exists() and not replace:
+        raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
+    trained = load_trained(checkpoint)
+    info = bundle_info(trained)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as unfinished:
+            part = Path(unfinished) / "bundle"
+            part.mkdir()
+            write_graphs(trained.model, info, part)
+            write_bundle_json(part, info)
+            parity = compare(Engine.load(part, "cpu"), trained.model, trained.windows)
+            require(parity, say)
+            if out.exists():
+                shutil.rmtree(out)
+            part.replace(out)
+    except OSError as error:
+        raise BundleError(f"The bundle {out} cannot be written ({error.strerror or error}); free some space or name another folder.") from None
+    return parity
+
+
+def bundle_info(trained: Trained) -> BundleInfo:
+    """Returns the description that goes into a bundle of a trained model."""
+    facts: dict[str, Any] = dict(trained.facts)
+    return BundleInfo(
+        encoding="groove",
+        steps=trained.model.config.steps,
+        latent_size=trained.model.config.latent_size,
+        tasks=trained.tasks,
+        kit=DEFAULT_KIT,
+        temperature=1.0,
+        thresholds=tuple(facts.pop("thresholds", [0.5] * len(DEFAULT_KIT.played))),
+        preset=trained.preset,
+        scores=facts.pop("validation", {}),
+        training=facts | {"config": trained.config},
+        licence=LICENCE if "Groove MIDI" in facts.get("data", "") else OWN_DATA_LICENCE,
+        version=__version__,
+    )
