@@ -74,11 +74,19 @@ PRESETS = {
         # The published GrooVAE for four bars (Gillick et al. 2019; Magenta's groovae_4bar), but for the loss, which counts
         # velocity and offset only where there is a hit, and for the half of the windows that teach it to humanize.
         TrainConfig(preset="groovae_4bar", model=ModelConfig(input_keep=0.3)),
-        # The model that ships: an afternoon on two cores. Half the encoder, a decoder that leans on the latent and sees the
-        # hits before it decides how they are played, small batches, averaged weights.
+        # The model that ships: an hour or two on two cores. Half the encoder, read at every bar; a decoder that knows where in the
+        # loop it is, leans on the latent and sees the hits before it decides how they are played; small batches, averaged weights.
         TrainConfig(
             preset="stage_4bar",
-            model=ModelConfig(encoder_units=(256,), previous_keep=0.5, show_hits=True, feel_units=128, feel_keep=0.7),
+            model=ModelConfig(
+                encoder_units=(256,),
+                previous_keep=0.5,
+                bar_readout=True,
+                position_size=16,
+                show_hits=True,
+                feel_units=128,
+                feel_keep=0.7,
+            ),
             batch_size=128,
             learning_rate_decay=0.9998,
             learning_rate_floor=1e-4,

@@ -71,13 +71,14 @@ class GrooveTask(L.LightningModule):
         reconstructed, humanized, groove, bpm = (np.concatenate(arrays) for arrays in zip(*self._written, strict=True))
         self._written.clear()
         written, played = score(reconstructed, groove, bpm), score(humanized, groove, bpm)
-        self.log("validation/hit_f1", written.f1, prog_bar=True)
+        self.log("f1", written.f1, prog_bar=True, logger=False)
+        self.log("validation/hit_f1", written.f1)
         self.log("validation/velocity_error", written.velocity_error)
         self.log("validation/timing_error_ms", written.timing_error_ms)
         if "humanize" in self.config.tasks:
-            self.log("validation/humanize_velocity_error", played.velocity_error, prog_bar=True)
-            self.log("validation/humanize_timing_error_ms", played.timing_error_ms, prog_bar=True)
-        self.log("validation/score", _overall(written, played, self.config.tasks), prog_bar=True)
+            self.log("validation/humanize_velocity_error", played.velocity_error)
+            self.log("validation/humanize_timing_error_ms", played.timing_error_ms)
+        self.log("validation/score", _overall(written, played, self.config.tasks))
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam with a rate that decays to a floor: (rate - floor) decay^step + floor, as in MusicVAE."""

@@ -14,9 +14,9 @@ from .lstm import InputDropout, lstm_step, new_lstm
 
 
 class GrooveDecoder(nn.Module):
-    """The GrooVAE decoder (Gillick et al. 2019), with two options of our own.
+    """The GrooVAE decoder (Gillick et al. 2019), with three options of our own.
 
-    With `feel_units`, velocity and offset are decided after the step's hits and knowing them, so that a kick under a snare is
+    With `position_size`, a learned mark tells the step from its place in the loop. With `feel_units`, velocity and offset are decided after the step's hits and knowing them, so that a kick under a snare is
     played as such. With `show_hits`, hits that are given beforehand are seen at their step; a flag tells given from unknown.
     """
 
@@ -25,7 +25,8 @@ class GrooveDecoder(nn.Module):
         self.steps = config.steps
         self.show_hits = config.show_hits
         shown = VOICE_COUNT + 1 if config.show_hits else 0
-        sizes = [GROOVE_SIZE + shown + config.latent_size, *config.decoder_units]
+        sizes = [GROOVE_SIZE + shown + config.position_size + config.latent_size, *config.decoder_units]
+        self.positions = nn.Parameter(torch.randn(config.steps, config.position_size) * 0.1)  # (S, P)
         self.layers = nn.ModuleList(new_lstm(size, units) for size, units in zip(sizes, config.decoder_units, strict=False))
         self.initial = nn.Linear(config.latent_size, 2 * sum(config.decoder_units))
         nn.init.normal_(self.initial.weight, std=0.001)
@@ -42,12 +43,13 @@ class GrooveDecoder(nn.Module):
         `latent` (B, Z); `target` (B, S, 27); `given` (B,) is 1 where a window's hits are given beforehand.
         """
         previous = self.previous_dropout(nn.functional.pad(target[:, :-1], (0, 0, 1, 0)))  # the first step sees silence
-        parts = [previous, latent[:, None].expand(-1, self.steps, -1)]
+        positions = self.positions.expand(len(latent), -1, -1)
+        parts = [previous, positions, latent[:, None].expand(-1, self.steps, -1)]
         hits = target[..., :VOICE_COUNT]
         if self.show_hits:
             flag = given[:, None, None].expand(-1, self.steps, 1)
             parts[1:1] = [hits * flag, flag]
-        outputs = torch.cat(parts, dim=-1)  # (B, S, 27 + shown + Z)
+        outputs = torch.cat(parts, dim=-1)  # (B, S, 27 + shown + P + Z)
         for layer, (hidden, cell) in zip(self.layers, self._initial_state(latent), strict=True):
             outputs, _ = layer(self.dropout(outputs), (hidden[None], cell[None]))
         return self.hits(outputs), *self._feel(outputs, hits)
@@ -63,7 +65,9 @@ class GrooveDecoder(nn.Module):
         """
         first, *upper = self.layers
         known = GROOVE_SIZE + (VOICE_COUNT + 1 if self.show_hits else 0)
-        from_latent = nn.functional.linear(latent, first.weight_ih_l0[:, known:], first.bias_ih_l0 + first.bias_hh_l0)
+        from_previous, from_position, from_latent = first.weight_ih_l0.split([known, self.positions.shape[1], latent.shape[1]], dim=1)
+        of_loop = nn.functional.linear(latent, from_latent, first.bias_ih_l0 + first.bias_hh_l0)  # (B, 4 units)
+        of_steps = nn.functional.linear(self.positions, from_position)  # (S, 4 units)
         bias = torch.log(thresholds) - torch.log1p(-thresholds)
         # A loop whose every cell is given is "given" to the model, as in training.
         flag = locked.flatten(1).amin(dim=1, keepdim=True)  # (B, 1)
@@ -72,7 +76,7 @@ class GrooveDecoder(nn.Module):
         written = []
         for step in range(self.steps):
             seen = [previous, locked_hits[:, step] * flag, flag] if self.show_hits else [previous]
-            gates = from_latent + nn.functional.linear(torch.cat(seen, dim=-1), first.weight_ih_l0[:, :known])
+            gates = of_loop + of_steps[step] + nn.functional.linear(torch.cat(seen, dim=-1), from_previous)
             previous, states = self._write_step(
                 gates, states, upper, bias, temperature, noise[:, step], locked_hits[:, step], locked[:, step]
             )

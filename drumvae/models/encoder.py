@@ -6,29 +6,37 @@ B batch, S steps, Z latent size.
 import torch
 from torch import Tensor, nn
 
+from ..grid import STEPS_PER_BAR
 from ..tensors import GROOVE_SIZE
 from .config import ModelConfig
 from .lstm import InputDropout, new_lstm
 
 
 class GrooveEncoder(nn.Module):
-    """Reads a groove in both directions and keeps the two last hidden states (MusicVAE, Roberts et al. 2018, section 3.1)."""
+    """Reads a groove in both directions and keeps the last hidden states (MusicVAE, Roberts et al. 2018, section 3.1).
+
+    With `bar_readout` it also keeps those at the end of every bar, so that the first bar need not survive three others.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         sizes = [GROOVE_SIZE, *(2 * units for units in config.encoder_units)]
+        self.read_every = STEPS_PER_BAR if config.bar_readout else config.steps
         self.dropout = InputDropout(config.input_keep)
         self.layers = nn.ModuleList(new_lstm(size, units, bidirectional=True) for size, units in zip(sizes, config.encoder_units, strict=False))
-        self.mean = _small_linear(sizes[-1], config.latent_size)
-        self.scale = _small_linear(sizes[-1], config.latent_size)
+        read = sizes[-1] * (config.steps // self.read_every)
+        self.mean = _small_linear(read, config.latent_size)
+        self.scale = _small_linear(read, config.latent_size)
 
     def forward(self, groove: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27)."""
-        outputs, last = groove, groove
+        outputs = groove
         for layer in self.layers:
-            outputs, (hidden, _) = layer(self.dropout(outputs))  # (B, S, 2 units), (2, B, units)
-            last = torch.cat([hidden[0], hidden[1]], dim=-1)
-        return self.mean(last), nn.functional.softplus(self.scale(last))
+            outputs, _ = layer(self.dropout(outputs))  # (B, S, 2 units)
+        forward, backward = outputs.chunk(2, dim=-1)
+        ends = [forward[:, self.read_every - 1 :: self.read_every], backward[:, :: self.read_every]]  # each (B, reads, units)
+        read = torch.cat(ends, dim=-1).flatten(1)
+        return self.mean(read), nn.functional.softplus(self.scale(read))
 
 
 def _small_linear(size: int, outputs: int) -> nn.Linear:
