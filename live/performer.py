@@ -1,0 +1,285 @@
+"""Arrivals and the passing of time in, messages at their due times out: the whole drummer in one step function.
+
+`step` is called again and again by one thread (session.py) or by a test that makes time up. It hears, asks, plays and publishes a
+frozen Status; it never sleeps, never reads a clock, never waits for the model.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
+
+from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS
+from drumvae.kit import DEFAULT_KIT, Kit
+
+from .clock import Clock, Kind, State, Transport
+from .echo import EchoFilter
+from .generator import Generator
+from .modes import Controls, Job, Mode, loop_seed
+from .player import Due, Loop, Player
+from .recorder import Recording
+from .timebase import EARLY_BEATS, Timeline, bar_of, next_line, pass_of
+
+NOTE_ON, SYSTEM = 0x90, 0xF0
+AHEAD_S = 0.005
+"""Notes are given out so long before they are due: long enough to sleep exactly, short enough to follow the clock's last word."""
+POLL_S = 0.001
+"""The longest sleep: a Stop is heard, and the first beat after Start played, within this time."""
+PUBLISH_S = 0.1
+
+
+class Arrival(NamedTuple):
+    """A MIDI message and the monotonic time at which the driver delivered it."""
+
+    at_s: float
+    message: bytes
+
+
+class Input(Protocol):
+    """Where messages come from."""
+
+    def poll(self, now_s: float) -> Sequence[Arrival]:
+        """Returns what has arrived since the last call, in order; returns at once."""
+
+
+class Output(Protocol):
+    """Where messages go."""
+
+    def send(self, message: bytes) -> None:
+        """Sends at once."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo."""
+
+    loop: Loop
+    bar: int
+    bpm: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything that is shown; one frozen value, replaced as a whole, so that any thread may read it."""
+
+    state: State = State.WAITING
+    bpm: float = 0.0
+    beat: float = 0.0
+    """The song's beat when the status was published."""
+    loop: Loop | None = None
+    number: int = 0
+    """The pass that `heard` is recorded for."""
+    heard: Recording = field(default_factory=Recording)
+    notes: int = 0
+    """How many notes were heard as a performance."""
+    echoes: int = 0
+    struck: int = 0
+    late_ms: float = 0.0
+    """The largest delay, since the last status, between a message's due time and its sending."""
+    trouble: str | None = None
+
+
+@dataclass
+class Performer:
+    """Plays a session. Every method is called by the performer's thread; `status` and `finished` may be read by any."""
+
+    clock: Clock
+    source: Input
+    sink: Output
+    generator: Generator
+    mode: Mode
+    seed: int
+    controls: Controls = field(default_factory=Controls)
+    kit: Kit = DEFAULT_KIT
+    hold: bool = False
+    """Whether the first loop is kept."""
+    bars: int | None = None
+    """After how many bars to finish; None plays on."""
+    offset_s: float = 0.0
+    """Added to every due time; negative plays early, to make up for a slow sampler."""
+    echo: EchoFilter | None = field(default_factory=EchoFilter)
+    on_played: Callable[[Played], None] | None = None
+    player: Player = field(default_factory=Player)
+    status: Status = field(default_factory=Status)
+    finished: bool = False
+    _rolling: bool = False
+    _held: bool = False  # halted, and perhaps only jumping
+    _timeline: Timeline | None = None  # of unrolled beats; None before the first start
+    _unrolled_beats: float = 0.0  # what unrolled beats are ahead of the song's
+    _recording: Recording = field(default_factory=Recording)
+    _recorded_pass: int = 0
+    _end_beats: float = float("inf")
+    _outbox: deque[Due] = field(default_factory=deque)
+    _asked: int = 0
+    _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
+    _reported: Loop | None = None
+    _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
+    _notes: int = 0
+    _echoes: int = 0
+    _late_s: float = 0.0
+    _published_s: float = float("-inf")
+
+    def prepare(self) -> None:
+        """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
+        self._ask()
+
+    def step(self, now_s: float) -> float:
+        """Does all that is to be done at a time, and returns when to call again (monotonic seconds)."""
+        for arrival in self.source.poll(now_s):
+            self._hear(arrival, now_s)
+        for event in self.clock.check(now_s):
+            self._transport(event, now_s)
+        self._ask()
+        if self._rolling and self._timeline:
+            self._play(self._timeline, now_s)
+        self._send(now_s)
+        if now_s - self._published_s > PUBLISH_S:
+            self._publish(now_s)
+        return min(self._outbox[0].at_s, now_s + POLL_S) if self._outbox else now_s + POLL_S
+
+    def close(self, now_s: float) -> None:
+        """Silences everything, whatever happened before, and reports the loop that was cut."""
+        self._rolling = False
+        self._outbox.clear()
+        for due in self.player.panic(now_s):
+            self.sink.send(due.message)
+        self._report_played(now_s)
+        self._publish(now_s)
+
+    # hearing
+
+    def _hear(self, arrival: Arrival, now_s: float) -> None:
+        if arrival.message[0] >= SYSTEM:
+            for event in self.clock.feed(arrival.at_s, arrival.message):
+                self._transport(event, now_s)
+            if self._rolling:  # a halted one keeps the timeline that says where it would be by now
+                self._timeline = self.clock.timeline.moved(self._unrolled_beats)
+        elif arrival.message[0] & 0xF0 == NOTE_ON and len(arrival.message) == 3 and arrival.message[2]:
+            self._note(arrival)  # whatever else arrives is no hit: note-offs, controllers 120 and 123 in bursts, pedals
+
+    def _note(self, arrival: Arrival) -> None:
+        _, pitch, velocity = arrival.message
+        if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity):
+            self._echoes += 1
+            return
+        voice = self.kit.voice_of(pitch)
+        if voice is not None and self._rolling and self._timeline:
+            self._notes += 1
+            self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, velocity)
+
+    # the transport
+
+    def _transport(self, event: Transport, now_s: float) -> None:
+        if event.kind is Kind.SEATED:
+            self._seat(event, now_s)
+        else:
+            self._rolling = False
+            self._held = event.kind is Kind.HALTED
+            self._silence(now_s)
+            if not self._held:
+                self._report_played(now_s)
+        self._publish(now_s)
+
+    def _seat(self, event: Transport, now_s: float) -> None:
+        """Unrolls the song: beats go on growing, by the least that agrees with the song's place within four bars.
+
+        A wrap of whole passes in time is no jump at all: nothing stops, and an early first hit that has sounded stays sounded.
+        """
+        expected = self._timeline.beat_at(event.at_s) if self._timeline else event.beat
+        self._unrolled_beats = next_line(expected - EARLY_BEATS - event.beat)
+        beat = event.beat + self._unrolled_beats
+        continues = (self._rolling or self._held) and beat - expected < EARLY_BEATS
+        self._timeline = self.clock.timeline.moved(self._unrolled_beats)
+        self._rolling, self._held = True, False
+        if self._end_beats == float("inf") and self.bars is not None:
+            self._end_beats = beat - beat % BEATS_PER_BAR + self.bars * BEATS_PER_BAR
+        if not continues:
+            self._report_played(now_s)
+            self._silence(now_s)
+            self.player.reseat(beat)
+            self._recording, self._recorded_pass = Recording(), pass_of(beat)
+
+    def _silence(self, now_s: float) -> None:
+        self._outbox.clear()
+        for due in self.player.silence(now_s):
+            self.sink.send(due.message)
+
+    # the loops
+
+    def _ask(self) -> None:
+        loop = self.generator.take()
+        if loop is not None:
+            self.player.offer(loop)
+        if self.mode.ahead and not (self.generator.busy or self.player.waiting):
+            self._request(Recording())
+
+    def _request(self, played: Recording) -> None:
+        if self.hold and (self.player.loop or self.player.waiting):
+            return
+        job = Job(self._asked, loop_seed(self.seed, self._asked), played.grid(self._recorded_pass), self.controls)
+        self._asked += 1
+        self.generator.ask(job)
+
+    def _play(self, timeline: Timeline, now_s: float) -> None:
+        beat = timeline.beat_at(now_s)
+        if beat >= self._end_beats:
+            self.finished = True
+        if pass_of(beat) > self._recorded_pass:
+            self._answer(pass_of(beat))
+        self._outbox.extend(self.player.advance(timeline.delayed(self.offset_s), now_s + AHEAD_S, self._end_beats))
+        if self._open != (self.player.passes, self.player.loop):
+            self._report_played(now_s)
+            self._open_pass(beat, now_s)
+
+    def _answer(self, number: int) -> None:
+        """Closes the pass that was recorded; an empty one is not answered, so the last answer plays on."""
+        recording, self._recording = self._recording, self._recording.since(number)
+        if not self.mode.ahead and recording.grid(self._recorded_pass).hits.any():
+            self._request(recording)
+        self._recorded_pass = number
+
+    def _open_pass(self, beat: float, now_s: float) -> None:
+        self._open = (self.player.passes, self.player.loop)
+        song_beat = max(beat, float(self.player.number * LOOP_BEATS)) - self._unrolled_beats
+        self._pass_start = (beat, now_s, bar_of(song_beat))
+        self._publish(now_s)
+
+    def _report_played(self, now_s: float) -> None:
+        """Tells of the loop whose pass is over or cut; one that repeats was told of before."""
+        _, loop = self._open
+        if loop is None or loop is self._reported or self._timeline is None:
+            return
+        self._reported = loop
+        beat, at_s, bar = self._pass_start
+        beats = self._timeline.beat_at(now_s) - beat
+        mean_bpm = beats * 60 / (now_s - at_s) if beats > 1 else self._timeline.bpm
+        if self.on_played:
+            self.on_played(Played(loop, bar, round(mean_bpm, 2)))
+
+    # sending and showing
+
+    def _send(self, now_s: float) -> None:
+        while self._outbox and self._outbox[0].at_s <= now_s:
+            due = self._outbox.popleft()
+            if self.echo and due.message[0] & 0xF0 == NOTE_ON:
+                self.echo.sent(now_s, due.message[1], due.message[2])
+            self.sink.send(due.message)
+            self._late_s = max(self._late_s, now_s - due.at_s)
+
+    def _publish(self, now_s: float) -> None:
+        timeline = self.clock.timeline
+        self.status = replace(
+            self.status,
+            state=self.clock.state,
+            bpm=timeline.bpm,
+            beat=self._timeline.beat_at(now_s) - self._unrolled_beats if self._rolling and self._timeline else self.status.beat,
+            loop=self.player.loop,
+            number=self._recorded_pass,
+            heard=self._recording,
+            notes=self._notes,
+            echoes=self._echoes,
+            struck=self.player.struck,
+            late_ms=self._late_s * 1000,
+            trouble=self.generator.trouble,
+        )
+        self._late_s, self._published_s = 0.0, now_s

@@ -1,0 +1,192 @@
+"""Loops, a Timeline and a look-ahead in, MIDI messages with absolute due times out; every note-off is owned here. Pure.
+
+Beats only grow here (the performer unrolls the song's jumps), and pass n is what sounds from half a step before beat 16 n to
+half a step before the next line. A hit's offset is at least -0.5 step, so each hit sounds in exactly one pass, an early first hit
+at the end of the pass before by the ear, and in its own by this count. A cursor in beats divides what was sent from what was
+not: the tempo may be corrected as it likes, nothing is sent twice or left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from drumvae.grid import STEPS_PER_BEAT, Grid
+from drumvae.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
+
+from .timebase import EARLY_BEATS, Timeline, line_of, pass_of
+
+NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
+ALL_NOTES_OFF = 123
+GATE_BEATS = 1 / 8
+"""How long a note is held, half a step, unless the next hit of its voice comes sooner."""
+STALE_S = 0.05
+"""A hit that is this late (a suspended machine, a stalled driver) is left out: a burst of them would be worse than none."""
+SEATED_BEATS = 1e-6
+"""Rounding: a hit on the very beat where playback begins is not before it."""
+
+
+class Due(NamedTuple):
+    """A message and the monotonic time at which it sounds."""
+
+    at_s: float
+    message: bytes
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Names a grid that is played: the how-manieth of the session, and the seed that repeats it."""
+
+    index: int
+    grid: Grid
+    seed: int | None = None
+    source: str = ""
+    """Where it came from, in a word: generated, humanized, performance."""
+
+
+class _Hit(NamedTuple):
+    """One hit of one pass: where it sounds, where its step lies (both in beats), its step, voice and velocity (1 to 127)."""
+
+    beat: float
+    step_beat: float
+    step: int
+    voice: int
+    velocity: int
+
+
+@dataclass
+class Player:
+    """Plays one loop after another on a monotonic count of beats. Called by the performer's thread only."""
+
+    kit: Kit = DEFAULT_KIT
+    channel: int = DRUM_CHANNEL
+    loop: Loop | None = None
+    """What plays; None is silence."""
+    passes: int = 0
+    """How many passes were begun, jumps included."""
+    number: int = 0
+    """The pass that the cursor is in; it begins at beat 16 times this."""
+    struck: int = 0
+    """How many hits were given out."""
+    stale: int = 0
+    """How many hits were left out because their time had long gone."""
+    _cursor_beats: float = 0.0
+    _next: Loop | None = None
+    _hits: Sequence[_Hit] = ()
+    _done: int = 0
+    _first_voices: set[int] = field(default_factory=set)  # what this pass has struck for its step 0
+    _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
+
+    @property
+    def waiting(self) -> Loop | None:
+        """The loop that the next line brings in."""
+        return self._next
+
+    @property
+    def sounding(self) -> Mapping[int, float]:
+        """The pitches that are held, and when each ends."""
+        return self._offs
+
+    def offer(self, loop: Loop) -> None:
+        """Takes the loop that the next line brings in; the last one offered counts.
+
+        Within the half step before a line it still comes in at that line: voices that the old loop has already struck for the
+        first step are not struck again.
+        """
+        self._next = loop
+        line = line_of(self.number)
+        if self._cursor_beats >= line or not self.passes:
+            return
+        self._bring_in(self._cursor_beats)
+        self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]
+
+    def reseat(self, beat: float) -> None:
+        """Begins at a beat, mid-pass or on a line, after `silence`.
+
+        A line brings in the loop that waits. Hits of steps before the beat stay out; a hit that would have sounded just before
+        it, early on its own step, sounds at once, so that a song that starts on an early kick has its kick.
+        """
+        self._cursor_beats = beat
+        self.number = pass_of(beat)
+        self._begin_pass()
+        if beat <= line_of(self.number) + SEATED_BEATS:
+            self._bring_in(beat)
+        else:
+            self._loop_from(self.loop or self._take_next(), beat)
+
+    def advance(self, timeline: Timeline, until_s: float, end_beats: float = float("inf")) -> list[Due]:
+        """Returns what is due up to a time and was not given out before, in order; hits from a beat on stay out."""
+        until_beats = timeline.beat_at(until_s)
+        out: list[Due] = []
+        while True:
+            close = line_of(self.number + 1) - EARLY_BEATS
+            self._strike(timeline, min(until_beats, close, end_beats - EARLY_BEATS), until_s, out)
+            if until_beats < close:
+                break
+            self.number += 1
+            self._begin_pass()
+            self._cursor_beats = close
+            self._bring_in(close)
+        self._release(until_s, out)
+        return sorted(out, key=lambda due: due.at_s)  # stable: a note-off made for a note-on stays before it
+
+    def silence(self, now_s: float) -> list[Due]:
+        """Returns the note-offs of all that sounds, due now, and forgets them."""
+        out = [Due(now_s, self._note_off(pitch)) for pitch in self._offs]
+        self._offs.clear()
+        return out
+
+    def panic(self, now_s: float) -> list[Due]:
+        """Returns the note-offs of all that sounds, then All Notes Off on the channel."""
+        return [*self.silence(now_s), Due(now_s, bytes((CONTROL | self.channel, ALL_NOTES_OFF, 0)))]
+
+    def _begin_pass(self) -> None:
+        self.passes += 1
+        self._first_voices = set()
+
+    def _take_next(self) -> Loop | None:
+        loop, self._next = self._next or self.loop, None
+        return loop
+
+    def _bring_in(self, from_beat: float) -> None:
+        self._loop_from(self._take_next(), from_beat)
+
+    def _loop_from(self, loop: Loop | None, from_beat: float) -> None:
+        self.loop = loop
+        self._done = 0
+        hits = pass_hits(loop.grid, line_of(self.number)) if loop else []
+        self._hits = [hit for hit in hits if max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
+
+    def _strike(self, timeline: Timeline, until_beats: float, until_s: float, out: list[Due]) -> None:
+        while self._done < len(self._hits) and self._hits[self._done].beat < until_beats:
+            hit = self._hits[self._done]
+            self._done += 1
+            at_s = timeline.time_at(max(hit.beat, self._cursor_beats))
+            if hit.step == 0:
+                self._first_voices.add(hit.voice)
+            if until_s - at_s > STALE_S:
+                self.stale += 1
+                continue
+            pitch = self.kit.played[hit.voice]
+            if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
+                out.append(Due(min(self._offs[pitch], at_s), self._note_off(pitch)))
+            out.append(Due(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
+            self._offs[pitch] = at_s + GATE_BEATS * 60 / timeline.bpm
+            self.struck += 1
+        self._cursor_beats = max(self._cursor_beats, until_beats)
+
+    def _release(self, until_s: float, out: list[Due]) -> None:
+        for pitch in [pitch for pitch, off_s in self._offs.items() if off_s <= until_s]:
+            out.append(Due(self._offs.pop(pitch), self._note_off(pitch)))
+
+    def _note_off(self, pitch: int) -> bytes:
+        return bytes((NOTE_OFF | self.channel, pitch, 0))
+
+
+def pass_hits(grid: Grid, line: float) -> list[_Hit]:
+    """Returns the hits of a loop that begins at a beat, in order of sounding; velocity 1 to 127, because 0 would be a note-off."""
+    hits = []
+    for onset in grid.onsets():
+        step = int((onset.beat + EARLY_BEATS) * STEPS_PER_BEAT)
+        velocity = min(max(round(onset.velocity * 127), 1), 127)
+        hits.append(_Hit(line + onset.beat, line + step / STEPS_PER_BEAT, step, onset.voice, velocity))
+    return sorted(hits)

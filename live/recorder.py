@@ -1,0 +1,28 @@
+"""Played notes in, the 16-step Grid of a four-bar pass out. Pure: a recording is a value, and every note makes a new one."""
+
+from dataclasses import dataclass
+
+from drumvae.grid import Grid, Onset
+
+from .timebase import EARLY_BEATS, line_of
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Holds what was played, in order; any thread may share it."""
+
+    onsets: tuple[Onset, ...] = ()
+    """Beats as the performer counts them, increasing through jumps of the song."""
+
+    def with_note(self, beat: float, voice: int, velocity: int) -> "Recording":
+        """Returns the recording with one more note; velocity as in MIDI, 1 to 127."""
+        return Recording((*self.onsets, Onset(beat, voice, velocity / 127)))
+
+    def grid(self, number: int) -> Grid:
+        """Returns what was played in a pass, (64, 9); a note in the last half step before a line is on step 0 of the pass after it."""
+        return Grid.from_onsets(self.onsets, start_beat=line_of(number))
+
+    def since(self, number: int) -> "Recording":
+        """Returns only what belongs to a pass or to later ones."""
+        first_beat = line_of(number) - EARLY_BEATS
+        return Recording(tuple(onset for onset in self.onsets if onset.beat >= first_beat))
