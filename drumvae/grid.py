@@ -105,9 +105,8 @@ class Grid:
 
     def blended(self, other: "Grid", amount: float) -> "Grid":
         """Returns these hits with velocity and offset moved from this grid's (amount 0) to the other's (amount 1)."""
-        velocities = self.velocities + np.float32(amount) * (other.velocities - self.velocities)
-        offsets = self.offsets + np.float32(amount) * (other.offsets - self.offsets)
-        return Grid(self.hits, velocities, offsets)
+        there, here = np.float32(amount), np.float32(1 - amount)  # exact at both ends
+        return Grid(self.hits, here * self.velocities + there * other.velocities, here * self.offsets + there * other.offsets)
 
     def window(self, first_step: int, steps: int = LOOP_STEPS) -> "Grid":
         """Returns a run of steps; past the end it is silent."""

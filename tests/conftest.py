@@ -1,0 +1,43 @@
+"""Fixtures that many tests share, and what a test skips for when the machine lacks it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from drumvae.grid import Grid
+from drumvae.midifile import write_midi
+
+GROOVE = """
+kick       X...x...X.x.x...|X...x...X.x.x...|X...x...X.x.x...|X...x...X...X.X.|
+snare      ....X..-.-..X...|....X..-.-..X...|....X..-.-..X...|....X..-X-X-X.X.|
+closed hat x.x.x.x.x.x.x.x.|x.x.x.x.x.x.x.x.|x.x.x.x.x.x.x.x.|x.x.x.x.........|
+"""
+
+
+@pytest.fixture
+def groove() -> Grid:
+    """A four-bar groove, on the grid."""
+    return Grid.from_text(GROOVE)
+
+
+@pytest.fixture(scope="session")
+def gmd() -> Path:
+    """The Groove MIDI Dataset: a folder or a zip."""
+    where = os.environ.get("DRUMVAE_GMD")
+    if where and Path(where).exists():
+        return Path(where)
+    if os.environ.get("DRUMVAE_REQUIRE_GMD"):
+        pytest.fail("the data set is required here: DRUMVAE_GMD names no folder or zip")
+    pytest.skip("needs the Groove MIDI Dataset: set DRUMVAE_GMD to its folder or zip")
+
+
+@pytest.fixture(scope="session")
+def midi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of ten takes of eight bars each, no two alike."""
+    folder = tmp_path_factory.mktemp("takes")
+    base = Grid.from_text(GROOVE)
+    for number in range(10):
+        rolled = [Grid(*(array[[*range(number, 64), *range(number)]] for array in base.arrays())) for _ in range(2)]
+        write_midi(folder / f"take{number}.mid", rolled, 90 + 10 * number)
+    return folder

@@ -1,0 +1,150 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drumvae.errors import DataError
+from drumvae.grid import Grid, Onset
+from drumvae.midifile import read_midi, write_midi, write_onsets
+from drumvae.trainer.corpus import Corpus, CorpusOptions, load_corpus, read_corpus, take_bars
+
+
+def load(folder: Path, cache: Path, **options: float) -> Corpus:
+    return load_corpus(folder, CorpusOptions(**options), cache)  # type: ignore[arg-type]
+
+
+def test_windows_begin_on_every_bar_of_a_take(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path)
+    assert len(corpus.takes) == 10
+    assert len(corpus.first_steps) == 10 * (8 - 3)
+    assert set(np.diff(corpus.first_steps[:5]).tolist()) == {16}
+
+
+def test_a_window_holds_what_was_played(groove: Grid, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    write_midi(folder / "a.mid", groove, 100)
+    corpus = load(folder, tmp_path / "cache")
+    hits, velocities, offsets = (array[0] for array in corpus.arrays(np.array([0])))
+    assert np.array_equal(hits, groove.hits)
+    assert np.abs(velocities - groove.velocities).max() <= 0.5 / 127
+    assert np.abs(offsets).max() < 1e-3
+    assert corpus.window_bpm[0] == pytest.approx(100, abs=0.01)
+
+
+def test_an_anticipated_downbeat_stays_with_its_bar(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    onsets = [Onset(0, 0, 0.9), Onset(3.96, 0, 0.9), Onset(19, 1, 0.5)]
+    write_onsets(folder / "a.mid", onsets, 120, 20)
+    corpus = load(folder, tmp_path / "cache")
+    second = corpus.arrays(np.array([1]))
+    assert second[0][0, 0, 0] == 1
+    assert second[2][0, 0, 0] == pytest.approx(-0.16, abs=0.01)
+
+
+def test_a_silent_last_bar_of_a_file_cut_to_length_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    write_onsets(folder / "a.mid", [Onset(0, 0, 0.9), Onset(11, 1, 0.5)], 120, 16)
+    assert take_bars(read_midi(folder / "a.mid")) == 4
+    assert len(load(folder, tmp_path / "cache").first_steps) == 1
+
+
+def test_what_runs_on_after_the_last_hit_is_no_bar(tmp_path: Path) -> None:
+    write_onsets(tmp_path / "a.mid", [Onset(0, 0, 0.9), Onset(11, 1, 0.5)], 120, 30.3)
+    assert take_bars(read_midi(tmp_path / "a.mid")) == 3
+
+
+def test_takes_never_cross_splits(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path)
+    counts = {split: sum(take.split == split for take in corpus.takes) for split in ("train", "validation", "test")}
+    assert counts == {"train": 8, "validation": 1, "test": 1}
+    steps = {split: set(corpus.first_steps[corpus.windows(split)].tolist()) for split in counts}
+    assert not steps["train"] & steps["validation"]
+    assert sum(map(len, steps.values())) == len(corpus.first_steps)
+
+
+def test_another_seed_draws_another_split(midi_folder: Path, tmp_path: Path) -> None:
+    splits = {tuple(take.split for take in load(midi_folder, tmp_path, split_seed=seed).takes) for seed in range(5)}
+    assert len(splits) > 1
+
+
+def test_a_second_start_reads_the_cache_and_a_changed_file_does_not(midi_folder: Path, tmp_path: Path) -> None:
+    folder, cache = tmp_path / "copy", tmp_path / "cache"
+    shutil.copytree(midi_folder, folder)
+    first = load(folder, cache)
+    kept = next(cache.iterdir())
+    before = (kept / "corpus.json").stat().st_mtime_ns
+    again = load(folder, cache)
+    assert np.array_equal(first.hits, again.hits)
+    assert isinstance(again.hits, np.memmap)
+    assert (kept / "corpus.json").stat().st_mtime_ns == before
+    write_onsets(folder / "take0.mid", [Onset(0, 0, 0.9)], 120, 32)
+    load(folder, cache)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_cached_corpus_opens_without_its_files(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path)
+    assert load_corpus(next(tmp_path.iterdir())).takes == corpus.takes
+
+
+def test_rejected_takes_are_counted_by_reason(midi_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(midi_folder, folder)
+    (folder / "broken.mid").write_bytes(b"MThd")
+    write_onsets(folder / "short.mid", [Onset(0, 0, 0.9)], 120, 4)
+    corpus = load(folder, tmp_path / "cache")
+    assert corpus.rejected == {"not a whole MIDI file": 1, "shorter than 4 bars": 1}
+
+
+def test_takes_below_the_least_duration_are_left_out(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path, min_duration_s=15.0)  # 32 beats last 15 s at 128 bpm
+    assert {take.bpm < 130 for take in corpus.takes} == {True}
+    assert corpus.rejected == {"shorter than 15 s": 6}
+
+
+def test_a_folder_without_a_usable_window_says_why(tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    write_onsets(folder / "short.mid", [Onset(0, 0, 0.9)], 120, 4)
+    with pytest.raises(DataError, match="no usable window of 4 bars: 1 shorter than 4 bars"):
+        load(folder, tmp_path / "cache")
+
+
+def test_a_folder_without_midi_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no MIDI file"):
+        load(tmp_path, tmp_path / "cache")
+
+
+def test_a_split_without_windows_lists_those_there_are(groove: Grid, tmp_path: Path) -> None:
+    write_midi(tmp_path / "one" / "a.mid", groove, 100)
+    with pytest.raises(DataError, match="split 'validation'; there is 1 train"):
+        load(tmp_path / "one", tmp_path / "cache").windows("validation")
+
+
+def test_a_broken_cache_is_refused_with_its_place(midi_folder: Path, tmp_path: Path) -> None:
+    load(midi_folder, tmp_path)
+    home = next(tmp_path.iterdir())
+    (home / "hits.npy").unlink()
+    with pytest.raises(DataError, match=str(home)):
+        read_corpus(home)
+
+
+def test_official_splits_and_meters_come_from_the_table(groove: Grid, tmp_path: Path) -> None:
+    folder = tmp_path / "table"
+    for name in "abc":
+        write_midi(folder / f"{name}.mid", groove, 100)
+    rows = ["style,bpm,beat_type,time_signature,midi_filename,duration,split"]
+    rows += ["funk,100,beat,4-4,a.mid,9.6,train", "funk,100,beat,4-4,b.mid,9.6,validation", "funk,100,beat,6-8,c.mid,9.6,train"]
+    (folder / "info.csv").write_text("\n".join(rows))
+    corpus = load(folder, tmp_path / "cache")
+    assert {take.name: take.split for take in corpus.takes} == {"a.mid": "train", "b.mid": "validation"}
+    assert corpus.rejected == {"meter 6/8": 1}
+
+
+@pytest.mark.gmd
+def test_the_data_set_gives_the_known_windows(gmd: Path, tmp_path: Path) -> None:
+    corpus = load(gmd, tmp_path)
+    assert len(corpus.windows("train")) == 15694
+    assert len(corpus.windows("validation")) == 1939
+    assert json.dumps(corpus.dropped) == "{}"
