@@ -7,12 +7,16 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from drumvae.bundle import DECODER, ENCODER, GRAPHS, METADATA_KEY, BundleInfo, shape_of
 from drumvae.models.vae import GrooveVAE
+
+if TYPE_CHECKING:
+    from onnx_ir import Model
 
 OPSET = 20
 _EXAMPLE_BATCH = 2  # 1 would be taken for a constant
@@ -38,8 +42,18 @@ def _write_graph(module: nn.Module, name: str, info: BundleInfo, path: Path) -> 
             opset_version=OPSET,
         )
     assert program is not None
+    _forget_its_making(program.model)
     program.model.metadata_props[METADATA_KEY] = json.dumps(info.to_dict())
     program.save(str(path), external_data=False)
+
+
+def _forget_its_making(model: "Model") -> None:
+    """Drops the stack traces that the exporter leaves in every node: a quarter of the file, and the paths of this machine."""
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
 
 
 def _example(letters: str, info: BundleInfo) -> Tensor:
