@@ -25,15 +25,15 @@ def _option(text: str, *names: str, **limits: Any) -> Any:
 def live(
     port: Annotated[
         str | None,
-        _option("Part of the name of the input and output port; where none matches, virtual ports of that name are made. [default: drumvae]"),
+        _option("Part of the input and output port's name; where none matches, virtual ports of that name are made. [default: drumvae]"),
     ] = None,
     input_name: Annotated[str | None, _option("Part of the input port's name, where it differs from the output's.", "--in")] = None,
     output_name: Annotated[str | None, _option("Part of the output port's name.", "--out")] = None,
     list_ports: Annotated[bool, _option("Print the ports of this machine and leave.", "--list-ports")] = False,
     backend: Annotated[str, _option("MIDI system: auto, alsa, jack, core or windows.")] = "auto",
-    clock: Annotated[str, _option("midi follows the DAW's clock and transport; internal keeps a tempo of its own and starts at once.")] = "midi",
+    clock: Annotated[str, _option("midi follows the DAW's clock and transport; internal keeps its own and starts at once.")] = "midi",
     bpm: Annotated[float, _option("Tempo of the internal clock, in beats a minute.", min=20, max=400)] = 120.0,
-    bundle: Annotated[Path | None, _option("Folder of another model, as drumvae-export onnx writes it. [default: the one that ships]")] = None,
+    bundle: Annotated[Path | None, _option("Folder of another model, from drumvae-export onnx. [default: the one that ships]")] = None,
     provider: Annotated[str, _option("Where the model runs: auto (CUDA where it works), cuda or cpu.")] = "auto",
     seed: Annotated[int | None, _option("Repeats a session, loop by loop. [default: drawn, and shown]", min=0)] = None,
     mode: Annotated[
@@ -41,13 +41,13 @@ def live(
     ] = "generate",
     hold: Annotated[bool, _option("Keep the first loop going.", "--hold")] = False,
     temperature: Annotated[
-        float | None, _option("How adventurous generated loops are: 0.5 tame, 1 as trained, 1.5 wild. [default: the model's own]", min=0, max=4)
+        float | None, _option("How adventurous generated loops are: 0.5 tame, 1 as trained, 1.5 wild. [default: the model's]", min=0, max=4)
     ] = None,
     amount: Annotated[float, _option("How much humanize changes: 0 nothing, 1 all the way.", min=0, max=1)] = 1.0,
     offset_ms: Annotated[
         float, _option("Milliseconds added to every note; negative plays earlier, for a slow sampler or interface.", min=-100, max=100)
     ] = 0.0,
-    record: Annotated[Path | None, _option("Folder into which every loop played is written as a .mid, at the tempo it was played at.")] = None,
+    record: Annotated[Path | None, _option("Folder in which every loop played is left as a .mid, at the tempo it was played at.")] = None,
     bars: Annotated[int | None, _option("Stop by itself after so many bars.", min=1)] = None,
     demo: Annotated[
         bool, _option("Play eight bars by itself, with no DAW: a built-in performance, then its answer; leaves demo.mid.", "--demo")

@@ -18,7 +18,7 @@ BACKENDS = ("auto", "alsa", "jack", "core", "windows")
 _CONSTANTS = {"alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK", "core": "API_MACOSX_CORE", "windows": "API_WINDOWS_MM"}
 _TITLES = {"alsa": "ALSA", "jack": "JACK", "core": "CoreMIDI", "windows": "Windows MIDI"}
 ALSA_SEQUENCER = Path("/dev/snd/seq")
-NO_DRIVER = "type drumvae-live --demo to hear about it without a MIDI port"
+NO_DRIVER = "type drumvae-live --demo, which needs none"
 
 
 class Backend:
@@ -63,7 +63,8 @@ def find_backend(wanted: str = "auto") -> Backend:
             return backend
         refusals.append(f"{backend.title} {refusal}")
     tried = "; ".join(refusals) or f"python-rtmidi was built without {wanted}"
-    raise PortError(f"This machine has no MIDI system that answers ({tried}); start one (on Linux e.g. jackd or PipeWire), or {NO_DRIVER}.")
+    start = ", start one (e.g. jackd or PipeWire)" if sys.platform == "linux" else ""
+    raise PortError(f"No MIDI system answers on this machine ({tried}){start or ';'} or {NO_DRIVER}.")
 
 
 def _candidates(wanted: str, compiled: set[int], rtmidi: ModuleType) -> list[str]:
@@ -89,7 +90,7 @@ def _rtmidi() -> ModuleType:
     try:
         import rtmidi
     except ImportError:
-        raise PortError(f"Real ports need python-rtmidi, which is not installed here: type pip install python-rtmidi, or {NO_DRIVER}.") from None
+        raise PortError(f"Real ports need python-rtmidi, which is not installed: type pip install python-rtmidi, or {NO_DRIVER}.") from None
     module: ModuleType = rtmidi
     return module
 

@@ -137,8 +137,8 @@ class Follower:
         beat = self._next_tick / TICKS_PER_BEAT
         seated = self.state is State.ARMED or self._moved
         if self.state in (State.ARMED, State.RUNNING):  # ticks while stopped keep the tempo; they do not move the song
-            self.state, self._moved = State.RUNNING, False
             self._next_tick += 1
+            self.state, self._moved = State.RUNNING, False
         self._timeline = Timeline(self._filter.bpm, self._next_tick / TICKS_PER_BEAT, self._filter.next_s)
         return [Transport(Kind.SEATED, arrival_s, beat)] if seated else []
 

@@ -3,7 +3,6 @@
 import os
 import secrets
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,7 +88,7 @@ def _play_on(ports: Ports, engine: Verbs, mode: Mode, writer: LoopWriter | None,
     )
     performer.prepare()
     performer.generator.start()
-    _await_first(performer.generator)
+    performer.generator.await_first(FIRST_LOOP_S)  # ready means ready
     print(f"ready: {config.mode}, seed {config.seed}, {engine.provider}, {ports.title}", flush=True)
     display = make_display(f"{ports.title}   {config.mode}   seed {config.seed}", "Ctrl-C stops")
     try:
@@ -102,13 +101,6 @@ def _play_on(ports: Ports, engine: Verbs, mode: Mode, writer: LoopWriter | None,
 
 def _clock(config: LiveConfig) -> Clock:
     return Follower() if config.internal_bpm is None else InternalClock(config.internal_bpm)
-
-
-def _await_first(generator: Generator) -> None:
-    """Waits for the first loop, so that ready means ready; a model that fails is not waited for."""
-    give_up_s = time.perf_counter() + FIRST_LOOP_S
-    while generator.busy and time.perf_counter() < give_up_s:
-        time.sleep(0.002)
 
 
 def demo(config: LiveConfig, load: Load = Engine.load) -> None:

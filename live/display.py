@@ -15,7 +15,6 @@ from .timebase import bar_of, phase
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.live import Live
 
 
 class Display(Protocol):
@@ -51,7 +50,7 @@ class Lines:
             self._loop_index = status.loop.index
             heard = f" ({status.notes - self._notes} notes heard)" if status.notes > self._notes else ""
             self._notes = status.notes
-            self.say(f"{loop_title(status)} from bar {bar_of(status.beat)}{heard}\n{status.loop.grid.to_text()}")
+            self.say(f"{loop_title(status)} from bar {status.bar}{heard}\n{status.loop.grid.to_text()}")
 
     def say(self, sentence: str) -> None:
         print(sentence, flush=True)

@@ -67,6 +67,8 @@ class Status:
     beat: float = 0.0
     """The song's beat when the status was published."""
     loop: Loop | None = None
+    bar: int = 1
+    """The bar of the song where the loop came in."""
     number: int = 0
     """The pass that `heard` is recorded for."""
     heard: Recording = field(default_factory=Recording)
@@ -274,6 +276,7 @@ class Performer:
             bpm=timeline.bpm,
             beat=self._timeline.beat_at(now_s) - self._unrolled_beats if self._rolling and self._timeline else self.status.beat,
             loop=self.player.loop,
+            bar=self._pass_start[2],
             number=self._recorded_pass,
             heard=self._recording,
             notes=self._notes,

@@ -73,6 +73,7 @@ class Player:
     _next: Loop | None = None
     _hits: Sequence[_Hit] = ()
     _done: int = 0
+    _renewed: bool = False  # whether this pass has brought in a new loop: it brings in one at most
     _first_voices: set[int] = field(default_factory=set)  # what this pass has struck for its step 0
     _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
 
@@ -93,8 +94,7 @@ class Player:
         first step are not struck again.
         """
         self._next = loop
-        line = line_of(self.number)
-        if self._cursor_beats >= line or not self.passes:
+        if self._cursor_beats >= line_of(self.number) or not self.passes or self._renewed:
             return
         self._bring_in(self._cursor_beats)
         self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]
@@ -142,8 +142,10 @@ class Player:
     def _begin_pass(self) -> None:
         self.passes += 1
         self._first_voices = set()
+        self._renewed = False
 
     def _take_next(self) -> Loop | None:
+        self._renewed = self._renewed or self._next is not None
         loop, self._next = self._next or self.loop, None
         return loop
 

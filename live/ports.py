@@ -81,7 +81,7 @@ class _Port:
             midi.delete()
 
     def open(self, names: Sequence[str]) -> None:
-        """Connects to a port among names, or creates a virtual one; raises PortError where neither can be done. Called by the main thread."""
+        """Connects to a port among names, or creates a virtual one; raises PortError where neither can be done."""
         found = match(self.wanted, names)
         midi = self._new()
         try:

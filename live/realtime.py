@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 SPIN_S = 0.0002
 SWITCH_INTERVAL_S = 0.0001
-PRIORITY = 20
-"""Of SCHED_FIFO: above every ordinary thread, below JACK's own."""
+PRIORITY = 2
+"""Of SCHED_FIFO: above every ordinary thread, below JACK's clients, which have 5 where jackd runs with its default of 10."""
 
 
 def sleep_until(deadline_s: float, now: Callable[[], float] = time.perf_counter, sleep: Callable[[float], None] = time.sleep) -> float:

@@ -31,7 +31,8 @@ class LoopWriter:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise DataError(f"Loops cannot be recorded into {folder} ({error.strerror or error}); name another folder after --record.") from None
+            reason = error.strerror or error
+            raise DataError(f"Loops cannot be recorded into {folder} ({reason}); name another folder after --record.") from None
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
