@@ -15,6 +15,8 @@ from .kit import DEFAULT_KIT, VOICES, Kit
 
 FORMAT = 1
 DECODER, ENCODER = "decoder.onnx", "encoder.onnx"
+CARD = "CARD.md"
+"""For people; no program reads it."""
 TASKS = ("generate", "humanize")
 METADATA_KEY = "drumvae"
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another with --bundle."

@@ -30,7 +30,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is not a whole checkpoint ({type(error).__name__}); use another one, or train again.") from None
     found = checkpoint.get(KEY, {}).get("format") if isinstance(checkpoint, dict) else None
     if found != FORMAT:
-        raise RunError(f"{path} is a checkpoint of format {found}, this version reads {FORMAT}; train again, or use the version that wrote it.")
+        other = "train again, or use the version that wrote it"
+        raise RunError(f"{path} is a checkpoint of format {found}, this version reads {FORMAT}; {other}.")
     return checkpoint
 
 

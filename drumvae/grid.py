@@ -144,7 +144,9 @@ class Grid:
         return cls((velocities > 0).astype(np.float32), velocities, np.zeros_like(velocities))
 
 
-def onsets_to_arrays(beats: ArrayLike, voices: ArrayLike, velocities: ArrayLike, steps: int, circular: bool = False) -> tuple[Array, Array, Array]:
+def onsets_to_arrays(
+    beats: ArrayLike, voices: ArrayLike, velocities: ArrayLike, steps: int, circular: bool = False
+) -> tuple[Array, Array, Array]:
     """Returns hits, velocities, offsets, each float32 (steps, 9), from three arrays (n,) of onsets in order of playing."""
     exact = np.asarray(beats, np.float64) * STEPS_PER_BEAT
     voice, loud = np.asarray(voices, np.int64), np.asarray(velocities, np.float32)
@@ -153,9 +155,9 @@ def onsets_to_arrays(beats: ArrayLike, voices: ArrayLike, velocities: ArrayLike,
     step = step % steps if circular else step
     inside = np.flatnonzero((step >= 0) & (step < steps))
     quietest_first = inside[np.lexsort((-inside, loud[inside]))]  # the last write wins: the loudest, and of equals the first
-    result = tuple(np.zeros((steps, len(VOICES)), np.float32) for _ in range(3))
+    hits, velocity, offsets = (np.zeros((steps, len(VOICES)), np.float32) for _ in range(3))
     cells = (step[quietest_first], voice[quietest_first])
-    for array, values in zip(result, (1.0, loud[quietest_first], np.clip(offset[quietest_first], -0.5, _LATEST)), strict=True):
-        array[cells] = values
-    hits, velocity, offsets = result
+    hits[cells] = 1
+    velocity[cells] = loud[quietest_first]
+    offsets[cells] = np.clip(offset[quietest_first], -0.5, _LATEST)
     return hits, velocity, offsets

@@ -119,7 +119,8 @@ def _parse(path: Path) -> "tuple[PrettyMIDI, int]":
             raise DataError(f"There is no MIDI file {path}.")
         song = mido.MidiFile(path, clip=True)
         if song.type == 2 or song.ticks_per_beat <= 0:
-            raise DataError(f"{path} is a MIDI file of type {song.type} with {song.ticks_per_beat} ticks a beat; types 0 and 1 in beats are read.")
+            kind = f"type {song.type} with {song.ticks_per_beat} ticks a beat"
+            raise DataError(f"{path} is a MIDI file of {kind}; types 0 and 1 in beats are read.")
         length_ticks = max((sum(message.time for message in track) for track in song.tracks), default=0)
         song.tracks[:] = map(_with_every_note_ended, song.tracks)
         with warnings.catch_warnings():
@@ -188,7 +189,9 @@ def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = 
     write_onsets(path, whole, bpm, start, kit, name)
 
 
-def write_onsets(path: Path, onsets: Sequence[Onset], bpm: float, length_beats: float, kit: Kit = DEFAULT_KIT, name: str = "drumvae") -> None:
+def write_onsets(
+    path: Path, onsets: Sequence[Onset], bpm: float, length_beats: float, kit: Kit = DEFAULT_KIT, name: str = "drumvae"
+) -> None:
     """Writes onsets in beats, none of them negative, into a Type 1 file that lasts a number of beats; raises DataError as `write_midi`."""
     import pretty_midi
 

@@ -9,6 +9,7 @@ Three encodings, S steps long:
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def groove_to_grid(groove: Array) -> Grid:
 
 def grid_to_pattern(grid: Grid) -> NDArray[np.int64]:
     """Returns pattern classes (S,)."""
-    return (grid.hits.astype(np.int64) << np.arange(VOICE_COUNT)).sum(axis=-1)
+    return grid.hits.astype(np.int64) @ (1 << np.arange(VOICE_COUNT))
 
 
 def pattern_to_grid(pattern: NDArray[np.int64]) -> Grid:
@@ -66,7 +67,7 @@ def notes_to_melody(notes: Iterable[tuple[int, int, int]], steps: int) -> NDArra
     inside = [note for note in notes if MELODY_LOWEST <= note[2] <= MELODY_HIGHEST and 0 <= note[0] < steps]
     highest = {first: (end, pitch) for first, end, pitch in sorted(inside, key=lambda note: (note[0], note[2]))}
     starts = [*sorted(highest), steps]
-    for first, following in zip(starts, starts[1:], strict=False):
+    for first, following in pairwise(starts):
         end, pitch = highest[first]
         melody[first] = MELODY_FIRST_PITCH + pitch - MELODY_LOWEST
         if first < end < following:

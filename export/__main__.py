@@ -30,13 +30,17 @@ def _show_version(wanted: bool) -> None:
 def root(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
-    pass
+    """Holds the options that every subcommand shares."""
 
 
 @app.command("onnx", epilog="Example: drumvae-export onnx, then: drumvae-live --bundle bundles/groovae_4bar-20260101-120000")
 def onnx_command(
-    run: Annotated[Path | None, typer.Argument(help="A run folder or a checkpoint. By default the newest run in runs/.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the bundle. By default bundles/ and the run's name.", show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Argument(help="A run folder or a checkpoint. By default the newest run in runs/.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the bundle. By default bundles/ and the run's name.", show_default=False)
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a bundle that is there already.")] = False,
 ) -> None:
     """Export a run to ONNX and prove that it plays the same.

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from drumvae import __version__
-from drumvae.bundle import BundleInfo, write_bundle_json
+from drumvae.bundle import CARD, BundleInfo, write_bundle_json
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.kit import DEFAULT_KIT
 
+from .card import model_card
 from .convert import write_graphs
 from .verify import Parity, compare, require
 
@@ -39,13 +40,15 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
             part.mkdir()
             write_graphs(trained.model, info, part)
             write_bundle_json(part, info)
+            (part / CARD).write_text(model_card(info), "utf-8")
             parity = compare(Engine.load(part, "cpu"), trained.model, trained.windows)
             require(parity, say)
             if out.exists():
                 shutil.rmtree(out)
             part.replace(out)
     except OSError as error:
-        raise BundleError(f"The bundle {out} cannot be written ({error.strerror or error}); free some space or name another folder.") from None
+        reason = error.strerror or error
+        raise BundleError(f"The bundle {out} cannot be written ({reason}); free some space or name another folder.") from None
     return parity
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from drumvae.bundle import BundleInfo
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Array
@@ -47,11 +46,11 @@ def compare(engine: Engine, model: GrooveVAE, windows: Array) -> Parity:
     }
     results = [_decoded(engine, model, **{name: value[:count] for name, value in seeds.items()}) for count in (1, 7, _SEEDS)]
     if len(windows):
-        results += _on_windows(engine, model, windows, info)
+        results += _on_windows(engine, model, windows)
     return Parity(_SEEDS + len(windows), sum(r[0] for r in results), max(r[1] for r in results))
 
 
-def _on_windows(engine: Engine, model: GrooveVAE, windows: Array, info: BundleInfo) -> list[tuple[int, float]]:
+def _on_windows(engine: Engine, model: GrooveVAE, windows: Array) -> list[tuple[int, float]]:
     with torch.no_grad():
         mean, scale = (value.numpy() for value in model.encoder(torch.from_numpy(windows)))
     latents = engine.encode(windows)
@@ -79,7 +78,8 @@ def _decoded(
 
 def require(parity: Parity, say: Callable[[str], None]) -> None:
     """Says what was compared; raises BundleError where the graphs differ from the model."""
-    say(f"{parity.loops} loops compared with PyTorch: {parity.hit_differences} hits differ, values by at most {parity.value_difference:.1e}")
+    found = f"{parity.hit_differences} hits differ, values by at most {parity.value_difference:.1e}"
+    say(f"{parity.loops} loops compared with PyTorch: {found}")
     if not parity.kept:
         raise BundleError(
             f"The exported graphs differ from the model: {parity.hit_differences} hits, values by {parity.value_difference:.1e}"

@@ -100,7 +100,7 @@ def test_cuda_asked_for_and_absent_says_what_to_type() -> None:
 
 
 def test_the_engine_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; from drumvae.engine import Engine; print(Engine.load(provider='cpu').generate(0)[0].steps)"
+    code = "import sys; sys.modules['torch'] = None; from drumvae.engine import Engine; print(Engine.load().generate(0)[0].steps)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "64\n"
     assert result.stderr == ""

@@ -21,7 +21,11 @@ from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.vae import GrooveVAE  # noqa: E402
 from drumvae.trainer.presets import PRESETS, TrainConfig  # noqa: E402
 
-pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 BARE = ModelConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8, 8))
 FULL = replace(BARE, bar_readout=True, position_size=4, show_hits=True, feel_units=8)
@@ -76,8 +80,12 @@ def test_a_model_that_differs_is_found(exported: tuple[Path, Path, Parity]) -> N
     assert not parity.kept
 
 
-def test_an_export_that_differs_leaves_nothing_behind(exported: tuple[Path, Path, Parity], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_bundle, "write_graphs", lambda *_: [Path(_[2] / p.name).write_bytes(p.read_bytes()) for p in exported[1].glob("*.onnx")])
+def test_an_export_that_differs_leaves_nothing_behind(
+    exported: tuple[Path, Path, Parity], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        onnx_bundle, "write_graphs", lambda *_: [Path(_[2] / p.name).write_bytes(p.read_bytes()) for p in exported[1].glob("*.onnx")]
+    )
     monkeypatch.setattr(onnx_bundle, "compare", lambda *_: Parity(1, 3, 0.0))
     with pytest.raises(BundleError, match="3 hits"):
         export_bundle(exported[0], tmp_path / "bundle", print)
@@ -96,7 +104,8 @@ def test_a_batch_of_any_size_is_decoded(exported: tuple[Path, Path, Parity]) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"), [([], "train one with drumvae-train"), (["nowhere"], "There is no checkpoint nowhere"), (["--ouut", "x"], "--out")]
+    ("arguments", "sentence"),
+    [([], "train one with drumvae-train"), (["nowhere"], "There is no checkpoint nowhere"), (["--ouut", "x"], "--out")],
 )
 def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
     result = subprocess.run([sys.executable, "-m", "drumvae.export", "onnx", *arguments], capture_output=True, text=True, cwd=tmp_path)

@@ -66,7 +66,7 @@ def test_text_comes_back_as_it_went_in(groove: Grid) -> None:
 
 @pytest.mark.parametrize("text", ["bongo x...", "kick x...\nsnare x..", "kick x..q"])
 def test_text_that_is_no_groove_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="voice|steps"):
+    with pytest.raises(ValueError, match=r"voice|steps"):
         Grid.from_text(text)
 
 

@@ -14,11 +14,13 @@ def test_the_default_notes_choke_no_cymbal_on_any_sampler() -> None:
 
 @pytest.mark.parametrize(
     ("pitch", "voice"),
-    [(35, "kick"), (37, "snare"), (40, "snare"), (22, "closed hat"), (44, "closed hat"), (26, "open hat"), (41, "low tom"), (58, "low tom")]
-    + [(45, "mid tom"), (50, "high tom"), (52, "crash"), (55, "crash"), (57, "crash"), (53, "ride"), (59, "ride")],
+    [
+        *[(35, "kick"), (37, "snare"), (40, "snare"), (22, "closed hat"), (44, "closed hat"), (26, "open hat"), (41, "low tom")],
+        *[(58, "low tom"), (45, "mid tom"), (50, "high tom"), (52, "crash"), (55, "crash"), (57, "crash"), (53, "ride"), (59, "ride")],
+    ],
 )
 def test_roland_and_general_midi_pitches_are_heard(pitch: int, voice: str) -> None:
-    assert VOICES[DEFAULT_KIT.voice_of(pitch) or 0] == voice
+    assert DEFAULT_KIT.voice_of(pitch) == VOICES.index(voice)
 
 
 def test_a_pitch_of_no_voice_is_no_voice() -> None:

@@ -14,7 +14,9 @@ PUBLISHED = ModelConfig(steps=32, latent_size=8, encoder_units=(12,), decoder_un
 STAGE = ModelConfig(
     steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16, 16), bar_readout=True, position_size=4, show_hits=True, feel_units=8
 )
-CONFIGS = pytest.mark.parametrize("config", [PUBLISHED, STAGE, replace(PUBLISHED, encoder_units=(12, 12))], ids=["published", "stage", "deep"])
+CONFIGS = pytest.mark.parametrize(
+    "config", [PUBLISHED, STAGE, replace(PUBLISHED, encoder_units=(12, 12))], ids=["published", "stage", "deep"]
+)
 
 
 def lively(config: ModelConfig) -> GrooveVAE:

@@ -20,10 +20,17 @@ from drumvae.trainer.loop import Limits, train  # noqa: E402
 from drumvae.trainer.presets import PRESETS, TrainConfig, preset  # noqa: E402
 
 # Lightning's own code trips over deprecations of the torch beside it.
-pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
 TINY = TrainConfig(
-    preset="tiny", model=ModelConfig(latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8), batch_size=16, max_steps=6
+    preset="tiny",
+    model=ModelConfig(latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
+    batch_size=16,
+    max_steps=6,
 )
 
 
@@ -93,7 +100,12 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(None, "There is no checkpoint"), (b"rubbish", "not a whole checkpoint"), ({KEY: {"format": 99}}, "format 99"), ({"other": 1}, "format None")],
+    [
+        (None, "There is no checkpoint"),
+        (b"rubbish", "not a whole checkpoint"),
+        ({KEY: {"format": 99}}, "format 99"),
+        ({"other": 1}, "format None"),
+    ],
 )
 def test_a_wrong_checkpoint_is_refused_with_a_sentence(tmp_path: Path, content: object, sentence: str) -> None:
     path = tmp_path / "x.ckpt"
@@ -124,7 +136,13 @@ def test_the_newest_run_is_the_one_whose_best_checkpoint_is(tmp_path: Path) -> N
 def test_the_published_preset_is_as_published() -> None:
     config = preset("groovae_4bar")
     model = config.model
-    assert (model.steps, model.latent_size, model.encoder_units, model.decoder_units, model.input_keep) == (64, 256, (512,), (256, 256), 0.3)
+    assert (model.steps, model.latent_size, model.encoder_units, model.decoder_units, model.input_keep) == (
+        64,
+        256,
+        (512,),
+        (256, 256),
+        0.3,
+    )
     assert (config.batch_size, config.learning_rate, config.learning_rate_decay, config.learning_rate_floor) == (512, 1e-3, 0.9999, 1e-5)
     assert (config.free_bits, config.beta, config.gradient_clip) == (48, 0.2, 1.0)
 

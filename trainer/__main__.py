@@ -12,7 +12,9 @@ from drumvae import __version__
 from drumvae.command import run as run_app
 from drumvae.errors import RunError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 
 def _show_version(wanted: bool) -> None:
@@ -27,21 +29,27 @@ def _show_presets(wanted: bool) -> None:
 
         for config in PRESETS.values():
             model = config.model
-            typer.echo(f"{config.preset:<16} {', '.join(config.tasks)}; encoder {model.encoder_units}, decoder {model.decoder_units}, latent {model.latent_size}")
+            size = f"encoder {model.encoder_units}, decoder {model.decoder_units}, latent {model.latent_size}"
+            typer.echo(f"{config.preset:<16} {', '.join(config.tasks)}; {size}")
         raise typer.Exit
 
 
 @app.command(epilog="Example: drumvae-train --data my-grooves/ --max-steps 2000, then: drumvae-export onnx")
 def train(
-    data: Annotated[Path | None, typer.Option(help="Folder or zip of MIDI files. Without it, the Groove MIDI Dataset is downloaded (3 MB) and cached.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Which model to train; --list-presets shows them.")] = "groovae_4bar",
-    out: Annotated[Path | None, typer.Option(help="Folder of the run. By default a new one in runs/, named after the preset and the time.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. By default a new one in runs/.", show_default=False)] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps.", show_default="the preset's")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many minutes.", show_default="no limit")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a step.", show_default="the preset's")] = None,
     seed: Annotated[int, typer.Option(help="The same seed on the same machine trains the same model.")] = 0,
     resume: Annotated[Path | None, typer.Option(help="Go on from a run folder or a checkpoint (last.ckpt).", show_default=False)] = None,
-    list_presets: Annotated[bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")] = False,
+    list_presets: Annotated[
+        bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Train a drummer on grooves.

@@ -33,8 +33,8 @@ def feel_baselines(train: Array) -> dict[str, Baseline]:
     velocities, offsets = _mean_feel(train)
     shape = velocities.shape
     return {
-        "quantised, mean velocity": lambda true: _played(true, np.full(shape, velocity), np.zeros(shape)),
-        "mean offset, mean velocity": lambda true: _played(true, np.full(shape, velocity), np.full(shape, offset)),
+        "quantised, mean velocity": lambda true: _played(true, np.full(shape, velocity, np.float32), np.zeros(shape, np.float32)),
+        "mean offset, mean velocity": lambda true: _played(true, np.full(shape, velocity, np.float32), np.full(shape, offset, np.float32)),
         "means by step and voice": lambda true: _played(true, velocities, offsets),
     }
 

@@ -28,7 +28,8 @@ class WholeFileIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             part.unlink(missing_ok=True)
             kept = f"the last good one is kept in {final}" if final.exists() else "none was written before it"
-            raise RunError(f"The checkpoint {final.name} could not be written ({_reason(error)}); {kept}. Free some space and --resume.") from None
+            trouble = f"The checkpoint {final.name} could not be written ({_reason(error)})"
+            raise RunError(f"{trouble}; {kept}. Free some space and --resume.") from None
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Callable[..., Any] | None = None, weights_only: bool | None = None

@@ -99,7 +99,11 @@ class Corpus:
     def arrays(self, windows: NDArray[np.int64]) -> tuple[Array, Array, Array]:
         """Returns hits, velocities in [0, 1] and offsets in steps of some windows, each (n, S, 9)."""
         rows = self.first_steps[windows][:, None] + np.arange(self.options.bars * STEPS_PER_BAR)
-        return self.hits[rows].astype(np.float32), self.velocities[rows].astype(np.float32) / 127, np.asarray(self.offsets[rows], np.float32)
+        return (
+            self.hits[rows].astype(np.float32),
+            self.velocities[rows].astype(np.float32) / 127,
+            np.asarray(self.offsets[rows], np.float32),
+        )
 
 
 def load_corpus(source: Path, options: CorpusOptions = CorpusOptions(), cache: Path | None = None) -> Corpus:
@@ -163,7 +167,8 @@ def _read_csv(table: Path) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} cannot be read ({error}); fetch the data set again.") from None
     if missing:
-        raise DataError(f"{table} lacks the columns {', '.join(sorted(missing))}; fetch the data set again, or remove the file to split by take.")
+        lacking = ", ".join(sorted(missing))
+        raise DataError(f"{table} lacks the columns {lacking}; fetch the data set again, or remove the file to split by take.")
     return rows
 
 
@@ -297,7 +302,8 @@ def _write(corpus: Corpus, home: Path) -> None:
             shutil.rmtree(home, ignore_errors=True)
             part.replace(home)
     except OSError as error:
-        raise DataError(f"The cache {home} cannot be written ({error.strerror or error}); free some space or set XDG_CACHE_HOME.") from None
+        reason = error.strerror or error
+        raise DataError(f"The cache {home} cannot be written ({reason}); free some space or set XDG_CACHE_HOME.") from None
 
 
 def _listed(counts: Counter[str] | dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""The command `drumvae-evaluate`: a bundle and a corpus in, its scores beside trivial baselines out. Runs the exported graphs, not torch."""
+"""The command `drumvae-evaluate`: a bundle and a corpus in, scores beside trivial baselines out. Runs the exported graphs, not torch."""
 
 import json
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from drumvae.bundle import CARD, default_bundle
 from drumvae.command import run as run_app
 from drumvae.engine import Engine
 from drumvae.grid import Array
@@ -22,6 +23,7 @@ from .metrics import score, voice_f1
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
 _BATCH = 256
+_HEADING = "## Scores"
 
 
 def evaluate(engine: Engine, corpus: Corpus, split: str) -> dict[str, Any]:
@@ -69,11 +71,18 @@ def to_markdown(result: dict[str, Any]) -> str:
         for name, s in result["reconstruction"].items()
     ]
     voices = ", ".join(f"{name} {value:.2f}" for name, value in result["reconstruction_f1_by_voice"].items())
-    lines += ["", f"Hit F1 by voice: {voices}. Share of cells with a hit: written {result['density']['written']:.3f}, true {result['density']['true']:.3f}."]
+    density = "written {written:.3f}, true {true:.3f}".format(**result["density"])
+    lines += ["", f"Hit F1 by voice: {voices}. Share of cells with a hit: {density}."]
     if "humanize" in result:
         lines += ["", "| humanize, hits given | velocity error | timing error (ms) |", "|---|---|---|"]
         lines += [f"| {name} | {s['velocity_error']:.3f} | {s['timing_error_ms']:.2f} |" for name, s in result["humanize"].items()]
     return "\n".join(lines) + "\n"
+
+
+def add_to_card(card: Path, tables: str) -> None:
+    """Writes the scores at the end of a model card, in place of those that it had."""
+    before = card.read_text("utf-8").split(_HEADING)[0].rstrip() if card.exists() else ""
+    card.write_text(f"{before}\n\n{_HEADING}\n\n{tables}", "utf-8")
 
 
 def _batches(grooves: Array) -> Iterable[Array]:
@@ -86,9 +95,13 @@ def _batches(grooves: Array) -> Iterable[Array]:
 @app.command(epilog="Example: drumvae-evaluate bundles/mine --data my-grooves/")
 def evaluate_command(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder or zip of MIDI files. Without it, the Groove MIDI Dataset is downloaded.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder or zip of MIDI files. Without it, the Groove MIDI Dataset is downloaded.", show_default=False),
+    ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     out: Annotated[Path | None, typer.Option(help="Write the scores here, as JSON.", show_default=False)] = None,
+    card: Annotated[bool, typer.Option("--card", help="Put the tables into the bundle's own model card, in place of older ones.")] = False,
 ) -> None:
     """Score an exported model beside trivial baselines.
 
@@ -103,6 +116,8 @@ def evaluate_command(
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    if card:
+        add_to_card((bundle or default_bundle()) / CARD, to_markdown(result))
     typer.echo(to_markdown(result))
 
 

@@ -50,9 +50,19 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
     (run / "config.json").write_text(json.dumps(config.to_dict(), indent=2), "utf-8")
     training, validation = Windows(corpus, "train"), Windows(corpus, "validation")
     keeper = ModelCheckpoint(
-        run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", save_last=True, enable_version_counter=False, auto_insert_metric_name=False
+        run,
+        BEST.removesuffix(".ckpt"),
+        monitor="validation/score",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
     )
-    callbacks: list[Callback] = [keeper, EarlyStopping("validation/score", patience=config.patience, mode="max"), StopInTime(config.max_steps, limits.minutes)]
+    callbacks: list[Callback] = [
+        keeper,
+        EarlyStopping("validation/score", patience=config.patience, mode="max"),
+        StopInTime(config.max_steps, limits.minutes),
+    ]
     callbacks += [EMAWeightAveraging(decay=config.averaging)] if config.averaging else []
     callbacks += [RichProgressBar(leave=True)] if progress else []
     trainer = L.Trainer(
@@ -82,8 +92,9 @@ class KeptTask(GrooveTask):
 
     def __init__(self, config: TrainConfig, facts: dict[str, Any], windows: torch.Tensor) -> None:
         super().__init__(config)
-        self.facts = facts
+        self.facts = {"minutes": 0.0} | facts
         self.windows = windows  # (n, S, 27)
+        self.began_s = time.monotonic()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         scores = {name.split("/")[1]: float(v) for name, v in self.trainer.callback_metrics.items() if name.startswith("validation/")}
@@ -94,9 +105,16 @@ class KeptTask(GrooveTask):
             "preset": config.preset,
             "tasks": list(config.tasks),
             "config": config.to_dict(),
-            "facts": self.facts | {"step": self.global_step, "epoch": self.current_epoch, "validation": scores},
+            "facts": self.facts | {"minutes": self._minutes(), "step": self.global_step, "epoch": self.current_epoch, "validation": scores},
             "windows": self.windows,
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Goes on counting the minutes where the resumed run stopped."""
+        self.facts["minutes"] = checkpoint[KEY]["facts"].get("minutes", 0.0)
+
+    def _minutes(self) -> float:
+        return float(self.facts["minutes"]) + (time.monotonic() - self.began_s) / 60
 
 
 class StopInTime(Callback):

@@ -16,7 +16,7 @@ def groove_loss(logits: Tensor, velocities: Tensor, offsets: Tensor, target: Ten
     velocity and offset, summed over steps and voices (Magenta's GrooveLstmDecoder). Unlike there, velocity and offset cost
     nothing where there is no hit: counted over empty cells, they teach a model to play softly and on the grid.
     """
-    hits, true_velocities, true_offsets = target.split(VOICE_COUNT, dim=-1)
+    hits, true_velocities, true_offsets = torch.split(target, VOICE_COUNT, dim=-1)
     costs = {
         "hits": binary_cross_entropy_with_logits(logits, hits, reduction="none"),
         "velocity": hits * (velocities - true_velocities) ** 2,

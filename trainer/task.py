@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from drumvae.models.vae import GrooveVAE, sample_latent
@@ -80,7 +81,7 @@ class GrooveTask(L.LightningModule):
             self.log("validation/humanize_timing_error_ms", played.timing_error_ms)
         self.log("validation/score", _overall(written, played, self.config.tasks))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam with a rate that decays to a floor: (rate - floor) decay^step + floor, as in MusicVAE."""
         config = self.config
         optimizer = torch.optim.Adam(self.parameters(), config.learning_rate)

@@ -47,5 +47,5 @@ class _Batched(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
         return self.windows.batch(indices)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import RunError, nearest
-from ..grid import STEPS_PER_BAR
+from drumvae.errors import RunError, nearest
+from drumvae.grid import STEPS_PER_BAR
 
 
 @dataclass(frozen=True)

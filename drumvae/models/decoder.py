@@ -7,23 +7,30 @@ own previous step for sampling and for export.
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
-from ..tensors import GROOVE_SIZE, VOICE_COUNT
+from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
+
 from .config import ModelConfig
-from .lstm import InputDropout, lstm_step, new_lstm
+from .lstm import InputDropout, lstm_step, lstm_weights, new_lstm
+
+States = list[tuple[Tensor, Tensor]]
+"""Hidden and cell state, each (B, units), of every layer."""
 
 
 class GrooveDecoder(nn.Module):
     """The GrooVAE decoder (Gillick et al. 2019), with three options of our own.
 
-    With `position_size`, a learned mark tells the step from its place in the loop. With `feel_units`, velocity and offset are decided after the step's hits and knowing them, so that a kick under a snare is
-    played as such. With `show_hits`, hits that are given beforehand are seen at their step; a flag tells given from unknown.
+    With `position_size`, a learned mark tells each step its place in the loop. With `feel_units`, velocity and offset are
+    decided after the step's hits and knowing them, so that a kick under a snare is played as such. With `show_hits`, hits that
+    are given beforehand are seen at their step; a flag tells given from unknown.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.steps = config.steps
         self.show_hits = config.show_hits
+        self.state_sizes = [units for units in config.decoder_units for _ in ("hidden", "cell")]
         shown = VOICE_COUNT + 1 if config.show_hits else 0
         sizes = [GROOVE_SIZE + shown + config.position_size + config.latent_size, *config.decoder_units]
         self.positions = nn.Parameter(torch.randn(config.steps, config.position_size) * 0.1)  # (S, P)
@@ -63,11 +70,11 @@ class GrooveDecoder(nn.Module):
         than its threshold. `temperature` (B,) above 0 spreads them. `thresholds` (V,) in (0, 1): a higher one means fewer
         hits, 0.5 leaves the model as it is. `locked_hits` (B, S, V) in {0, 1} are kept wherever `locked` (B, S, V) is 1.
         """
-        first, *upper = self.layers
+        first, *upper = (lstm_weights(layer) for layer in self.layers)
         known = GROOVE_SIZE + (VOICE_COUNT + 1 if self.show_hits else 0)
-        from_previous, from_position, from_latent = first.weight_ih_l0.split([known, self.positions.shape[1], latent.shape[1]], dim=1)
-        of_loop = nn.functional.linear(latent, from_latent, first.bias_ih_l0 + first.bias_hh_l0)  # (B, 4 units)
-        of_steps = nn.functional.linear(self.positions, from_position)  # (S, 4 units)
+        from_previous, from_position, from_latent = torch.split(first[0], [known, self.positions.shape[1], latent.shape[1]], dim=1)
+        of_loop = linear(latent, from_latent, first[2])  # (B, 4 units)
+        of_steps = linear(self.positions, from_position)  # (S, 4 units)
         bias = torch.log(thresholds) - torch.log1p(-thresholds)
         # A loop whose every cell is given is "given" to the model, as in training.
         flag = locked.flatten(1).amin(dim=1, keepdim=True)  # (B, 1)
@@ -76,48 +83,36 @@ class GrooveDecoder(nn.Module):
         written = []
         for step in range(self.steps):
             seen = [previous, locked_hits[:, step] * flag, flag] if self.show_hits else [previous]
-            gates = of_loop + of_steps[step] + nn.functional.linear(torch.cat(seen, dim=-1), from_previous)
-            previous, states = self._write_step(
-                gates, states, upper, bias, temperature, noise[:, step], locked_hits[:, step], locked[:, step]
-            )
+            gates = of_loop + of_steps[step] + linear(torch.cat(seen, dim=-1), from_previous)
+            hidden, states = _run_layers(gates, states, first[1], upper)
+            likely = torch.sigmoid((self.hits(hidden) - bias) / temperature[:, None])
+            hits = (likely > noise[:, step]).to(hidden.dtype)
+            hits = hits + locked[:, step] * (locked_hits[:, step] - hits)
+            velocities, offsets = self._feel(hidden, hits)
+            previous = torch.cat([hits, velocities * hits, offsets * hits], dim=-1)
             written.append(previous)
         return torch.stack(written, dim=1)
-
-    def _write_step(
-        self,
-        gates: Tensor,
-        states: list[tuple[Tensor, Tensor]],
-        upper: list[nn.Module],
-        bias: Tensor,
-        temperature: Tensor,
-        noise: Tensor,
-        locked_hits: Tensor,
-        locked: Tensor,
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Returns one step of groove (B, 27) and the new states."""
-        hidden, cell = states[0]
-        hidden, cell = lstm_step(gates + nn.functional.linear(hidden, self.layers[0].weight_hh_l0), cell)
-        new_states = [(hidden, cell)]
-        for layer, (upper_hidden, upper_cell) in zip(upper, states[1:], strict=True):
-            gates = nn.functional.linear(hidden, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0)
-            hidden, cell = lstm_step(gates + nn.functional.linear(upper_hidden, layer.weight_hh_l0), upper_cell)
-            new_states.append((hidden, cell))
-        likely = torch.sigmoid((self.hits(hidden) - bias) / temperature[:, None])
-        hits = (likely > noise).to(hidden.dtype)
-        hits = hits + locked * (locked_hits - hits)
-        velocities, offsets = self._feel(hidden, hits)
-        return torch.cat([hits, velocities * hits, offsets * hits], dim=-1), new_states
 
     def _feel(self, outputs: Tensor, hits: Tensor) -> tuple[Tensor, Tensor]:
         """Returns velocities and offsets, each (..., V), from the top layer and the step's hits."""
         velocities, offsets = self.feel(torch.cat([outputs, hits], dim=-1) if self.feel_sees_hits else outputs).chunk(2, dim=-1)
         return torch.sigmoid(velocities), torch.tanh(offsets)
 
-    def _initial_state(self, latent: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Returns (hidden, cell), each (B, units), for every layer."""
-        sizes = [layer.hidden_size for layer in self.layers for _ in range(2)]
-        parts = torch.tanh(self.initial(latent)).split(sizes, dim=-1)
+    def _initial_state(self, latent: Tensor) -> States:
+        parts = torch.split(torch.tanh(self.initial(latent)), self.state_sizes, dim=-1)
         return list(zip(parts[0::2], parts[1::2], strict=True))
+
+
+def _run_layers(
+    gates: Tensor, states: States, first_recurrent: Tensor, upper: list[tuple[Tensor, Tensor, Tensor]]
+) -> tuple[Tensor, States]:
+    """Returns the top layer's output (B, units) and the new states of one step, from the first layer's input gates (B, 4 units)."""
+    hidden, cell = lstm_step(gates + linear(states[0][0], first_recurrent), states[0][1])
+    new_states = [(hidden, cell)]
+    for (from_below, recurrent, bias), (state, cell) in zip(upper, states[1:], strict=True):
+        hidden, cell = lstm_step(linear(hidden, from_below, bias) + linear(state, recurrent), cell)
+        new_states.append((hidden, cell))
+    return hidden, new_states
 
 
 def _feel_head(size: int, config: ModelConfig) -> nn.Module:

@@ -6,8 +6,9 @@ B batch, S steps, Z latent size.
 import torch
 from torch import Tensor, nn
 
-from ..grid import STEPS_PER_BAR
-from ..tensors import GROOVE_SIZE
+from drumvae.grid import STEPS_PER_BAR
+from drumvae.tensors import GROOVE_SIZE
+
 from .config import ModelConfig
 from .lstm import InputDropout, new_lstm
 
@@ -23,7 +24,9 @@ class GrooveEncoder(nn.Module):
         sizes = [GROOVE_SIZE, *(2 * units for units in config.encoder_units)]
         self.read_every = STEPS_PER_BAR if config.bar_readout else config.steps
         self.dropout = InputDropout(config.input_keep)
-        self.layers = nn.ModuleList(new_lstm(size, units, bidirectional=True) for size, units in zip(sizes, config.encoder_units, strict=False))
+        self.layers = nn.ModuleList(
+            new_lstm(size, units, bidirectional=True) for size, units in zip(sizes, config.encoder_units, strict=False)
+        )
         read = sizes[-1] * (config.steps // self.read_every)
         self.mean = _small_linear(read, config.latent_size)
         self.scale = _small_linear(read, config.latent_size)

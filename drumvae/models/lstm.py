@@ -24,6 +24,12 @@ def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     return torch.sigmoid(o) * torch.tanh(cell), cell
 
 
+def lstm_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns what one direction of a layer multiplies its input (4 units, size) and its state (4 units, units) with, and the bias."""
+    weights = dict(layer.named_parameters())
+    return weights["weight_ih_l0"], weights["weight_hh_l0"], weights["bias_ih_l0"] + weights["bias_hh_l0"]
+
+
 class InputDropout(nn.Module):
     """Keeps a share of its input in training, drawn anew for every element, and scales it up to the same mean."""
 

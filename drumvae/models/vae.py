@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..tensors import VOICE_COUNT
+from drumvae.tensors import VOICE_COUNT
+
 from .config import ModelConfig
 from .decoder import GrooveDecoder
 from .encoder import GrooveEncoder

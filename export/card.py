@@ -1,0 +1,33 @@
+"""A bundle's description in, its model card in Markdown out."""
+
+from drumvae.bundle import BundleInfo
+
+
+def model_card(info: BundleInfo) -> str:
+    """Returns the card that lies beside the graphs; `drumvae-evaluate --card` adds the scores beside trivial baselines."""
+    facts = info.training
+    config = facts.get("config", {})
+    rows = {
+        "preset": info.preset,
+        "tasks": ", ".join(info.tasks),
+        "one loop": f"{info.steps} sixteenth steps, nine voices, latent of {info.latent_size}",
+        "trained on": f"{facts.get('data', 'unknown')}: {_counts(facts.get('takes'))} takes, {_counts(facts.get('windows'))} windows",
+        "trained for": f"{facts.get('step', 0)} steps of {config.get('batch_size', '?')} windows, {facts.get('minutes', 0):.0f} minutes",
+        "trained on the machine": facts.get("machine", "unknown"),
+        "trained when": facts.get("started", "unknown"),
+        "exported by": f"drumvae {info.version}",
+        "thresholds by voice": ", ".join(f"{t:.2f}" for t in info.thresholds),
+        "validation, during training": ", ".join(f"{name} {value:.4g}" for name, value in info.scores.items()),
+        "licence": info.licence,
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"# {info.preset}, a drumvae bundle\n\n| | |\n|---|---|\n{table}\n\n{_LIMITS}"
+
+
+def _counts(values: dict[str, int] | None) -> str:
+    return " + ".join(f"{count} {split}" for split, count in (values or {}).items()) or "unknown"
+
+
+_LIMITS = """It knows four bars of 4/4 on a straight sixteenth grid, one hit of a voice a step: flams, drags and triplets are outside of it,
+and so are other meters. It was made to accompany and to sketch; it knows nothing of the song around it.
+"""
