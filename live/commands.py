@@ -16,11 +16,12 @@ from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
 from .display import make_display
 from .generator import Generator
 from .modes import MODES, Mode, Verbs, make_loop, mode_named
-from .performer import Performer, Played
+from .performer import Performer
 from .player import Player
 from .ports import Ports, list_ports
 from .record import LoopWriter
 from .session import LiveConfig, run_session
+from .values import Played
 
 FIRST_LOOP_S = 30.0
 CLOCKS = ("midi", "internal")

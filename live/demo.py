@@ -10,8 +10,8 @@ from drumvae.midifile import write_midi
 
 from .clock import Clock, State
 from .modes import MODES, Mode, Verbs
-from .performer import NOTE_ON, Arrival, Played
-from .player import Loop
+from .player import NOTE_ON, Loop
+from .values import Arrival, Played
 
 DEMO_BARS = 2 * LOOP_BARS
 PERFORMANCE = """

@@ -10,8 +10,8 @@ from drumvae.grid import BEATS_PER_BAR
 from drumvae.kit import VOICES
 
 from .clock import State
-from .performer import Status
 from .timebase import bar_of, phase
+from .values import Status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

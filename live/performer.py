@@ -5,80 +5,27 @@ frozen Status; it never sleeps, never reads a clock, never waits for the model.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
 
 from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS
 from drumvae.kit import DEFAULT_KIT, Kit
 
-from .clock import Clock, Kind, State, Transport
+from .clock import Clock, Kind, Transport
 from .echo import EchoFilter
 from .generator import Generator
 from .modes import Controls, Job, Mode, loop_seed
-from .player import Due, Loop, Player
+from .player import NOTE_ON, Due, Loop, Player
 from .recorder import Recording
 from .timebase import EARLY_BEATS, Timeline, bar_of, next_line, pass_of
+from .values import Arrival, Input, Output, Played, Status
 
-NOTE_ON, SYSTEM = 0x90, 0xF0
+SYSTEM = 0xF0
 AHEAD_S = 0.005
 """Notes are given out so long before they are due: long enough to sleep exactly, short enough to follow the clock's last word."""
 POLL_S = 0.001
 """The longest sleep: a Stop is heard, and the first beat after Start played, within this time."""
 PUBLISH_S = 0.1
-
-
-class Arrival(NamedTuple):
-    """A MIDI message and the monotonic time at which the driver delivered it."""
-
-    at_s: float
-    message: bytes
-
-
-class Input(Protocol):
-    """Where messages come from."""
-
-    def poll(self, now_s: float) -> Sequence[Arrival]:
-        """Returns what has arrived since the last call, in order; returns at once."""
-
-
-class Output(Protocol):
-    """Where messages go."""
-
-    def send(self, message: bytes) -> None:
-        """Sends at once."""
-
-
-@dataclass(frozen=True)
-class Played:
-    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo."""
-
-    loop: Loop
-    bar: int
-    bpm: float
-
-
-@dataclass(frozen=True)
-class Status:
-    """Everything that is shown; one frozen value, replaced as a whole, so that any thread may read it."""
-
-    state: State = State.WAITING
-    bpm: float = 0.0
-    beat: float = 0.0
-    """The song's beat when the status was published."""
-    loop: Loop | None = None
-    bar: int = 1
-    """The bar of the song where the loop came in."""
-    number: int = 0
-    """The pass that `heard` is recorded for."""
-    heard: Recording = field(default_factory=Recording)
-    notes: int = 0
-    """How many notes were heard as a performance."""
-    echoes: int = 0
-    struck: int = 0
-    late_ms: float = 0.0
-    """The largest delay, since the last status, between a message's due time and its sending."""
-    trouble: str | None = None
 
 
 @dataclass
@@ -142,7 +89,7 @@ class Performer:
     def close(self, now_s: float) -> None:
         """Silences everything, whatever happened before, and reports the loop that was cut."""
         self._rolling = False
-        self._outbox.clear()
+        self._silence(now_s)
         for due in self.player.panic(now_s):
             self.sink.send(due.message)
         self._report_played(now_s)
@@ -202,8 +149,10 @@ class Performer:
             self._recording, self._recorded_pass = Recording(), pass_of(beat)
 
     def _silence(self, now_s: float) -> None:
+        """Lets go of every note: those the player holds, and those whose note-off waits to be sent. Notes that wait are forgotten."""
+        waiting = [due for due in self._outbox if due.message[0] & 0xF0 != NOTE_ON]
         self._outbox.clear()
-        for due in self.player.silence(now_s):
+        for due in (*waiting, *self.player.silence(now_s)):
             self.sink.send(due.message)
 
     # the loops

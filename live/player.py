@@ -120,7 +120,7 @@ class Player:
         while True:
             close = line_of(self.number + 1) - EARLY_BEATS
             self._strike(timeline, min(until_beats, close, end_beats - EARLY_BEATS), until_s, out)
-            if until_beats < close:
+            if until_beats < close or end_beats - EARLY_BEATS <= close:
                 break
             self.number += 1
             self._begin_pass()

@@ -13,7 +13,7 @@ from typing import Any
 from drumvae.errors import PortError
 
 from .backends import Backend, find_backend
-from .performer import Arrival
+from .values import Arrival
 
 IN_CLIENT, OUT_CLIENT = "drumvae-in", "drumvae-out"
 OWN = (IN_CLIENT, OUT_CLIENT, "drumvae-probe")

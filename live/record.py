@@ -10,7 +10,7 @@ from queue import SimpleQueue
 
 from drumvae.errors import DataError
 
-from .performer import Played
+from .values import Played
 
 
 class LoopWriter:

@@ -1,0 +1,62 @@
+"""What passes between the rooms: a message with its arrival, a loop that was played, and everything that is shown. All of it frozen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from .clock import State
+from .player import Loop
+from .recorder import Recording
+
+
+class Arrival(NamedTuple):
+    """A MIDI message and the monotonic time at which the driver delivered it."""
+
+    at_s: float
+    message: bytes
+
+
+class Input(Protocol):
+    """Where messages come from."""
+
+    def poll(self, now_s: float) -> Sequence[Arrival]:
+        """Returns what has arrived since the last call, in order; returns at once."""
+
+
+class Output(Protocol):
+    """Where messages go."""
+
+    def send(self, message: bytes) -> None:
+        """Sends at once."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo."""
+
+    loop: Loop
+    bar: int
+    bpm: float
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything that is shown; one frozen value, replaced as a whole, so that any thread may read it."""
+
+    state: State = State.WAITING
+    bpm: float = 0.0
+    beat: float = 0.0
+    """The song's beat when the status was published."""
+    loop: Loop | None = None
+    bar: int = 1
+    """The bar of the song where the loop came in."""
+    number: int = 0
+    """The pass that `heard` is recorded for."""
+    heard: Recording = field(default_factory=Recording)
+    notes: int = 0
+    """How many notes were heard as a performance."""
+    echoes: int = 0
+    struck: int = 0
+    late_ms: float = 0.0
+    """The largest delay, since the last status, between a message's due time and its sending."""
+    trouble: str | None = None
