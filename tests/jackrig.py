@@ -22,10 +22,11 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from judge import Captured
+import pytest
+from judge import TICK, Captured
 from numpy.typing import NDArray
 
 RATE = 48_000
@@ -33,7 +34,7 @@ PERIOD = 64
 TICKS_PER_JACK_BEAT = 1920.0
 RESYNC_S = 0.5
 """jack_midi_clock's pause between song position and Continue."""
-WAIT_S = 15.0
+WAIT_S = 60.0
 READY = "ready:"
 """What drumvae-live prints once the first loop is made."""
 
@@ -103,6 +104,44 @@ def real_time_is_granted() -> bool:
     return granted[0]
 
 
+class Figures:
+    """Collects lines during a run and prints them at its end, so that a CI log holds them."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Figures":
+        """Returns the collector of a run."""
+        plugins = config.pluginmanager
+        found = plugins.get_plugin("drumvae-figures")
+        if found is None:
+            found = cls()
+            plugins.register(found, "drumvae-figures")
+        assert isinstance(found, cls)
+        return found
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("timing on real ports")
+        for line in self.lines:
+            terminalreporter.line(line)
+
+
+@contextlib.contextmanager
+def real_jack_server() -> "Iterator[JackServer]":
+    """Runs a server, or skips for what is missing; with DRUMVAE_REQUIRE_JACK=1 what is missing fails."""
+    missing = what_is_missing()
+    if missing and os.environ.get("DRUMVAE_REQUIRE_JACK") == "1":
+        pytest.fail(f"real ports are required here: {missing}")
+    if missing:
+        pytest.skip(f"needs real ports: {missing}")
+    with JackServer() as server:
+        yield server
+
+
 class JackServer:
     """Runs jackd under a name of its own, so that servers of parallel runs do not meet."""
 
@@ -132,6 +171,13 @@ class JackServer:
         if self._process.poll() is not None:
             raise RuntimeError(f"jackd ended with status {self._process.returncode}: {self._log.read_text()[-500:]}")
         return subprocess.run(["jack_lsp"], env=self.env, capture_output=True, check=False).returncode == 0
+
+
+class Slip(NamedTuple):
+    """The sound server stood still: its count of frames fell behind real time."""
+
+    frame: int
+    frames: float
 
 
 class Rig:
@@ -209,7 +255,27 @@ class Rig:
         self._client.transport_stop()
 
     def locate(self, beat: float) -> None:
-        self._client.transport_locate(round(beat * self.frames_per_beat))
+        self._client.transport_frame = round(beat * self.frames_per_beat)
+
+    def stop_and_wait(self) -> None:
+        """Stops, and gives what follows from it the time to happen."""
+        self.stop()
+        time.sleep(0.4)
+
+    def play_once(self, from_beat: float, to_beat: float, meanwhile: Callable[[], None] | None = None) -> None:
+        """Moves the song, starts it, does something once it runs, and stops it at a beat."""
+        self.locate(from_beat)
+        time.sleep(0.2)
+        self.start()
+        if meanwhile:
+            meanwhile()
+        self.play_until(to_beat)
+        self.stop_and_wait()
+
+    def first_tick(self) -> int:
+        """Waits for the first tick that was captured, and returns its frame."""
+        ticks: Callable[[], list[int]] = lambda: [frame for frame, data in self.clock if data[0] == TICK]  # noqa: E731
+        return int(wait_for(ticks, "a tick of the clock")[0])
 
     def play_until(self, beat: float) -> None:
         """Waits until the song has reached a beat on the transport."""
@@ -220,8 +286,8 @@ class Rig:
     # the wires
 
     def play(self, notes: Sequence[tuple[int, bytes]]) -> None:
-        """Sends messages at their frames."""
-        self._to_play = sorted([*self._to_play, *notes], reverse=True)
+        """Sends messages at their frames, in place of those that were still to be sent."""
+        self._to_play = sorted(notes, reverse=True)
 
     def port(self, part: str, output: bool) -> Any:
         """Waits for the MIDI port of another client whose name contains a part."""
@@ -266,14 +332,15 @@ class Rig:
             drummer.wait_until_ready()
             yield drummer
 
-    def slips_ms(self) -> NDArray[np.float64]:
-        """Returns by how much each period began later than the frames before it say, where that is above half a period.
+    def slips(self) -> list[Slip]:
+        """Returns every place where a period began more than a whole period late.
 
-        A server that is held up stops its count of frames: a phase jump of the clock, as heard by whoever follows it in real time.
+        A server that is held up so long stops its count of frames instead of catching up: a jump of the clock, to whoever follows
+        it in real time.
         """
         table = np.array(self.periods)
-        late = np.diff(table[:, 1]) * 1000 - np.diff(table[:, 0]) * 1000 / RATE
-        return late[late > PERIOD * 500 / RATE]
+        late = np.diff(table[:, 1]) * RATE - np.diff(table[:, 0])
+        return [Slip(int(table[i + 1, 0]), float(late[i])) for i in np.flatnonzero(late > PERIOD)]
 
 
 class Drummer:

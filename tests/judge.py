@@ -67,7 +67,7 @@ class Stretch:
         moved = np.empty_like(self.frames)
         for i, beat in enumerate(self.beats):
             near = np.abs(self.beats - beat) <= reach
-            slope, middle = np.polyfit(self.beats[near] - beat, self.frames[near] - self.frames[i], 1)
+            middle = np.polyfit(self.beats[near] - beat, self.frames[near] - self.frames[i], 1)[1]
             moved[i] = self.frames[i] + middle
         return replace(self, frames=moved)
 
