@@ -52,7 +52,7 @@ def live(
     demo: Annotated[
         bool, _option("Play eight bars by itself, with no DAW: a built-in performance, then its answer; leaves demo.mid.", "--demo")
     ] = False,
-    version: Annotated[bool, _option("Print the version and leave.", "--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
+    version: Annotated[bool, _option("Print the version and leave.", "--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """A drummer that plays along with your DAW.
 

@@ -194,7 +194,7 @@ class InternalClock:
     def timeline(self) -> Timeline:
         return self._timeline
 
-    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:  # noqa: ARG002  # it follows nobody
+    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:  # it follows nobody
         return []
 
     def check(self, now_s: float) -> list[Transport]:

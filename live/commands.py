@@ -54,12 +54,12 @@ def check_names(config: LiveConfig) -> None:
     checked("provider", config.provider, PROVIDERS)
 
 
-def play(config: LiveConfig, load: Load = Engine.load) -> None:
+def play(config: LiveConfig, load: Load | None = None) -> None:
     """Plays a session until it is stopped; raises DrumVAEError where something asked for cannot be had."""
     check_names(config)
     ports = Ports(config.input_name, config.output_name, config.backend)
     try:
-        engine = load(config.bundle, config.provider)
+        engine = (load or Engine.load)(config.bundle, config.provider)
         mode = mode_named(config.mode, engine)
         writer = LoopWriter(config.record) if config.record else None
         try:
@@ -104,13 +104,13 @@ def _clock(config: LiveConfig) -> Clock:
     return Follower() if config.internal_bpm is None else InternalClock(config.internal_bpm)
 
 
-def demo(config: LiveConfig, load: Load = Engine.load) -> None:
+def demo(config: LiveConfig, load: Load | None = None) -> None:
     """Plays eight bars by itself: four as if a person had played them, four in answer; leaves demo.mid in the working folder."""
     check_names(config)
     target = Path("demo.mid")
     if not os.access(Path.cwd(), os.W_OK):
         raise DataError(f"demo.mid cannot be written into {Path.cwd()}; change to a folder of your own.")
-    engine = load(config.bundle, config.provider)
+    engine = (load or Engine.load)(config.bundle, config.provider)
     ports = _demo_ports(config)
     try:
         played = _demo_on(ports, engine, config)

@@ -147,7 +147,7 @@ class InPort(_Port):
         self._clock = clock
         self._arrived: SimpleQueue[tuple[float, Sequence[int]]] = SimpleQueue()
 
-    def poll(self, now_s: float) -> Sequence[Arrival]:  # noqa: ARG002  # a driver has a clock of its own
+    def poll(self, now_s: float) -> Sequence[Arrival]:  # a driver has a clock of its own
         """Returns what has arrived since the last call. Called by the performer's thread."""
         arrivals: list[Arrival] = []
         while True:

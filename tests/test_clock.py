@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from fakes import CONTINUE, NOW_S, START, STOP, TICK, Sender, position
+
 from drumvae.live.clock import LOST_S, Follower, InternalClock, Kind, State, Transport
 from drumvae.live.dll import straight_line
-
-from fakes import CONTINUE, NOW_S, START, STOP, TICK, Sender, position
 
 
 def follow(sender: Sender, follower: Follower | None = None, check_s: float | None = 0.005) -> tuple[Follower, list[Transport]]:

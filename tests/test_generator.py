@@ -1,10 +1,10 @@
 import pytest
+from fakes import FakeEngine, random_grid
+
 from drumvae.errors import BundleError, DrumVAEError
 from drumvae.grid import Grid
 from drumvae.live.generator import Generator
 from drumvae.live.modes import MODES, Controls, Job, loop_seed, make_loop, mode_named
-
-from fakes import FakeEngine, random_grid
 
 
 def job(index: int = 0, played: Grid | None = None, controls: Controls | None = None) -> Job:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from fakes import NOW_S, random_grid
+
 from drumvae.grid import Grid
 from drumvae.live.echo import ECHO_S, EchoFilter
 from drumvae.live.recorder import Recording
-
-from fakes import NOW_S, random_grid
 
 
 def recording(*notes: tuple[float, int, int]) -> Recording:

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from drumvae.live.timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of, phase
 
 
