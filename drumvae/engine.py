@@ -1,6 +1,5 @@
 """Grids and a seed in, Grids out: the exported model behind musical verbs, run by ONNX Runtime. No torch."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,7 @@ class Engine:
         draws = [np.random.default_rng([seed, index]) for index in range(count)]
         latent = np.stack([draw.standard_normal(self.info.latent_size, np.float32) for draw in draws])
         noise = np.stack([draw.random((self.info.steps, len(VOICES)), np.float32) for draw in draws])
-        return [groove_to_grid(groove) for groove in self.decode(latent, noise, temperature)]
+        return [groove_to_grid(groove) for groove in self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature))]
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0) -> Grid:
         """Returns the same hits with new velocities and offsets, moved from the given ones by `amount`, 0 to 1.
@@ -88,12 +87,12 @@ class Engine:
         temperature: float = 1.0,
         locked_hits: Array | None = None,
         locked: Array | None = None,
-        thresholds: Sequence[float] | None = None,
+        thresholds: Array | None = None,
     ) -> Array:
         """Returns groove tensors (B, S, 27) written from latents (B, Z).
 
         `noise` (B, S, 9), uniform in [0, 1), decides the hits; 0.5 takes those likelier than their threshold. Where `locked`
-        (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept.
+        (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept. `thresholds` (9,) are by default the bundle's.
         """
         nothing = np.zeros_like(noise)
         if temperature < _COLDEST:
@@ -108,6 +107,12 @@ class Engine:
         }
         (groove,) = self._decoder.run(feeds)
         return groove
+
+    def _thresholds(self, temperature: float) -> Array:
+        """Returns thresholds (9,): the calibrated ones for the likeliest hits, even ones at temperature 1, where chance keeps density."""
+        odds = np.array(self.info.thresholds, np.float32)
+        log_odds = np.log(odds / (1 - odds)) * max(0.0, 1 - temperature)
+        return np.asarray(1 / (1 + np.exp(-log_odds)), np.float32)
 
     def _need(self, task: str) -> None:
         if task not in self.tasks:

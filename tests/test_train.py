@@ -181,3 +181,18 @@ def test_ctrl_c_saves_and_leaves_cleanly(midi_folder: Path, tmp_path: Path) -> N
     assert process.returncode == 0, output
     assert "Best checkpoint: run/best.ckpt" in output
     assert read_checkpoint(tmp_path / "run" / "last.ckpt")["global_step"] > 0
+
+
+def test_thresholds_give_the_density_of_the_real_grooves(corpus: Corpus, tmp_path: Path) -> None:
+    train(replace(TINY, max_steps=60, learning_rate=1e-2), corpus, tmp_path, progress=False)
+    trained = load_trained(tmp_path)
+    windows = torch.from_numpy(trained.windows)
+    free = torch.zeros_like(windows[..., :9])
+    true = windows[..., :9].sum(dim=(0, 1))
+
+    def density_error(thresholds: list[float]) -> float:
+        written = trained.model.reconstruct(windows, torch.tensor(thresholds), free)[..., :9].sum(dim=(0, 1))
+        return float((written - true).abs().sum() / true.sum())
+
+    assert len(trained.facts["thresholds"]) == 9
+    assert density_error(trained.facts["thresholds"]) < density_error([0.5] * 9)

@@ -17,8 +17,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from drumvae import __version__
-from drumvae.checkpoint import BEST, FORMAT, KEY
+from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
 
+from .calibrate import calibrate
 from .checkpoints import WholeFileIO
 from .corpus import Corpus
 from .presets import TrainConfig
@@ -26,7 +27,7 @@ from .task import GrooveTask
 from .windows import Windows, new_loader
 
 VALIDATION_BATCH = 512
-KEPT_WINDOWS = 64  # validation windows kept in a checkpoint, to compare an export on
+KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         ckpt_path=str(limits.resume) if limits.resume else None,
         weights_only=True,
     )
+    _keep_thresholds(run / BEST, task.windows)
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
 
@@ -140,6 +142,13 @@ class StopInTime(Callback):
         """Stops after this step; a second Ctrl-C stops at once."""
         signal.signal(signal.SIGINT, self._before)
         self.interrupted = True
+
+
+def _keep_thresholds(path: Path, windows: torch.Tensor) -> None:
+    """Finds the best checkpoint's thresholds and writes them into it."""
+    checkpoint = read_checkpoint(path)
+    checkpoint[KEY]["facts"]["thresholds"] = calibrate(load_trained(path).model, windows)
+    WholeFileIO().save_checkpoint(checkpoint, path)
 
 
 def _facts(corpus: Corpus) -> dict[str, Any]:
