@@ -1,0 +1,241 @@
+"""How late notes leave the performer, as on stage, beside plain sleepers to the same deadlines, in one run.
+
+    python benchmarks/performer_timing.py [--bars 16] [--bpm 120] [--bundle DIR] [--seed N] [--ordinary]
+
+The performer is drumvae-live's own: its step function, its thread and priority, its sleep; the default model makes a new loop every
+four bars in the thread beside it, and the display draws on a terminal. Only the port is replaced, by one that notes the time.
+What is due is counted from the clock's start and the engine's loops, not taken from the player. At the same time a C program
+(sleeper.c, compiled with cc; bash where there is no compiler) sleeps to the same deadlines with ordinary priority, and another with
+real-time priority where the system grants it.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumvae.engine import Engine
+from drumvae.grid import LOOP_BEATS
+from drumvae.kit import DEFAULT_KIT
+
+HERE = Path(__file__).parent
+AHEAD_S = 1.0
+BASH = (
+    "while read -r due; do left=$((due - ${EPOCHREALTIME/[.,]/}));"
+    ' ((left > 0)) && sleep "$((left / 1000000)).$(printf %06d $((left % 1000000)))";'
+    ' echo "$((${EPOCHREALTIME/[.,]/} - due))000"; done'
+)
+Late = NDArray[np.float64]
+
+
+def main() -> None:
+    """Prints a table of lateness in milliseconds, and the ratios."""
+    options = _parser().parse_args()
+    if options.play:
+        play(options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(options, Path(folder))
+    print(f"{'lateness in ms':<34} {'n':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}")
+    for name, late in rows.items():
+        print(f"{name:<34} {len(late):>6} " + " ".join(f"{value:>8.3f}" for value in marks(late)))
+    performer = next(iter(rows.values()))
+    for name, late in list(rows.items())[1:]:
+        ratios = marks(performer) / np.maximum(marks(late), 1e-3)
+        print(f"{'ratio to ' + name:<34} {'':>6} " + " ".join(f"{value:>8.2f}" for value in ratios))
+
+
+def marks(late: Late) -> Late:
+    """Returns p50, p95, p99 and the maximum of the absolute lateness."""
+    return np.percentile(np.abs(late), (50, 95, 99, 100))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bars", type=int, default=16, help="how long to play (default 16)")
+    parser.add_argument("--bpm", type=float, default=120.0, help="tempo (default 120)")
+    parser.add_argument("--seed", type=int, default=0, help="of the session (default 0)")
+    parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the model that ships")
+    parser.add_argument("--ordinary", action="store_true", help="leave the performer at ordinary priority, as where real-time is refused")
+    parser.add_argument("--play", type=Path, default=None, help=argparse.SUPPRESS)  # the part that runs on a terminal of its own
+    return parser
+
+
+# the performer, in a process and on a terminal of its own
+
+
+def play(options: argparse.Namespace) -> None:
+    """Plays, and leaves in a folder when the clock started and when each message was sent."""
+    from drumvae.live import realtime
+    from drumvae.live.clock import InternalClock
+    from drumvae.live.display import make_display
+    from drumvae.live.generator import Generator
+    from drumvae.live.modes import MODES, make_loop
+    from drumvae.live.performer import Performer
+    from drumvae.live.session import run_session
+
+    if options.ordinary:
+        realtime.raise_priority = lambda: False
+    engine, mode, port = Engine.load(options.bundle), MODES["generate"], _Port()
+    generator = Generator(lambda job: make_loop(engine, mode, job))
+    clock = InternalClock(options.bpm, AHEAD_S)
+    performer = Performer(clock, port, port, generator, mode, options.seed, bars=options.bars)
+    performer.prepare()
+    generator.start()
+    generator.await_first(AHEAD_S)
+    clock.check(time.perf_counter())
+    _announce(options.play / "start", repr(clock.timeline.origin_s))
+    display = make_display("performer_timing", "wait")
+    try:
+        thread = run_session(performer, display)
+    finally:
+        display.close()
+    sent = [(at_s, message[1]) for at_s, message in port.sent if message[0] & 0xF0 == 0x90]
+    np.save(options.play / "sent.npy", np.array(sent))
+    _announce(options.play / "priority", "real-time" if thread.real_time else "ordinary")
+
+
+class _Port:
+    """Hears nothing and notes when it was given something to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, bytes]] = []
+
+    def poll(self, now_s: float) -> Sequence[object]:
+        return ()
+
+    def send(self, message: bytes) -> None:
+        self.sent.append((time.perf_counter(), message))
+
+
+def _announce(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.rename(path)  # whole or not at all: the other process is waiting for it
+
+
+@contextmanager
+def terminal() -> Iterator[int]:
+    """Gives a terminal that is read and thrown away, or /dev/null where there are no terminals."""
+    if not hasattr(os, "openpty") or shutil.which("cat") is None:
+        with open(os.devnull, "w") as null:  # noqa: PTH123  # no path on Windows
+            yield null.fileno()
+        return
+    ours, its = os.openpty()
+    reader = subprocess.Popen(["cat"], stdin=ours, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield its
+    finally:
+        os.close(its)
+        os.close(ours)
+        reader.kill()
+        reader.wait()
+
+
+# the comparison
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Late]:
+    """Runs the performer and the sleepers at once; returns lateness in ms by name, the performer first."""
+    forwarded = ["--bars", str(options.bars), "--bpm", str(options.bpm), "--seed", str(options.seed)]
+    forwarded += ["--bundle", str(options.bundle)] if options.bundle else []
+    forwarded += ["--ordinary"] if options.ordinary else []
+    loops = due_beats(options)
+    with terminal() as stage:
+        command = [sys.executable, __file__, "--play", str(folder), *forwarded]
+        performer = subprocess.Popen(command, stdout=stage, stderr=subprocess.PIPE, env={**os.environ, "TERM": "xterm"})
+        try:
+            start_s = _start(folder / "start", performer)
+            due = [(start_s + max(beat, 0.0) * 60 / options.bpm, pitch) for beat, pitch in loops]
+            sleepers = start_sleepers(folder, sorted({at_s for at_s, _ in due}))
+            rows = {name: _lateness(process) for name, process in sleepers.items()}
+            _, complaint = performer.communicate(timeout=60)
+        finally:
+            performer.kill()
+    if performer.returncode:
+        raise SystemExit(f"the performer failed: {complaint.decode(errors='replace')[-2000:]}")
+    late = against(due, np.load(folder / "sent.npy"))
+    title = f"performer, {(folder / 'priority').read_text()} priority"
+    return {title: late, **{name: row for name, row in rows.items() if len(row)}}
+
+
+def due_beats(options: argparse.Namespace) -> list[tuple[float, int]]:
+    """Returns (beat, pitch) of every note of the session, from the engine alone."""
+    from drumvae.live.modes import loop_seed
+
+    engine, end = Engine.load(options.bundle), options.bars * 4
+    notes = []
+    for index in range(-(-end // LOOP_BEATS)):
+        (grid,) = engine.generate(loop_seed(options.seed, index))
+        notes += [(index * LOOP_BEATS + onset.beat, DEFAULT_KIT.played[onset.voice]) for onset in grid.onsets()]
+    return sorted(note for note in notes if note[0] < end - 1 / 8)  # the last half step belongs to the bar after the end
+
+
+def against(due: Sequence[tuple[float, int]], sent: NDArray[np.float64]) -> Late:
+    """Returns sent minus due in ms, pitch by pitch in order; exits where a note is missing or extra."""
+    times: dict[int, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
+    for at_s, pitch in due:
+        times[pitch][0].append(at_s)
+    for at_s, pitch in sent:
+        times[int(pitch)][1].append(float(at_s))
+    if any(len(wanted) != len(got) for wanted, got in times.values()):
+        raise SystemExit(f"{len(due)} notes were due and {len(sent)} were sent: nothing to compare")
+    return np.concatenate([1000 * (np.sort(got) - np.sort(wanted)) for wanted, got in times.values()])
+
+
+def _start(path: Path, performer: "subprocess.Popen[bytes]") -> float:
+    while not path.exists():
+        if performer.poll() is not None:
+            assert performer.stderr
+            raise SystemExit(f"the performer failed: {performer.stderr.read().decode(errors='replace')[-2000:]}")
+        time.sleep(0.005)
+    return float(path.read_text())
+
+
+def start_sleepers(folder: Path, due_s: Sequence[float]) -> dict[str, "subprocess.Popen[str]"]:
+    """Starts what this machine can run, each with every deadline on its standard input."""
+    program = folder / "sleeper"
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler:
+        subprocess.run([compiler, "-O2", "-o", str(program), str(HERE / "sleeper.c")], check=True)
+        lines = [f"{int(at_s * 1e9)}\n" for at_s in due_s]
+        commands = {"C sleeper, ordinary priority": [str(program)], "C sleeper, real-time priority": [str(program), "fifo"]}
+    elif shutil.which("bash"):
+        epoch_s = time.time() - time.perf_counter()
+        lines = [f"{int((at_s + epoch_s) * 1e6)}\n" for at_s in due_s]
+        commands = {"bash sleeper": ["bash", "-c", BASH]}
+    else:
+        print("There is neither a C compiler nor bash here: the performer stands alone.")
+        return {}
+    return {name: _fed(command, "".join(lines)) for name, command in commands.items()}
+
+
+def _fed(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    try:
+        process.stdin.write(text)
+        process.stdin.close()
+    except BrokenPipeError:  # real-time priority was refused
+        process.stdin = None
+    return process
+
+
+def _lateness(process: "subprocess.Popen[str]") -> Late:
+    assert process.stdout
+    with process:
+        return np.array([int(line) / 1e6 for line in process.stdout])
+
+
+if __name__ == "__main__":
+    main()
