@@ -12,7 +12,7 @@ from typing import Any
 
 from drumvae.errors import PortError
 
-from .backends import Backend, find_backend
+from .backends import Backend, find_backend, quiet
 from .values import Arrival
 
 IN_CLIENT, OUT_CLIENT = "drumvae-in", "drumvae-out"
@@ -104,7 +104,10 @@ class _Port:
         self.found, self._midi, self.lost = found, midi, False
 
     def present(self) -> bool:
-        """Says whether the port is still there. Called by the main thread, about once a second."""
+        """Says whether the port is still there. Called by the main thread, about once a second.
+
+        A virtual port goes only with its system, and rtmidi has no way to tell that: a dead JACK server's ports stay listed.
+        """
         if self.found is None:
             return True
         try:
@@ -116,19 +119,19 @@ class _Port:
         """Looks for a lost port and opens it again; False while it is away."""
         try:
             names = self.look()
-            if match(self.wanted, names) is None:
+            if self.found is not None and match(self.wanted, names) is None:
                 return False
-            old = self._midi
+            self.close()  # first, or JACK would give the new one another name
             self.open(names)
-            old.delete()
         except (self._backend.error, PortError):
             return False
         return True
 
     def close(self) -> None:
-        if self._midi is not None:
-            self._midi.delete()
-            self._midi = None
+        midi, self._midi = self._midi, None
+        if midi is not None:
+            with quiet():
+                midi.delete()
 
     def _new(self) -> Any:
         raise NotImplementedError
@@ -214,10 +217,10 @@ class Ports:
         for port in (self.input, self.output):
             if port.lost:
                 if port.reopen():
-                    said.append(f"The {port.direction} port {port.found} is back.")
+                    said.append(f"The {port.direction} port {port.title} is back.")
             elif not port.present():
+                said.append(f"The {port.direction} port {port.title} is gone; it will be opened again when it returns.")
                 port.lost = True
-                said.append(f"The {port.direction} port {port.found} is gone; it will be opened again when it returns.")
         return said
 
     def close(self) -> None:
