@@ -63,8 +63,7 @@ def find_backend(wanted: str = "auto") -> Backend:
             return backend
         refusals.append(f"{backend.title} {refusal}")
     tried = "; ".join(refusals) or f"python-rtmidi was built without {wanted}"
-    start = ", start one (e.g. jackd or PipeWire)" if sys.platform == "linux" else ""
-    raise PortError(f"No MIDI system answers on this machine ({tried}){start or ';'} or {NO_DRIVER}.")
+    raise PortError(f"No MIDI system answers on this machine ({tried}); start one (on Linux e.g. jackd or PipeWire), or {NO_DRIVER}.")
 
 
 def _candidates(wanted: str, compiled: set[int], rtmidi: ModuleType) -> list[str]:

@@ -1,6 +1,5 @@
 """A LiveConfig in, a session or a demo out: what the command line does once its options are read. Called by the main thread."""
 
-import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -8,9 +7,10 @@ from pathlib import Path
 
 from drumvae.command import INTERRUPTED
 from drumvae.engine import Engine
-from drumvae.errors import DataError, DrumVAEError, PortError, nearest
+from drumvae.errors import DrumVAEError, PortError, nearest
 from drumvae.runtime import PROVIDERS
 
+from .backends import NO_DRIVER
 from .clock import Clock, Follower, InternalClock
 from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
 from .display import make_display
@@ -19,7 +19,7 @@ from .modes import MODES, Mode, Verbs, make_loop, mode_named
 from .performer import Performer
 from .player import Player
 from .ports import Ports, list_ports
-from .record import LoopWriter
+from .record import LoopWriter, check_writable
 from .session import LiveConfig, run_session
 from .values import Played
 
@@ -108,8 +108,7 @@ def demo(config: LiveConfig, load: Load | None = None) -> None:
     """Plays eight bars by itself: four as if a person had played them, four in answer; leaves demo.mid in the working folder."""
     check_names(config)
     target = Path("demo.mid")
-    if not os.access(Path.cwd(), os.W_OK):
-        raise DataError(f"demo.mid cannot be written into {Path.cwd()}; change to a folder of your own.")
+    check_writable(Path.cwd(), target.name, "change to a folder of your own")
     engine = (load or Engine.load)(config.bundle, config.provider)
     ports = _demo_ports(config)
     try:
@@ -127,7 +126,7 @@ def _demo_ports(config: LiveConfig) -> Ports | None:
     try:
         ports = Ports(config.input_name, config.output_name, config.backend)
     except PortError as error:
-        print(f"The demo plays without a port, so nothing will be heard. {error}")
+        print(f"The demo plays without a port, so nothing will be heard. {str(error).replace(f', or {NO_DRIVER}', '')}")
         return None
     print(f"The demo plays on {ports.output.title} ({ports.backend}); connect it to drums to hear it.")
     return ports

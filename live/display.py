@@ -10,6 +10,7 @@ from drumvae.grid import BEATS_PER_BAR
 from drumvae.kit import VOICES
 
 from .clock import State
+from .player import Loop
 from .timebase import bar_of, phase
 from .values import Status
 
@@ -34,7 +35,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._state: State | None = None
-        self._loop_index: int | None = None
+        self._loop: Loop | None = None
         self._bpm = 0.0
         self._notes = 0
 
@@ -46,8 +47,8 @@ class Lines:
         if status.state is State.RUNNING and abs(status.bpm - self._bpm) > 1 and status.beat % BEATS_PER_BAR > 1:
             self._bpm = status.bpm
             self.say(f"tempo {status.bpm:.1f} bpm")
-        if status.loop is not None and status.loop.index != self._loop_index:
-            self._loop_index = status.loop.index
+        if status.loop is not None and status.loop is not self._loop:
+            self._loop = status.loop
             heard = f" ({status.notes - self._notes} notes heard)" if status.notes > self._notes else ""
             self._notes = status.notes
             self.say(f"{loop_title(status)} from bar {status.bar}{heard}\n{status.loop.grid.to_text()}")

@@ -25,14 +25,7 @@ class LoopWriter:
         self.trouble: str | None = None
         """Why the last loop could not be written, in a sentence."""
         self._queue: SimpleQueue[Played | None] = SimpleQueue()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".drumvae-probe"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            reason = error.strerror or error
-            raise DataError(f"Loops cannot be recorded into {folder} ({reason}); name another folder after --record.") from None
+        check_writable(folder, "Loops", "name another folder after --record")
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
@@ -52,6 +45,17 @@ class LoopWriter:
                 self.written += 1
             except DataError as error:  # e.g. a full disk: the music is worth more than the recording
                 self.trouble = str(error)
+
+
+def check_writable(folder: Path, what: str, advice: str) -> None:
+    """Makes a folder and tries to write into it, before the music and not after it; raises DataError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".drumvae-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(f"{what} cannot be written into {folder} ({error.strerror or error}); {advice}.") from None
 
 
 def write_played(folder: Path, played: Played) -> Path:
