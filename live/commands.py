@@ -3,6 +3,7 @@
 import secrets
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from drumvae.command import INTERRUPTED
@@ -57,9 +58,11 @@ def check_names(config: LiveConfig) -> None:
 def play(config: LiveConfig, load: Load | None = None) -> None:
     """Plays a session until it is stopped; raises DrumVAEError where something asked for cannot be had."""
     check_names(config)
-    ports = Ports(config.input_name, config.output_name, config.backend)
+    with ThreadPoolExecutor(1, "load") as pool:  # a model and a MIDI system take half a second each to open: both at once
+        loading = pool.submit(load or Engine.load, config.bundle, config.provider)
+        ports = Ports(config.input_name, config.output_name, config.backend)
     try:
-        engine = (load or Engine.load)(config.bundle, config.provider)
+        engine = loading.result()
         mode = mode_named(config.mode, engine)
         writer = LoopWriter(config.record) if config.record else None
         try:
@@ -91,7 +94,8 @@ def _play_on(ports: Ports, engine: Verbs, mode: Mode, writer: LoopWriter | None,
     performer.generator.start()
     performer.generator.await_first(FIRST_LOOP_S)  # ready means ready
     print(f"ready: {config.mode}, seed {config.seed}, {engine.provider}, {ports.title}", flush=True)
-    display = make_display(f"{ports.title}   {config.mode}   seed {config.seed}", "Ctrl-C stops")
+    hint = "send MIDI clock to the input and press play   " if config.internal_bpm is None else ""
+    display = make_display(f"{ports.title}   {config.mode}   seed {config.seed}", f"{hint}Ctrl-C stops")
     try:
         thread = run_session(performer, display, ports.watch, lambda: writer.trouble if writer else None)
     finally:
