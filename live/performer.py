@@ -16,6 +16,7 @@ from .echo import EchoFilter
 from .generator import Generator
 from .modes import Controls, Job, Mode, loop_seed
 from .player import NOTE_ON, Due, Loop, Player
+from .realtime import Wake
 from .recorder import Recording
 from .timebase import EARLY_BEATS, Timeline, bar_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
@@ -72,8 +73,8 @@ class Performer:
         """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
         self._ask()
 
-    def step(self, now_s: float) -> float:
-        """Does all that is to be done at a time, and returns when to call again (monotonic seconds)."""
+    def step(self, now_s: float) -> Wake:
+        """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
         for arrival in self.source.poll(now_s):
             self._hear(arrival, now_s)
         for event in self.clock.check(now_s):
@@ -84,7 +85,9 @@ class Performer:
         self._send(now_s)
         if now_s - self._published_s > PUBLISH_S:
             self._publish(now_s)
-        return min(self._outbox[0].at_s, now_s + POLL_S) if self._outbox else now_s + POLL_S
+        poll_s = now_s + POLL_S
+        due_s = self._outbox[0].at_s if self._outbox else poll_s
+        return Wake(min(due_s, poll_s), due_s < poll_s)
 
     def close(self, now_s: float) -> None:
         """Silences everything, whatever happened before, and reports the loop that was cut."""

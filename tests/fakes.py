@@ -160,7 +160,7 @@ class Stage:
         now_s, asked_s = from_s, None
         while now_s < until_s and not self.performer.finished:
             self.output.now_s = now_s
-            now_s = max(self.performer.step(now_s), now_s + 1e-6)
+            now_s = max(self.performer.step(now_s).at_s, now_s + 1e-6)
             if self.performer.generator.busy:
                 asked_s = now_s if asked_s is None else asked_s
                 if now_s - asked_s >= self.model_s:

@@ -16,7 +16,7 @@ from drumvae.live.clock import InternalClock, State
 from drumvae.live.modes import Controls, loop_seed
 from drumvae.live.player import pass_hits
 from drumvae.live.realtime import Loop as Thread
-from drumvae.live.realtime import sleep_until
+from drumvae.live.realtime import Wake, sleep_until
 from drumvae.live.record import LoopWriter
 from drumvae.live.session import run_session
 from drumvae.live.timebase import line_of
@@ -315,11 +315,11 @@ class Ticker:
         self.left, self.error = steps, error
         self.closed = 0
 
-    def step(self, now_s: float) -> float:
+    def step(self, now_s: float) -> Wake:
         self.left -= 1
         if self.left == 0 and self.error:
             raise self.error
-        return now_s + 0.0002
+        return Wake(now_s + 0.0002, exact=self.left % 2 == 0)
 
     def close(self, now_s: float) -> None:
         self.closed += 1
@@ -385,7 +385,7 @@ def test_a_bug_in_the_performer_silences_and_is_raised() -> None:
     ends_s = time.perf_counter() + 0.5
     step = stage.performer.step
 
-    def failing(now_s: float) -> float:
+    def failing(now_s: float) -> Wake:
         if now_s > ends_s and output.held():
             raise ZeroDivisionError("a bug")
         return step(now_s)
