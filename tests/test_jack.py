@@ -21,12 +21,14 @@ from drumvae.midifile import read_midi
 pytestmark = pytest.mark.jack
 
 SEED = 11
-BARS_BEATS = 36.2
-"""Nine bars and a bit: three loops are begun, and the Stop comes while notes sound."""
-AGAIN_FROM, AGAIN_TO = 44.0, 50.2
+FIRST_FROM, FIRST_TO = 0.0, 36.0
+"""Nine bars and a bit: three loops are begun."""
+AGAIN_FROM, AGAIN_TO = 44.0, 50.0
 """Then the song is moved into the third loop and played over the next line."""
 TOLERANCE_S = 0.005
 SILENCE_S = 0.05
+STANDSTILL_S = 0.02
+ATTEMPTS = 3
 NEAR_S = 0.03
 """Notes are paired within this time; a sixteenth at 174 bpm is 86 ms."""
 
@@ -83,16 +85,31 @@ class Song:
 
 
 def play_song(server: JackServer, engine: Engine, bpm: float, jitter_percent: int = 0) -> Song:
+    """Plays until the sound server ran through, but at most three times: notes cannot be told apart across a long standstill."""
+    for _ in range(ATTEMPTS):
+        song = play_song_once(server, engine, bpm, jitter_percent)
+        if all(slip.frames < frames(STANDSTILL_S) for slip in song.slips):
+            break
+    return song
+
+
+def play_song_once(server: JackServer, engine: Engine, bpm: float, jitter_percent: int) -> Song:
     with (
         Rig(server, bpm) as rig,
         rig.clock_sender(jitter_percent) as sender,
         rig.drummer(sender, "--mode", "generate", "--seed", str(SEED)) as drummer,
     ):
-        rig.play_once(0.0, BARS_BEATS)
-        rig.play_once(AGAIN_FROM, AGAIN_TO)
-        status = drummer.quit()
         loops = tuple(engine.generate(loop_seed(SEED, index))[0] for index in range(5))
+        rig.play_once(FIRST_FROM, just_after_a_hit(loops, FIRST_TO))
+        rig.play_once(AGAIN_FROM, just_after_a_hit(loops, AGAIN_TO))
+        status = drummer.quit()
         return Song(bpm, tuple(clock_to_stretches(rig.clock)), tuple(rig.notes), loops, status, drummer.shown(), rig.slips())
+
+
+def just_after_a_hit(loops: Sequence[Grid], beat: float) -> float:
+    """Returns a place, at or after a beat, where a note sounds: 0.03 beats into one of 0.125."""
+    onsets = [index * LOOP_BEATS + onset.beat for index, loop in enumerate(loops) for onset in loop.onsets()]
+    return min((onset for onset in onsets if onset >= beat), default=beat) + 0.03
 
 
 @pytest.fixture(scope="module", params=[90, 120, 174], ids=lambda bpm: f"{bpm}bpm")
@@ -102,9 +119,11 @@ def song(request: pytest.FixtureRequest, server: JackServer, engine: Engine) -> 
 
 def test_a_new_loop_begins_on_every_four_bar_line_of_the_sender(song: Song) -> None:
     first = song.stretches[0]
+    assert first.stop_frame is not None
+    sure = first.stop_frame - frames(TOLERANCE_S)
     for number in range(3):
-        due = grid_to_notes(song.loops[number], number * LOOP_BEATS, first)
-        verdict = judge([note for note in due if note.frame < first.stop_frame - frames(TOLERANCE_S)], song.heard(first), frames(NEAR_S))
+        due = [note for note in grid_to_notes(song.loops[number], number * LOOP_BEATS, first) if note.frame < sure]
+        verdict = judge(due, song.heard(first), frames(NEAR_S))
         assert verdict.pairs
         assert not verdict.missing
         assert [got.velocity for _, got in verdict.pairs] == [want.velocity for want, _ in verdict.pairs], f"loop {number} is another one"
@@ -117,11 +136,13 @@ def test_no_note_is_missing_none_is_extra_none_is_doubled(song: Song) -> None:
 
 
 def test_every_note_lies_within_5_ms_of_step_plus_offset_on_the_senders_timeline(song: Song, report: Figures) -> None:
-    errors = np.concatenate([song.verdict(stretch, first).errors for stretch, first in zip(song.stretches, (0, 2), strict=True)])
-    report.add(f"{song.bpm} bpm, note against step + offset: {figures(ms(errors))}; {describe(song.slips)}")
     pairs = [pair for stretch, first in zip(song.stretches, (0, 2), strict=True) for pair in song.verdict(stretch, first).pairs]
-    assert [pair for pair in pairs if abs(pair[1].frame - pair[0].frame) > song.allowance(pair[0].frame)] == []
-    steady = [pair for pair in pairs if song.allowance(pair[0].frame) == frames(TOLERANCE_S)]
+    errors = np.array([played.frame - due.frame for due, played in pairs])
+    allowed = np.array([song.allowance(due.frame) for due, _ in pairs])
+    steady = errors[allowed == frames(TOLERANCE_S)]
+    report.add(f"{song.bpm} bpm, note against step + offset: {figures(ms(errors))}; {describe(song.slips)}")
+    report.add(f"{song.bpm} bpm, those more than 1 s after a standstill: {figures(ms(steady))}")
+    assert [pair for pair, error, limit in zip(pairs, errors, allowed, strict=True) if abs(error) > limit] == []
     assert len(steady) > len(pairs) / 2, "the sound server stood still too often for a verdict"
 
 
@@ -132,8 +153,10 @@ def test_stop_silences_within_50_ms(song: Song, report: Figures) -> None:
         after = [m for m in song.notes if stretch.stop_frame < m.frame < min(following, default=np.inf) - frames(TOLERANCE_S)]
         assert not [note for note in note_ons(after) if note.frame > stretch.stop_frame + frames(SILENCE_S)]
         assert sounding(m for m in song.notes if m.frame <= stretch.stop_frame + frames(SILENCE_S)) == set()
+        held = sounding(m for m in song.notes if m.frame <= stretch.stop_frame)
         last = max((m.frame for m in after if m.data[0] & 0xF0 in (0x80, 0x90)), default=stretch.stop_frame)
-        report.add(f"{song.bpm} bpm, from Stop to the last note message: {(last - stretch.stop_frame) / frames(0.001):.1f} ms")
+        took = f"{(last - stretch.stop_frame) / frames(0.001):.1f} ms to the last of {len(held)} notes that sounded"
+        report.add(f"{song.bpm} bpm, Stop: {took}")
 
 
 def test_continue_after_a_locate_goes_on_in_the_middle_of_the_loop(song: Song) -> None:
