@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import platform
 import signal
 import time
@@ -65,9 +66,10 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         StopInTime(config.max_steps, limits.minutes),
     ]
     callbacks += [EMAWeightAveraging(decay=config.averaging)] if config.averaging else []
-    callbacks += [RichProgressBar(leave=True)] if progress else []
+    callbacks += [Bar(leave=True)] if progress else []
+    loader = new_loader(training, config.batch_size, shuffle=True)
     trainer = L.Trainer(
-        max_epochs=-1,
+        max_epochs=math.ceil(config.max_steps / len(loader)) + bool(limits.resume),  # a resumed run may begin within an epoch
         callbacks=callbacks,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
         gradient_clip_val=config.gradient_clip or None,
@@ -80,7 +82,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
     task = KeptTask(config, _facts(corpus), validation.batch(list(range(0, len(validation), max(len(validation) // KEPT_WINDOWS, 1))))[0])
     trainer.fit(
         task,
-        new_loader(training, config.batch_size, shuffle=True),
+        loader,
         new_loader(validation, VALIDATION_BATCH, shuffle=False),
         ckpt_path=str(limits.resume) if limits.resume else None,
         weights_only=True,
@@ -117,6 +119,13 @@ class KeptTask(GrooveTask):
 
     def _minutes(self) -> float:
         return float(self.facts["minutes"]) + (time.monotonic() - self.began_s) / 60
+
+
+class Bar(RichProgressBar):
+    """Shows the loss, the score and the speed, and no bookkeeping."""
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
 class StopInTime(Callback):
@@ -172,6 +181,7 @@ def _machine() -> str:
 def _quieten() -> None:
     """Leaves the screen to the progress bar: advice about workers and tips are not for the person who trains."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, about the torch beside it
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
