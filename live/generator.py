@@ -6,6 +6,7 @@ from queue import Empty, SimpleQueue
 
 from .modes import Job
 from .player import Loop
+from .realtime import MODEL_PRIORITY, raise_priority
 
 
 class Generator:
@@ -68,5 +69,6 @@ class Generator:
         return True
 
     def _work(self) -> None:
+        raise_priority(MODEL_PRIORITY)
         while self.work_once():
             pass

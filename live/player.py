@@ -91,10 +91,11 @@ class Player:
         """Takes the loop that the next line brings in; the last one offered counts.
 
         Within the half step before a line it still comes in at that line: voices that the old loop has already struck for the
-        first step are not struck again.
+        first step are not struck again. Into silence it comes at once, at the place where the pass has got to.
         """
         self._next = loop
-        if self._cursor_beats >= line_of(self.number) or not self.passes or self._renewed:
+        late = self.loop is not None and self._cursor_beats >= line_of(self.number)
+        if late or not self.passes or self._renewed:
             return
         self._bring_in(self._cursor_beats)
         self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]

@@ -90,6 +90,14 @@ def test_a_loop_that_comes_in_the_last_half_step_still_comes_in_at_the_line() ->
     assert after[1:] == [(16.01, 51), (18.0, KICK)]
 
 
+def test_into_silence_a_late_loop_comes_at_once_at_its_place() -> None:
+    """The first answer of a model that was too slow for the line: three bars of it are better than none."""
+    player = seated()
+    run(player, 4)
+    player.offer(Loop(0, grid_of((0, 0, 1.0), (5, 1, 1.0))))
+    assert hits(run(player, 17, from_beat=4)) == [(5.0, SNARE), (16.0, KICK)]
+
+
 def test_one_pass_brings_in_one_new_loop() -> None:
     player = seated(Loop(0, random_grid(0)))
     run(player, 4)
