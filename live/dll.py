@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 TICKS_PER_BEAT = 24
 LOCKING_HZ = 1.0
-"""Bandwidth while locking: 0.5 s to settle, 0.39 ms out for 1 ms of jitter in (numbers.md 4.5, simulated)."""
+"""Bandwidth while locking: 0.5 s to settle, 0.39 ms out for 1 ms of jitter in (simulated)."""
 LOCKED_HZ = 0.5
 """Bandwidth once locked: about 0.27 ms out for 1 ms of jitter in."""
 LOCKING_S = 1.5

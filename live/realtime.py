@@ -1,6 +1,6 @@
 """A step function in, calls at the right moments out: the performer's thread, its priority and its sleep.
 
-Deadlines are absolute, so that lateness never adds up. `time.sleep` wakes some 0.08 ms late (numbers.md 4.4), so the last stretch
+Deadlines are absolute, so that lateness never adds up. `time.sleep` wakes some 0.08 ms late, so the last stretch
 before a deadline is spun. The interpreter hands its lock over every 0.1 ms instead of every 5, or one busy thread would make the
 performer 5 ms late.
 """
