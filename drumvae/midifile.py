@@ -201,7 +201,8 @@ def write_onsets(
     beat_s = 60 / bpm
     for beat, voice, velocity in onsets:
         loudness = min(max(round(velocity * 127), 1), 127)  # 0 would be a note-off
-        drums.notes.append(pretty_midi.Note(loudness, kit.played[voice], beat * beat_s, (beat + GATE_BEATS) * beat_s))
+        end = max(min(beat + GATE_BEATS, length_beats), beat + 1 / TICKS_PER_BEAT)  # a late last note must not lengthen the loop
+        drums.notes.append(pretty_midi.Note(loudness, kit.played[voice], beat * beat_s, end * beat_s))
     midi.instruments.append(drums)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from onnx_ir import Model
 
 OPSET = 20
+_HALVED = {ENCODER: ("scale.weight",), DECODER: ()}
 _EXAMPLE_BATCH = 2  # 1 would be taken for a constant
 
 
@@ -43,8 +45,33 @@ def _write_graph(module: nn.Module, name: str, info: BundleInfo, path: Path) -> 
         )
     assert program is not None
     _forget_its_making(program.model)
+    for weight in _HALVED[name]:
+        _store_halved(program.model, weight)
     program.model.metadata_props[METADATA_KEY] = json.dumps(info.to_dict())
     program.save(str(path), external_data=False)
+
+
+def halve(model: GrooveVAE) -> None:
+    """Rounds the weights of the posterior's spread to half precision, in place.
+
+    They decide how far a sampled latent strays, where three digits are plenty, and are stored in half the space: a megabyte less.
+    """
+    weight = model.encoder.scale.weight
+    weight.data = weight.data.half().float()
+
+
+def _store_halved(model: "Model", name: str) -> None:
+    """Stores a weight in half precision, cast to float32 as the graph is loaded; exact for weights rounded beforehand."""
+    import onnx_ir as ir
+
+    full = model.graph.initializers.pop(name)
+    assert full.const_value is not None
+    half = ir.Value(name=f"{name}.half", const_value=ir.tensor(full.const_value.numpy().astype(np.float16), name=f"{name}.half"))
+    cast = ir.node("Cast", [half], attributes={"to": ir.DataType.FLOAT}, name=f"{name}.cast")
+    cast.outputs[0].name = name
+    ir.convenience.replace_all_uses_with(full, cast.outputs[0])
+    model.graph.initializers[f"{name}.half"] = half
+    model.graph.insert_before(model.graph[0], cast)
 
 
 def _forget_its_making(model: "Model") -> None:

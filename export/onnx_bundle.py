@@ -14,7 +14,7 @@ from drumvae.errors import BundleError
 from drumvae.kit import DEFAULT_KIT
 
 from .card import model_card
-from .convert import write_graphs
+from .convert import halve, write_graphs
 from .verify import Parity, compare, require
 
 LICENCE = (
@@ -32,6 +32,7 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
     if out.exists() and not replace:
         raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
     trained = load_trained(checkpoint)
+    halve(trained.model)
     info = bundle_info(trained)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from drumvae.checkpoint import FORMAT, KEY, load_trained  # noqa: E402
 from drumvae.engine import Engine  # noqa: E402
 from drumvae.errors import BundleError  # noqa: E402
 from drumvae.export import onnx_bundle  # noqa: E402
+from drumvae.export.convert import halve  # noqa: E402
 from drumvae.export.onnx_bundle import export_bundle  # noqa: E402
 from drumvae.export.verify import Parity, compare  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
@@ -74,6 +75,8 @@ def test_graphs_hold_no_path_of_the_machine_that_made_them(exported: tuple[Path,
 
 def test_a_model_that_differs_is_found(exported: tuple[Path, Path, Parity]) -> None:
     trained = load_trained(exported[0])
+    halve(trained.model)
+    assert compare(Engine.load(exported[1], "cpu"), trained.model, trained.windows).kept
     trained.model.decoder.hits.bias.data += 1
     parity = compare(Engine.load(exported[1], "cpu"), trained.model, trained.windows)
     assert parity.hit_differences > 0
