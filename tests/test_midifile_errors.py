@@ -153,7 +153,7 @@ def test_an_early_first_hit_is_written_at_the_end_of_the_loop(tmp_path: Path) ->
 
 
 def test_a_loop_file_is_exactly_as_long_as_its_loop(tmp_path: Path) -> None:
-    write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(LOOP_BEATS - 0.1, 0, 0.8)]), 120)
+    write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(LOOP_BEATS - 0.1, 0, 0.8)], circular=True), 120)
     assert read_midi(tmp_path / "loop.mid").length_beats == pytest.approx(LOOP_BEATS)
 
 
