@@ -213,13 +213,13 @@ def write_onsets(
 
 
 def _set_length(path: Path, ticks: int) -> None:
-    """Moves the end of every track to a tick, so that a silent last bar stays a bar when the file is looped."""
+    """Moves the end of every track to a tick, which pretty_midi puts one after the last note, so that a silent last bar stays a bar when the file is looped."""
     import mido
 
     song = mido.MidiFile(path)
     for track in song.tracks:
         length = sum(message.time for message in track)
-        track[-1].time += max(ticks - length, 0)
+        track[-1].time = max(track[-1].time + ticks - length, 0)
     song.save(path)
 
 
