@@ -213,7 +213,10 @@ def write_onsets(
 
 
 def _set_length(path: Path, ticks: int) -> None:
-    """Moves the end of every track to a tick, which pretty_midi puts one after the last note, so that a silent last bar stays a bar when the file is looped."""
+    """Moves the end of every track to a tick, so that a silent last bar stays a bar when the file is looped.
+
+    pretty_midi puts it one tick after the last note.
+    """
     import mido
 
     song = mido.MidiFile(path)
