@@ -1,5 +1,7 @@
 """A bundle's description in, its model card in Markdown out."""
 
+from typing import Any
+
 from drumvae.bundle import BundleInfo
 
 
@@ -11,7 +13,9 @@ def model_card(info: BundleInfo) -> str:
         "preset": info.preset,
         "tasks": ", ".join(info.tasks),
         "one loop": f"{info.steps} sixteenth steps, nine voices, latent of {info.latent_size}",
-        "trained on": f"{facts.get('data', 'unknown')}: {_counts(facts.get('takes'))} takes, {_counts(facts.get('windows'))} windows",
+        "data": f"{facts.get('data', 'unknown')}, its takes of four bars and more in 4/4",
+        "trained on": _part(facts, "train"),
+        "validated on": f"{_part(facts, 'validation')}; the best checkpoint and the thresholds were chosen there",
         "trained for": f"{facts.get('step', 0)} steps of {config.get('batch_size', '?')} windows, {facts.get('minutes', 0):.0f} minutes",
         "trained on the machine": facts.get("machine", "unknown"),
         "trained when": facts.get("started", "unknown"),
@@ -24,8 +28,10 @@ def model_card(info: BundleInfo) -> str:
     return f"# {info.preset}, a drumvae bundle\n\n| | |\n|---|---|\n{table}\n\n{_LIMITS}"
 
 
-def _counts(values: dict[str, int] | None) -> str:
-    return " + ".join(f"{count} {split}" for split, count in (values or {}).items()) or "unknown"
+def _part(facts: dict[str, Any], split: str) -> str:
+    """Returns how much of the data a split is."""
+    takes, windows = (facts.get(name, {}).get(split, 0) for name in ("takes", "windows"))
+    return f"{takes} takes, {windows} windows"
 
 
 _LIMITS = """It knows four bars of 4/4 on a straight sixteenth grid, one hit of a voice a step: flams, drags and triplets are outside of it,
