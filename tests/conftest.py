@@ -26,7 +26,7 @@ def gmd() -> Path:
     """The Groove MIDI Dataset: a folder or a zip."""
     where = os.environ.get("DRUMVAE_GMD")
     if where and Path(where).exists():
-        return Path(where)
+        return Path(where).resolve()  # commands run elsewhere
     if os.environ.get("DRUMVAE_REQUIRE_GMD"):
         pytest.fail("the data set is required here: DRUMVAE_GMD names no folder or zip")
     pytest.skip("needs the Groove MIDI Dataset: set DRUMVAE_GMD to its folder or zip")
