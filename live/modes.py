@@ -45,6 +45,8 @@ class Job:
     played: Grid
     """What was played during the four bars before; silent where the mode does not listen."""
     controls: Controls
+    draft: bool = False
+    """Whether four bars are answered before they are over, in case the whole answer comes too late."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def mode_named(name: str, engine: Verbs) -> Mode:
 
 def make_loop(engine: Verbs, mode: Mode, job: Job) -> Loop:
     """Runs the model once; whatever the engine raises passes through. Called by the worker's thread."""
-    return Loop(job.index, mode.grid(engine, job), job.seed, mode.source)
+    return Loop(job.index, mode.grid(engine, job), job.seed, mode.source, job.draft)
 
 
 def loop_seed(seed: int, index: int) -> int:

@@ -14,11 +14,12 @@ from drumvae.kit import DEFAULT_KIT, Kit
 from .clock import Clock, Kind, Transport
 from .echo import EchoFilter
 from .generator import Generator
-from .modes import Controls, Job, Mode, loop_seed
+from .modes import Controls, Mode
 from .player import NOTE_ON, Due, Loop, Player
 from .realtime import Wake
 from .recorder import Recording
-from .timebase import EARLY_BEATS, Timeline, bar_of, next_line, pass_of
+from .requests import DRAFT_BEATS, Requests
+from .timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
 
 SYSTEM = 0xF0
@@ -60,7 +61,6 @@ class Performer:
     _recorded_pass: int = 0
     _end_beats: float = float("inf")
     _outbox: deque[Due] = field(default_factory=deque)
-    _asked: int = 0
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
@@ -69,9 +69,12 @@ class Performer:
     _late_s: float = 0.0
     _published_s: float = float("-inf")
 
+    def __post_init__(self) -> None:
+        self._requests = Requests(self.generator, self.player, self.mode, self.seed, self.controls, self.hold)
+
     def prepare(self) -> None:
         """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
-        self._ask()
+        self._requests.attend()
 
     def step(self, now_s: float) -> Wake:
         """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
@@ -79,7 +82,7 @@ class Performer:
             self._hear(arrival, now_s)
         for event in self.clock.check(now_s):
             self._transport(event, now_s)
-        self._ask()
+        self._requests.attend()
         if self._rolling and self._timeline:
             self._play(self._timeline, now_s)
         self._send(now_s)
@@ -150,6 +153,7 @@ class Performer:
             self._silence(now_s)
             self.player.reseat(beat)
             self._recording, self._recorded_pass = Recording(), pass_of(beat)
+            self._requests.forget()
 
     def _silence(self, now_s: float) -> None:
         """Lets go of every note: those the player holds, and those whose note-off waits to be sent. Notes that wait are forgotten."""
@@ -160,37 +164,21 @@ class Performer:
 
     # the loops
 
-    def _ask(self) -> None:
-        loop = self.generator.take()
-        if loop is not None:
-            self.player.offer(loop)
-        if self.mode.ahead and not (self.generator.busy or self.player.waiting):
-            self._request(Recording())
-
-    def _request(self, played: Recording) -> None:
-        if self.hold and (self.player.loop or self.player.waiting):
-            return
-        job = Job(self._asked, loop_seed(self.seed, self._asked), played.grid(self._recorded_pass), self.controls)
-        self._asked += 1
-        self.generator.ask(job)
-
     def _play(self, timeline: Timeline, now_s: float) -> None:
         beat = timeline.beat_at(now_s)
         if beat >= self._end_beats:
             self.finished = True
         if pass_of(beat) > self._recorded_pass:
-            self._answer(pass_of(beat))
+            self._requests.answer(self._recording.grid(self._recorded_pass))
+            self._recorded_pass = pass_of(beat)
+            self._recording = self._recording.since(self._recorded_pass)
+        elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - beat < DRAFT_BEATS:
+            self._requests.draft(self._recording.grid(self._recorded_pass))
+        self._requests.last_call(timeline.time_at(line_of(self._recorded_pass)) - now_s)
         self._outbox.extend(self.player.advance(timeline.delayed(self.offset_s), now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
-
-    def _answer(self, number: int) -> None:
-        """Closes the pass that was recorded; an empty one is not answered, so the last answer plays on."""
-        recording, self._recording = self._recording, self._recording.since(number)
-        if not self.mode.ahead and recording.grid(self._recorded_pass).hits.any():
-            self._request(recording)
-        self._recorded_pass = number
 
     def _open_pass(self, beat: float, now_s: float) -> None:
         self._open = (self.player.passes, self.player.loop)

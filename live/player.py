@@ -41,6 +41,8 @@ class Loop:
     seed: int | None = None
     source: str = ""
     """Where it came from, in a word: generated, humanized, performance."""
+    draft: bool = False
+    """Whether it answers four bars of which the last beat was still to come."""
 
 
 class _Hit(NamedTuple):

@@ -169,15 +169,19 @@ class Drummer:
         """Returns everything it has written on its terminal."""
         return self._shown.read_text(errors="replace")
 
+    def check(self) -> None:
+        """Raises RuntimeError, with what it showed, where it has ended by itself."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"drumvae-live ended with status {self.process.returncode}: {self.shown()[-2000:]}")
+
+    def _is_ready(self) -> bool:
+        self.check()
+        return READY in self.shown()
+
     def wait_until_ready(self) -> None:
         """Waits until it says that the first loop is made."""
 
-        def ready() -> bool:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"drumvae-live ended with status {self.process.returncode}: {self.shown()[-2000:]}")
-            return READY in self.shown()
-
-        wait_for(ready, "drumvae-live is ready")
+        wait_for(self._is_ready, "drumvae-live is ready")
         time.sleep(0.3)  # its display opens
 
 

@@ -150,10 +150,11 @@ class Rig:
         """Sends messages at their frames, in place of those that were still to be sent."""
         self._to_play = sorted(notes, reverse=True)
 
-    def port(self, part: str, output: bool) -> Any:
-        """Waits for the MIDI port of another client whose name contains a part."""
+    def port(self, part: str, output: bool, check: Callable[[], None] = lambda: None) -> Any:
+        """Waits for the MIDI port of another client whose name contains a part; `check` may give up by raising."""
 
         def found() -> Any:
+            check()
             ports = self._client.get_ports(is_midi=True, is_output=output, is_input=not output)
             return next((port for port in ports if part in port.name and not self._client.owns(port)), None)
 
@@ -186,7 +187,7 @@ class Rig:
     def drummer(self, sender: Any, *options: str) -> Iterator["Drummer"]:
         """Runs drumvae-live with ports of its own, wired to the clock, the notes and the capture."""
         with Drummer(self.server, options) as drummer:
-            drummer.input, drummer.output = (self.port(drummer.port_name, output) for output in (False, True))
+            drummer.input, drummer.output = (self.port(drummer.port_name, output, drummer.check) for output in (False, True))
             self.connect(drummer.output, self._notes_in)
             self.connect(self._notes_out, drummer.input)
             self.connect(sender, drummer.input)

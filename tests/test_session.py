@@ -194,7 +194,7 @@ def test_what_is_played_in_four_bars_comes_back_humanized_in_the_next_four() -> 
     sender = Sender(120).say(START).beats(34)
     performance(sender, played, 0)
     stage = humanized_stage(sender)
-    (_, heard, amount, seed) = stage.engine.asked[0]
+    (_, heard, amount, seed) = stage.engine.asked[-1]
     assert np.array_equal(heard.hits, played.hits)
     assert np.allclose(heard.offsets, 0, atol=0.02)
     assert (amount, seed) == (1.0, loop_seed(1, 0))
@@ -210,6 +210,7 @@ def test_a_hit_just_before_the_line_is_answered_with_the_four_bars_after_it() ->
     sender.song += [(NOW_S + 1.0, bytes((0x99, 38, 90))), (NOW_S + 7.95, bytes((0x99, 36, 90)))]
     stage = humanized_stage(sender)
     first, second = stage.engine.asked[0][1], stage.engine.asked[1][1]
+    assert len(stage.engine.asked) == 2
     assert np.argwhere(first.hits).tolist() == [[8, 1]]
     assert np.argwhere(second.hits).tolist() == [[0, 0]]
     assert second.offsets[0, 0] == pytest.approx(-0.4, abs=0.03)
@@ -236,6 +237,25 @@ def test_a_model_of_thirty_ms_still_answers_on_the_next_line() -> None:
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0, bpm=174)
     stage = Stage(sender.song, mode="humanize", model_s=0.03, options={"echo": None}).play(sender.at_s)
     assert (stage.output.hits()[0][0] - NOW_S) * 174 / 60 == pytest.approx(16.06, abs=0.03)
+
+
+def test_a_model_that_misses_the_line_is_stood_in_for_by_its_draft() -> None:
+    sender = Sender(240).say(START).beats(34)
+    performance(sender, Grid.from_text("kick " + "X...........X...|" * 4 + "\nsnare " + "..............X.|" * 4), 0, bpm=240)
+    stage = Stage(sender.song, mode="humanize", model_s=0.1, options={"echo": None}).play(sender.at_s)
+    (_, draft, _, draft_seed), (_, whole, _, seed) = stage.engine.asked[:2]
+    assert draft_seed == seed == loop_seed(1, 0)
+    assert (draft.hits.sum(), whole.hits.sum()) == (11, 12)  # the last beat was still to come
+    got = [h for h in stage.output.hits() if h[0] < NOW_S + 7.9]
+    assert_same_hits(got, [h for h in expected_hits({1: FakeEngine().humanize(draft)}, 240) if h[0] < NOW_S + 7.9], within_s=0.0025)
+
+
+def test_what_is_whole_a_beat_before_the_line_is_asked_for_once() -> None:
+    sender = Sender(120).say(START).beats(40)
+    performance(sender, Grid.from_text("kick " + "X...x...........|" * 4), 0)
+    stage = humanized_stage(sender)
+    assert len(stage.engine.asked) == 1
+    assert len([h for h in stage.output.hits() if h[0] < NOW_S + 16]) == 8
 
 
 def test_the_amount_reaches_the_engine() -> None:
