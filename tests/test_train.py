@@ -169,6 +169,15 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_is_there_is_not_overwritten_unasked(midi_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.ckpt").write_bytes(b"hours of work")
+    result = command("--data", str(midi_folder), "--out", "run", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--resume run" in result.stderr
+    assert (tmp_path / "run" / "last.ckpt").read_bytes() == b"hours of work"
+
+
 def test_ctrl_c_saves_and_leaves_cleanly(midi_folder: Path, tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "drumvae.trainer", "--data", str(midi_folder), "--batch-size", "4", "--out", "run"]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:

@@ -73,6 +73,9 @@ def train(
     config = replace(config, max_steps=max_steps or config.max_steps, batch_size=batch_size or config.batch_size)
     run = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
 
+    if not checkpoint and (run / LAST).exists():
+        raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
+
     from .corpus import CorpusOptions, load_corpus
     from .download import groove_zip
     from .loop import Limits, train
