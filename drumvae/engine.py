@@ -9,7 +9,7 @@ from .errors import BundleError
 from .grid import Array, Grid
 from .kit import VOICES
 from .runtime import Session, choose_provider, open_session
-from .tensors import grid_to_groove, groove_to_grid
+from .tensors import GROOVE_SIZE, grid_to_groove, groove_to_grid
 
 _EVEN = np.float32(0.5)
 _COLDEST = 1e-3  # below this temperature every likelier hit is taken, and nothing is left to chance
@@ -35,13 +35,21 @@ class Engine:
         info = read_bundle(folder)
         chosen = choose_provider(provider)
         try:
-            decoder = open_session(folder, DECODER, info, chosen, threads)
+            return cls._opened(folder, info, chosen, threads)
         except BundleError:
             if provider != "auto" or chosen == "cpu":
                 raise
-            chosen = "cpu"
-            decoder = open_session(folder, DECODER, info, chosen, threads)
-        return cls(info, open_session(folder, ENCODER, info, chosen, threads), decoder, chosen)
+            return cls._opened(folder, info, "cpu", threads)
+
+    @classmethod
+    def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> "Engine":
+        """Opens both graphs; on CUDA they must also run once, because what it lacks (cuDNN) may show only then."""
+        encoder, decoder = (open_session(folder, name, info, provider, threads) for name in (ENCODER, DECODER))
+        engine = cls(info, encoder, decoder, provider)
+        if provider != "cpu":
+            silence = np.zeros((1, info.steps, GROOVE_SIZE), np.float32)
+            engine.decode(engine.encode(silence)[0], np.full((1, info.steps, len(VOICES)), _EVEN, np.float32))
+        return engine
 
     def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]:
         """Returns new loops; the n-th loop of a seed is the same whatever the count.

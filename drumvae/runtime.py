@@ -24,9 +24,12 @@ class Session:
         self._session, self._path, self._outputs = session, path, outputs
 
     def run(self, feeds: dict[str, Array]) -> list[Array]:
-        """Returns the graph's outputs, in the contract's order, for float32 inputs by name."""
+        """Returns the graph's outputs, in the contract's order, for float32 inputs by name; raises BundleError where it cannot run."""
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
-        results: list[Array] = self._session.run(self._outputs, arrays)
+        try:
+            results: list[Array] = self._session.run(self._outputs, arrays)
+        except Exception as error:  # ONNX Runtime has no common base for what a provider may lack
+            raise BundleError(f"{self._path} could not be run ({_first_line(error)}). Use --provider cpu, or export it again.") from None
         return results
 
 
@@ -57,8 +60,7 @@ def open_session(folder: Path, name: str, info: BundleInfo, provider: str, threa
     try:
         session = ort.InferenceSession(str(folder / name), options, providers=names)
     except Exception as error:  # ONNX Runtime has no common base for what can be wrong with a graph
-        first_line = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise BundleError(f"{folder / name} cannot be opened on {provider} ({first_line}). Export it again.") from None
+        raise BundleError(f"{folder / name} cannot be opened on {provider} ({_first_line(error)}). Export it again.") from None
     if session.get_providers()[0] != _NAMES[provider]:
         raise BundleError(f"CUDA was asked for, but ONNX Runtime could not start it. {_INSTALL}")
     _check_graph(session, folder / name, info)
@@ -66,6 +68,10 @@ def open_session(folder: Path, name: str, info: BundleInfo, provider: str, threa
 
 
 _INSTALL = "Type pip install 'drumvae[cuda]' and check that the NVIDIA driver is recent enough, or use --provider cpu or auto."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _cuda_lacks() -> str:

@@ -1,14 +1,16 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from drumvae.bundle import BundleInfo
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Grid
-from drumvae.runtime import choose_provider
+from drumvae.runtime import choose_provider, open_session
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,28 @@ def test_cuda_asked_for_and_absent_says_what_to_type() -> None:
     if choose_provider("auto") == "cuda":
         pytest.skip("this machine has CUDA")
     with pytest.raises(BundleError, match="--provider cpu or auto"):
+        Engine.load(provider="cuda")
+
+
+@pytest.mark.parametrize("fails", ["opening", "running"])
+def test_auto_falls_back_to_the_cpu_where_cuda_is_there_but_does_not_work(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    class Broken:
+        def run(self, feeds: object) -> list[np.ndarray]:
+            raise BundleError("no cuDNN")
+
+    def opened(folder: Path, name: str, info: BundleInfo, provider: str, threads: int) -> object:
+        if provider == "cpu":
+            return open_session(folder, name, info, provider, threads)
+        if fails == "opening":
+            raise BundleError("no cuBLAS")
+        return Broken()
+
+    monkeypatch.setattr("drumvae.engine.choose_provider", lambda wanted: "cuda")
+    monkeypatch.setattr("drumvae.engine.open_session", opened)
+    engine = Engine.load(provider="auto")
+    assert engine.provider == "cpu"
+    assert engine.generate(seed=0)[0].steps == 64
+    with pytest.raises(BundleError, match="no cu"):
         Engine.load(provider="cuda")
 
 
