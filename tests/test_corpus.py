@@ -8,7 +8,8 @@ import pytest
 from drumvae.errors import DataError
 from drumvae.grid import Grid, Onset
 from drumvae.midifile import read_midi, write_midi, write_onsets
-from drumvae.trainer.corpus import Corpus, CorpusOptions, load_corpus, read_corpus, take_bars
+from drumvae.trainer.corpus import Corpus, CorpusOptions, load_corpus, read_corpus
+from drumvae.trainer.takes import take_bars
 
 
 def load(folder: Path, cache: Path, **options: float) -> Corpus:
@@ -148,3 +149,4 @@ def test_the_data_set_gives_the_known_windows(gmd: Path, tmp_path: Path) -> None
     assert len(corpus.windows("train")) == 15694
     assert len(corpus.windows("validation")) == 1939
     assert json.dumps(corpus.dropped) == "{}"
+    assert corpus.source == "Groove MIDI Dataset v1.0.0"

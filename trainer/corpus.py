@@ -4,18 +4,13 @@ Takes are written onto the grid whole and windows are runs of its steps, so that
 its bar. Windows begin on every bar. The cache is keyed by the bytes of the files and the options, and is memory-mapped.
 """
 
-import csv
 import hashlib
 import json
-import os
-import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +19,14 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from drumvae.errors import DataError
-from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, Array, onsets_to_arrays
+from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, Array, onsets_to_arrays
 from drumvae.kit import DEFAULT_KIT
-from drumvae.midifile import Performance, read_midi
+from drumvae.midifile import Performance
 
 from .download import source_folder
+from .takes import Row, list_rows, performances, take_bars
 
-GROOVE = "Groove MIDI Dataset v1.0.0"
-
-SPLITS = ("train", "validation", "test")
 _FORMAT = 2  # of the cache; a change of meaning makes old caches invisible
-_POOL_FROM = 64  # files; below that a pool of processes costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -115,7 +107,7 @@ def load_corpus(source: Path, options: CorpusOptions = CorpusOptions(), cache: P
     if (source / "corpus.json").is_file():
         return read_corpus(source)
     folder = source_folder(source)
-    rows = _rows(folder, options)
+    rows = list_rows(folder, options.min_duration_s, options.split_seed)
     cache = cache or user_cache_path("drumvae") / "corpora"
     home = cache / _key(folder, rows, options)
     if not (home / "corpus.json").is_file():
@@ -137,61 +129,7 @@ def read_corpus(home: Path) -> Corpus:
 _ARRAYS = ("hits", "velocities", "offsets", "first_steps", "take_indices", "window_bpm")
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A file to read and what is known of it beforehand."""
-
-    name: str
-    split: str
-    style: str = ""
-    beat_type: str = ""
-    rejection: str = ""
-
-
-def _rows(folder: Path, options: CorpusOptions) -> list[_Row]:
-    """Lists the files of a folder with their splits, the official ones where an info.csv gives them."""
-    table = next(iter(sorted(folder.glob("info.csv")) or sorted(folder.glob("*/info.csv"))), None)
-    if table is not None:
-        return [_official_row(folder, table.parent, values, options) for values in _read_csv(table)]
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
-    if not files:
-        raise DataError(f"{folder} holds no MIDI file (.mid); name a folder or zip that does with --data.")
-    return [_Row(name, split) for name, split in zip(files, _drawn_splits(len(files), options.split_seed), strict=True)]
-
-
-def _read_csv(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        missing = {"midi_filename", "split", "time_signature"} - set(rows[0] if rows else ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} cannot be read ({error}); fetch the data set again.") from None
-    if missing:
-        lacking = ", ".join(sorted(missing))
-        raise DataError(f"{table} lacks the columns {lacking}; fetch the data set again, or remove the file to split by take.")
-    return rows
-
-
-def _official_row(folder: Path, base: Path, values: dict[str, str], options: CorpusOptions) -> _Row:
-    rejection = ""
-    if values["time_signature"] != "4-4":
-        rejection = f"meter {values['time_signature'].replace('-', '/')}"
-    elif float(values.get("duration") or "inf") < options.min_duration_s:
-        rejection = f"shorter than {options.min_duration_s:g} s"
-    name = (base / values["midi_filename"]).relative_to(folder).as_posix()
-    return _Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection)
-
-
-def _drawn_splits(count: int, seed: int) -> list[str]:
-    """Returns a split for each of `count` files: 80 % train, 10 % validation, 10 % test; of two files one validates."""
-    held = max(round(count * 0.1), 1 if count > 1 else 0)
-    tested = held if count > 2 else 0
-    splits = ["validation"] * held + ["test"] * tested + ["train"] * (count - held - tested)
-    random.Random(seed).shuffle(splits)
-    return splits
-
-
-def _key(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> str:
+def _key(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> str:
     """Returns a name that changes when any byte of a file, a split, an option or the kit does."""
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(options), DEFAULT_KIT.to_dict()]).encode())
     for row in rows:
@@ -201,7 +139,7 @@ def _key(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> str:
     return digest.hexdigest()[:32]
 
 
-def _build(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Corpus:
+def _build(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> Corpus:
     rejected, dropped = Counter[str](), Counter[str]()
     takes: list[Take] = []
     parts: list[tuple[Array, Array, Array]] = []
@@ -209,7 +147,7 @@ def _build(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Corpus
     indices: list[int] = []
     bpms: list[float] = []
     step = 0
-    for row, result in zip(rows, _performances(folder, rows, options), strict=True):
+    for row, result in zip(rows, performances(folder, rows, options.min_duration_s), strict=True):
         if isinstance(result, str):
             rejected[result] += 1
             continue
@@ -229,7 +167,7 @@ def _build(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Corpus
         raise DataError(f"{folder} holds no usable window of {options.bars} bars: {_listed(rejected)}.")
     hits, velocities, offsets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Corpus(
-        GROOVE if any(row.style for row in rows) else "MIDI files",
+        rows[0].source,
         options,
         tuple(takes),
         dict(rejected),
@@ -243,48 +181,10 @@ def _build(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Corpus
     )
 
 
-def take_bars(take: Performance) -> int:
-    """Returns how many bars a take lasts.
-
-    It ends with the bar of its last hit: what follows is the recorder still running. A file that ends exactly on a bar line was
-    cut to length, and its silent last bars stay.
-    """
-    last_step = int(np.floor(take.beats[-1] * STEPS_PER_BEAT + 0.5))
-    file_bars = take.length_beats / BEATS_PER_BAR
-    declared = round(file_bars) if abs(file_bars - round(file_bars)) < 1e-6 else 0
-    return max(last_step // STEPS_PER_BAR + 1, declared)
-
-
 def _window_bpm(take: Performance, starts: NDArray[np.int64], bars: int) -> NDArray[np.float64]:
     begins = starts.astype(np.float64) * BEATS_PER_BAR
     lasts_s = take.seconds(begins + bars * BEATS_PER_BAR) - take.seconds(begins)
     return np.asarray(bars * BEATS_PER_BAR * 60 / lasts_s)
-
-
-def _performances(folder: Path, rows: Sequence[_Row], options: CorpusOptions) -> Iterator[Performance | str]:
-    """Yields each row's performance, or the reason why it is left out, in order and with a progress bar."""
-    from rich.progress import track
-
-    jobs = [(folder / row.name, row.rejection, options.min_duration_s) for row in rows]
-    if len(jobs) < _POOL_FROM:
-        yield from map(_read, jobs)
-        return
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        yield from track(pool.map(_read, jobs, chunksize=16), "Reading takes", total=len(jobs), transient=True)
-
-
-def _read(job: tuple[Path, str, float]) -> Performance | str:
-    path, rejection, min_duration_s = job
-    if rejection or not path.is_file():
-        return rejection or "missing"
-    try:
-        take = read_midi(path)
-    except DataError as error:
-        return "no drums" if "no drums" in str(error) else "not a whole MIDI file"
-    if not take.four_four:
-        return "meter not 4/4"
-    lasts_s = float(take.seconds(np.array([take.length_beats]))[0])
-    return take if lasts_s >= min_duration_s else f"shorter than {min_duration_s:g} s"
 
 
 def _write(corpus: Corpus, home: Path) -> None:
