@@ -19,7 +19,7 @@ CARD = "CARD.md"
 """For people; no program reads it."""
 TASKS = ("generate", "humanize")
 METADATA_KEY = "drumvae"
-_AGAIN = "Type drumvae-export onnx to make a new one, or name another with --bundle."
+_AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
 # Shapes by name, None where any number of loops may stand; S steps, V voices, Z latent size.
 GRAPHS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -110,7 +110,7 @@ def read_bundle(folder: Path) -> BundleInfo:
     except FileNotFoundError:
         what = "has no bundle.json" if folder.is_dir() else "does not exist"
         raise BundleError(f"The bundle {folder} {what}. {_AGAIN}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder / 'bundle.json'} cannot be read ({type(error).__name__}: {error}). {_AGAIN}") from None
     for name, expected in graphs.items():
         if not (folder / name).is_file():

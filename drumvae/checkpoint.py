@@ -28,10 +28,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has many ways to say that a file is not its own
         raise RunError(f"{path} is not a whole checkpoint ({type(error).__name__}); use another one, or train again.") from None
-    found = checkpoint.get(KEY, {}).get("format") if isinstance(checkpoint, dict) else None
+    described = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    described = described if isinstance(described, dict) else {}
+    found = described.get("format")
     if found != FORMAT:
         other = "train again, or use the version that wrote it"
         raise RunError(f"{path} is a checkpoint of format {found}, this version reads {FORMAT}; {other}.")
+    missing = [name for name in ("preset", "tasks", "config", "facts", "windows") if name not in described]
+    if missing or not isinstance(checkpoint.get("state_dict"), dict):
+        raise RunError(f"{path} is not a whole checkpoint: it lacks {', '.join(missing) or 'weights'}; use another one, or train again.")
     return checkpoint
 
 
@@ -60,8 +65,9 @@ def load_trained(path: Path) -> Trained:
         model = GrooveVAE(ModelConfig.from_dict(kept["config"]["model"]))
         model.load_state_dict({name.removeprefix("vae."): value for name, value in checkpoint["state_dict"].items()})
         return Trained(model.eval(), kept["preset"], tuple(kept["tasks"]), kept["config"], kept["facts"], kept["windows"].numpy())
-    except (RuntimeError, KeyError) as error:
-        raise RunError(f"{path} does not hold the model that it describes ({str(error).splitlines()[0]}); train again.") from None
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise RunError(f"{path} does not hold the model that it describes ({reason}); use another one, or train again.") from None
 
 
 def newest_run(runs: Path = RUNS) -> Path:

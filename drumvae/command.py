@@ -27,7 +27,9 @@ def run(app: "typer.Typer") -> NoReturn:
             if type(error).__name__ == "Abort":
                 sys.exit(INTERRUPTED)
             raise
-        _fail(f"{sentence()} Type {_command()} --help for every option.")
+        if not sentence():  # a command without arguments has shown its help
+            sys.exit(BAD_INPUT)
+        _fail(f"{sentence().rstrip('.')}. Type {_command()} --help for every option.")
     sys.exit(status if isinstance(status, int) else 0)
 
 

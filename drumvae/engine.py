@@ -1,5 +1,6 @@
 """Grids and a seed in, Grids out: the exported model behind musical verbs, run by ONNX Runtime. No torch."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,9 @@ class Engine:
         """
         self._need("generate")
         temperature = self.info.temperature if temperature is None else temperature
+        _check_draws(seed, temperature)
+        if count < 1:
+            raise BundleError(f"{count} loops were asked for; ask for one at least.")
         draws = [np.random.default_rng([seed, index]) for index in range(count)]
         latent = np.stack([draw.standard_normal(self.info.latent_size, np.float32) for draw in draws])
         noise = np.stack([draw.random((self.info.steps, len(VOICES)), np.float32) for draw in draws])
@@ -72,6 +76,9 @@ class Engine:
         self._need("humanize")
         if not 0 <= amount <= 1:
             raise BundleError(f"An amount of {amount:g} was asked for; it goes from 0 (as played) to 1 (as the model plays).")
+        _check_draws(seed, temperature)
+        if not grid.steps:
+            return grid
         size = self.info.steps
         parts = [grid.window(first, size) for first in range(0, grid.steps, size)]
         plain = np.stack([grid_to_groove(Grid(part.hits, part.hits * 0, part.hits * 0)) for part in parts])
@@ -125,3 +132,8 @@ class Engine:
     def _need(self, task: str) -> None:
         if task not in self.tasks:
             raise BundleError(f"This bundle cannot {task}; it can {' and '.join(self.tasks)}. Choose one of these, or another bundle.")
+
+
+def _check_draws(seed: int, temperature: float) -> None:
+    if seed < 0 or not 0 <= temperature < math.inf:
+        raise BundleError(f"Seed {seed} and temperature {temperature:g} were asked for; both begin at 0.")

@@ -6,6 +6,7 @@ Every note begins somewhere and is kept, ended or not; a pitch that no voice hea
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -204,11 +205,15 @@ def write_onsets(
         end = max(min(beat + GATE_BEATS, length_beats), beat + 1 / TICKS_PER_BEAT)  # a late last note must not lengthen the loop
         drums.notes.append(pretty_midi.Note(loudness, kit.played[voice], beat * beat_s, end * beat_s))
     midi.instruments.append(drums)
+    part = path.with_name(path.name + ".part")  # moved when it is whole
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        midi.write(str(path))
-        _set_length(path, round(length_beats * TICKS_PER_BEAT))
+        midi.write(str(part))
+        _set_length(part, round(length_beats * TICKS_PER_BEAT))
+        part.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
 
 

@@ -89,6 +89,14 @@ def _cuda_lacks() -> str:
     return ""
 
 
+def _describes(text: str | None, info: BundleInfo) -> bool:
+    """Says whether a graph's own description is the bundle's."""
+    try:
+        return text is not None and json.loads(text) == json.loads(json.dumps(info.to_dict()))
+    except (ValueError, RecursionError):
+        return False
+
+
 def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
     wanted_inputs, wanted_outputs = GRAPHS[path.name]
     for kind, wanted, found in (("input", wanted_inputs, session.get_inputs()), ("output", wanted_outputs, session.get_outputs())):
@@ -100,5 +108,5 @@ def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
         if odd:
             raise BundleError(f"{path} does not keep the contract: {', '.join(odd)} is not float32. Export it again.")
     described = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if described is None or json.loads(described) != json.loads(json.dumps(info.to_dict())):
+    if not _describes(described, info):
         raise BundleError(f"{path} describes itself otherwise than its bundle.json. Export it again.")

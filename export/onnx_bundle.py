@@ -1,13 +1,12 @@
 """A checkpoint in, a verified bundle out: written beside its final name, compared, and only then moved there."""
 
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from drumvae import __version__
-from drumvae.bundle import CARD, BundleInfo, write_bundle_json
+from drumvae.bundle import CARD, GRAPHS, BundleInfo, write_bundle_json
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -31,8 +30,7 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
 
     Raises BundleError where the folder is taken and `replace` is off, or the graphs differ from the model; then nothing is left.
     """
-    if out.exists() and not replace:
-        raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
+    _check_place(out, replace)
     trained = load_trained(checkpoint)
     halve(trained.model)
     info = bundle_info(trained)
@@ -47,12 +45,23 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
             parity = compare(Engine.load(part, "cpu"), trained.model, trained.windows)
             require(parity, say)
             if out.exists():
-                shutil.rmtree(out)
+                out.replace(Path(unfinished) / "former")
             part.replace(out)
     except OSError as error:
         reason = error.strerror or error
         raise BundleError(f"The bundle {out} cannot be written ({reason}); free some space or name another folder.") from None
     return parity
+
+
+def _check_place(out: Path, replace: bool) -> None:
+    """Refuses to take the place of anything but a bundle, and of a bundle unasked."""
+    if not out.exists():
+        return
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if not ("bundle.json" in found and found <= {"bundle.json", CARD, *GRAPHS}):
+        raise BundleError(f"{out} is there already and is no bundle, so it is not replaced; name another folder with --out.")
+    if not replace:
+        raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
 
 
 def bundle_info(trained: Trained) -> BundleInfo:

@@ -100,7 +100,7 @@ def quiet() -> Iterator[None]:
     try:
         sys.stderr.flush()
         saved = os.dup(2)
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):  # AttributeError: stderr was closed before we began
         yield
         return
     null = os.open(os.devnull, os.O_WRONLY)

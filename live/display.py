@@ -107,4 +107,4 @@ def loop_title(status: Status) -> str:
 
 def make_display(title: str, footer: str) -> Display:
     """Returns a screen on a terminal, lines elsewhere."""
-    return Screen(title, footer) if sys.stdout.isatty() else Lines()
+    return Screen(title, footer) if sys.stdout is not None and sys.stdout.isatty() else Lines()

@@ -5,6 +5,7 @@ repeats is given, and written, once.
 """
 
 import threading
+from itertools import chain, count
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -59,14 +60,11 @@ def check_writable(folder: Path, what: str, advice: str) -> None:
 
 
 def write_played(folder: Path, played: Played) -> Path:
-    """Writes one loop at the tempo it was played at; a name that is taken, by an earlier session, gets a letter more."""
+    """Writes one loop at the tempo it was played at; a name that is taken, by an earlier session, gets a number more."""
     from drumvae.midifile import write_midi
 
     stem = f"loop-{played.loop.index:04d}-bar-{played.bar:04d}"
-    path = folder / f"{stem}.mid"
-    for letter in "bcdefghijklmnopqrstuvwxyz":
-        if not path.exists():
-            break
-        path = folder / f"{stem}{letter}.mid"
+    names = chain([f"{stem}.mid"], (f"{stem}-{number}.mid" for number in count(2)))
+    path = next(folder / name for name in names if not (folder / name).exists())
     write_midi(path, played.loop.grid, played.bpm, name=f"drumvae {played.loop.source}".strip())
     return path

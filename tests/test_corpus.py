@@ -105,6 +105,23 @@ def test_takes_below_the_least_duration_are_left_out(midi_folder: Path, tmp_path
     assert corpus.rejected == {"shorter than 15 s": 6}
 
 
+def test_splits_are_drawn_over_the_takes_that_can_be_used(midi_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(midi_folder, folder)
+    for number in range(4, 10):
+        (folder / f"take{number}.mid").write_bytes(b"MThd")
+    splits = sorted(take.split for take in load(folder, tmp_path / "cache").takes)
+    assert splits == ["test", "train", "train", "validation"]
+
+
+@pytest.mark.parametrize("row", ["funk,100,beat,4-4,../a.mid,9.6,train", "funk,100,beat,4-4,a.mid,long,train", "funk"])
+def test_a_broken_row_of_the_table_is_refused_with_a_sentence(groove: Grid, tmp_path: Path, row: str) -> None:
+    write_midi(tmp_path / "table" / "a.mid", groove, 100)
+    (tmp_path / "table" / "info.csv").write_text(f"style,bpm,beat_type,time_signature,midi_filename,duration,split\n{row}\n")
+    with pytest.raises(DataError, match=r"row of info\.csv"):
+        load(tmp_path / "table", tmp_path / "cache")
+
+
 def test_a_folder_without_a_usable_window_says_why(tmp_path: Path) -> None:
     folder = tmp_path / "short"
     write_onsets(folder / "short.mid", [Onset(0, 0, 0.9)], 120, 4)

@@ -83,6 +83,12 @@ def test_an_amount_out_of_range_is_refused(engine: Engine, groove: Grid, amount:
         engine.humanize(groove, amount=amount)
 
 
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"temperature": float("nan")}, {"temperature": -1.0}, {"count": 0}])
+def test_draws_out_of_range_are_refused(engine: Engine, wrong: dict[str, float]) -> None:
+    with pytest.raises(BundleError, match="asked for"):
+        engine.generate(**({"seed": 0} | wrong))  # type: ignore[arg-type]
+
+
 def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, groove: Grid) -> None:
     only = Engine(replace(engine.info, tasks=("generate",)), engine._encoder, engine._decoder, "cpu")
     with pytest.raises(BundleError, match=r"cannot humanize; it can generate\."):

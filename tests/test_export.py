@@ -100,6 +100,22 @@ def test_a_bundle_that_is_there_is_not_overwritten_unasked(exported: tuple[Path,
         export_bundle(exported[0], exported[1], print)
 
 
+def test_nothing_but_a_bundle_is_ever_replaced(exported: tuple[Path, Path, Parity], tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("years of work")
+    for place in (precious, precious / "file"):
+        with pytest.raises(BundleError, match="is no bundle"):
+            export_bundle(exported[0], place, print, replace=True)
+    assert (precious / "file").read_text() == "years of work"
+
+
+def test_a_bundle_is_replaced_when_asked(exported: tuple[Path, Path, Parity]) -> None:
+    assert export_bundle(exported[0], exported[1], print, replace=True).kept
+    assert sorted(path.name for path in exported[1].parent.iterdir()) == ["best.ckpt", "bundle"]
+    assert Engine.load(exported[1], "cpu").info.preset == "tiny"
+
+
 def test_a_batch_of_any_size_is_decoded(exported: tuple[Path, Path, Parity]) -> None:
     engine = Engine.load(exported[1], "cpu")
     for count in (1, 3, 65):

@@ -85,7 +85,7 @@ def test_resuming_goes_on_from_the_step_that_was_reached(corpus: Corpus, tmp_pat
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer, path = WholeFileIO(), tmp_path / "last.ckpt"
-    good = {"state_dict": {}, KEY: {"format": FORMAT}}
+    good = {"state_dict": {}, KEY: {"format": FORMAT, "preset": "", "tasks": [], "config": {}, "facts": {}, "windows": []}}
     writer.save_checkpoint(good, path)
 
     def full(*_: object) -> None:

@@ -1,6 +1,7 @@
 """The command `drumvae-train`."""
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from drumvae import __version__
 from drumvae.command import run as run_app
-from drumvae.errors import RunError
+from drumvae.errors import DrumVAEError, RunError
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
@@ -62,10 +63,11 @@ def train(
 
     config = named(preset)
     _need_torch()
-    from drumvae.checkpoint import KEY, LAST, RUNS, read_checkpoint
+    from drumvae.checkpoint import KEY, LAST, RUNS, load_trained, read_checkpoint
 
     checkpoint = (resume / LAST if resume.is_dir() else resume) if resume else None
     if checkpoint:
+        load_trained(checkpoint)  # refuses what does not fit itself
         config = TrainConfig.from_dict(read_checkpoint(checkpoint)[KEY]["config"])
         out = out or checkpoint.parent
     else:
@@ -75,12 +77,20 @@ def train(
 
     if not checkpoint and (run / LAST).exists():
         raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
+    _check_writable(run)
 
     from .corpus import CorpusOptions, load_corpus
     from .download import groove_zip
     from .loop import Limits, train
 
-    corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=config.model.steps // 16))
+    try:
+        corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=config.model.steps // 16))
+        corpus.windows("train"), corpus.windows("validation")
+    except DrumVAEError:
+        with suppress(OSError):
+            run.rmdir()  # where it is empty, it is ours
+            RUNS.rmdir()
+        raise
     for reason, count in sorted(corpus.rejected.items()):
         typer.echo(f"left out {count} takes: {reason}")
     typer.echo(f"{len(corpus.windows('train'))} windows to train on, {len(corpus.windows('validation'))} to validate; run folder {run}")
@@ -88,6 +98,17 @@ def train(
     for name, value in sorted(scores.items()):
         typer.echo(f"{name:<42} {value:.4f}")
     typer.echo(f"Best checkpoint: {run / 'best.ckpt'}\nNext: drumvae-export onnx {run}")
+
+
+def _check_writable(run: Path) -> None:
+    """Finds out before hours of work whether a run can be kept; leaves nothing behind where it cannot."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        probe = run / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunError(f"The run cannot be kept in {run} ({error.strerror or error}); name another folder with --out.") from None
 
 
 def _need_torch() -> None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from drumvae.kit import DEFAULT_KIT
 from drumvae.midifile import Performance
 
 from .download import source_folder
-from .takes import Row, list_rows, performances, take_bars
+from .takes import UNDECIDED, Row, drawn_splits, list_rows, performances, take_bars
 
-_FORMAT = 2  # of the cache; a change of meaning makes old caches invisible
+_FORMAT = 3  # of the cache; a change of meaning makes old caches invisible
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Corpus:
         chosen = np.flatnonzero(wanted[self.take_indices])
         if not len(chosen):
             counts = Counter(self.takes[i].split for i in self.take_indices)
-            raise DataError(f"No window is in the split {split!r}; there is {_listed(counts)}. Name another split, or add takes.")
+            raise DataError(f"No window is in the split {split!r}; there is {_listed(counts)}. Add takes, or name another split.")
         return chosen
 
     def arrays(self, windows: NDArray[np.int64]) -> tuple[Array, Array, Array]:
@@ -107,7 +107,7 @@ def load_corpus(source: Path, options: CorpusOptions = CorpusOptions(), cache: P
     if (source / "corpus.json").is_file():
         return read_corpus(source)
     folder = source_folder(source)
-    rows = list_rows(folder, options.min_duration_s, options.split_seed)
+    rows = list_rows(folder, options.min_duration_s)
     cache = cache or user_cache_path("drumvae") / "corpora"
     home = cache / _key(folder, rows, options)
     if not (home / "corpus.json").is_file():
@@ -165,6 +165,9 @@ def _build(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> Corpus:
         step += bars * STEPS_PER_BAR
     if not takes:
         raise DataError(f"{folder} holds no usable window of {options.bars} bars: {_listed(rejected)}.")
+    undecided = [number for number, take in enumerate(takes) if take.split == UNDECIDED]
+    for number, split in zip(undecided, drawn_splits(len(undecided), options.split_seed), strict=True):
+        takes[number] = replace(takes[number], split=split)
     hits, velocities, offsets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Corpus(
         rows[0].source,

@@ -12,6 +12,7 @@ import typer
 from drumvae.bundle import CARD, default_bundle
 from drumvae.command import run as run_app
 from drumvae.engine import Engine
+from drumvae.errors import RunError
 from drumvae.grid import Array
 from drumvae.kit import VOICES
 from drumvae.tensors import VOICE_COUNT, arrays_to_groove
@@ -113,12 +114,15 @@ def evaluate_command(
     engine = Engine.load(bundle, "auto", threads=0)
     corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=engine.info.steps // 16))
     result = evaluate(engine, corpus, split)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    if card:
-        add_to_card((bundle or default_bundle()) / CARD, to_markdown(result))
     typer.echo(to_markdown(result))
+    try:
+        if out:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+        if card:
+            add_to_card((bundle or default_bundle()) / CARD, to_markdown(result))
+    except OSError as error:
+        raise RunError(f"The scores above could not be written ({error}); name another file with --out.") from None
 
 
 def main() -> None:

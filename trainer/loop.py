@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import platform
+import shutil
 import signal
 import time
 import warnings
@@ -87,6 +88,8 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         ckpt_path=str(limits.resume) if limits.resume else None,
         weights_only=True,
     )
+    if limits.resume and not (run / BEST).exists():  # resumed into another folder, and never better than before
+        shutil.copyfile(limits.resume, run / BEST)
     _keep_thresholds(run / BEST, task.windows)
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
@@ -182,6 +185,7 @@ def _quieten() -> None:
     """Leaves the screen to the progress bar: advice about workers and tips are not for the person who trains."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own, about the torch beside it
+    warnings.filterwarnings("ignore", message=".*The dirpath has changed.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")

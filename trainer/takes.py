@@ -16,6 +16,9 @@ from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT
 from drumvae.midifile import Performance, read_midi
 
 GROOVE = "Groove MIDI Dataset v1.0.0"
+MIDI_FILES = "MIDI files"
+UNDECIDED = ""
+"""The split of a take that brings none: it is drawn once it is known which takes can be used."""
 _POOL_FROM = 64  # files; below that a pool of processes costs more than it saves
 
 
@@ -28,11 +31,11 @@ class Row:
     style: str = ""
     beat_type: str = ""
     rejection: str = ""
-    source: str = "MIDI files"
+    source: str = MIDI_FILES
     """The data set that it belongs to, where that is known."""
 
 
-def list_rows(folder: Path, min_duration_s: float, split_seed: int) -> list[Row]:
+def list_rows(folder: Path, min_duration_s: float) -> list[Row]:
     """Lists the files of a folder with their splits, the official ones where an info.csv gives them."""
     table = next(iter(sorted(folder.glob("info.csv")) or sorted(folder.glob("*/info.csv"))), None)
     if table is not None:
@@ -40,7 +43,7 @@ def list_rows(folder: Path, min_duration_s: float, split_seed: int) -> list[Row]
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
     if not files:
         raise DataError(f"{folder} holds no MIDI file (.mid); name a folder or zip that does with --data.")
-    return [Row(name, split) for name, split in zip(files, _drawn_splits(len(files), split_seed), strict=True)]
+    return [Row(name, UNDECIDED) for name in files]
 
 
 def _read_csv(table: Path) -> list[dict[str, str]]:
@@ -57,18 +60,20 @@ def _read_csv(table: Path) -> list[dict[str, str]]:
 
 
 def _official_row(folder: Path, base: Path, values: dict[str, str], min_duration_s: float) -> Row:
-    rejection = ""
-    if values["time_signature"] != "4-4":
-        rejection = f"meter {values['time_signature'].replace('-', '/')}"
-    elif float(values.get("duration") or "inf") < min_duration_s:
-        rejection = f"shorter than {min_duration_s:g} s"
-    name = (base / values["midi_filename"]).relative_to(folder).as_posix()
+    """Reads a row of info.csv; raises DataError where it is short, holds no number where one belongs, or leads out of the folder."""
+    try:
+        name = (base / values["midi_filename"]).resolve().relative_to(folder.resolve()).as_posix()
+        meter, too_short = values["time_signature"], float(values.get("duration") or "inf") < min_duration_s
+    except (TypeError, ValueError) as error:
+        raise DataError(f"A row of info.csv in {base} is no take of this folder ({error}); fetch the data set again.") from None
+    rejection = f"shorter than {min_duration_s:g} s" if too_short else ""
+    if meter != "4-4":
+        rejection = f"meter {(meter or 'unknown').replace('-', '/')}"
     grooves = {"drummer", "session", "style"} <= set(values) and "kit_name" not in values  # E-GMD's table has that column more
-    source = GROOVE if grooves else "MIDI files"
-    return Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, source)
+    return Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, GROOVE if grooves else MIDI_FILES)
 
 
-def _drawn_splits(count: int, seed: int) -> list[str]:
+def drawn_splits(count: int, seed: int) -> list[str]:
     """Returns a split for each of `count` files: 80 % train, 10 % validation, 10 % test; of two files one validates."""
     held = max(round(count * 0.1), 1 if count > 1 else 0)
     tested = held if count > 2 else 0
