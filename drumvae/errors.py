@@ -9,6 +9,10 @@ class DataError(DrumVAEError):
     """Concerns MIDI files and data sets: nothing to read, nothing usable, a download that did not arrive whole."""
 
 
+class NoDrumsError(DataError):
+    """Concerns a whole MIDI file in which nothing is a drum."""
+
+
 class BundleError(DrumVAEError):
     """Concerns an exported model: a missing or changed file, wrong shapes, a task it cannot do, a provider it cannot run on."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DataError
+from .errors import DataError, NoDrumsError
 from .grid import LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset, onsets_to_arrays
 from .kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 
@@ -82,7 +82,7 @@ def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
 
     Drums are what is on channel 10; in a file that has nothing there, the tracks named after drums, else every track, so long
     as at least half of its notes fall on pitches that the kit hears. Raises DataError where the file is missing, empty,
-    truncated or not MIDI, and where it holds no drums.
+    truncated or not MIDI, and NoDrumsError where it holds no drums.
     """
     midi, length_ticks = _parse(path)
     notes, dropped = [], Counter[str]()
@@ -94,7 +94,7 @@ def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
             notes.append((midi.time_to_tick(note.start), voice, note.velocity / 127))
     if not notes:
         reason = ", ".join(f"{reason}: {count}" for reason, count in dropped.most_common(5))
-        raise DataError(f"{path} has no drums: no note lies on a pitch that the kit hears ({reason or 'it holds no notes'}).")
+        raise NoDrumsError(f"{path} has no drums: no note lies on a pitch that the kit hears ({reason or 'it holds no notes'}).")
     notes.sort(key=lambda note: note[0])  # stable: the first of two equal notes stays first
     table = np.array(notes, np.float64)
     tempo_times, tempo_bpm = midi.get_tempo_changes()
@@ -161,7 +161,7 @@ def _drum_notes(midi: "PrettyMIDI", kit: Kit, path: Path) -> list[Any]:
     notes = [note for instrument in chosen for note in instrument.notes]
     known = sum(kit.voice_of(note.pitch) is not None for note in notes)
     if chosen is played and known * 2 < len(notes):
-        raise DataError(
+        raise NoDrumsError(
             f"{path} has no drums: nothing is on channel 10 and only {known} of {len(notes)} notes lie on drum pitches;"
             " put the drums on channel 10."
         )

@@ -9,18 +9,19 @@ from pathlib import Path
 from drumvae.command import INTERRUPTED
 from drumvae.engine import Engine
 from drumvae.errors import DrumVAEError, PortError, nearest
+from drumvae.files import check_writable
 from drumvae.runtime import PROVIDERS
 
 from .backends import NO_DRIVER
 from .clock import Clock, Follower, InternalClock
 from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
-from .display import make_display
+from .display import make_display, unheard_title
 from .generator import Generator
 from .modes import MODES, Mode, Verbs, make_loop, mode_named
 from .performer import Performer
 from .player import Player
 from .ports import Ports, list_ports
-from .record import LoopWriter, check_writable
+from .record import LoopWriter
 from .session import LiveConfig, run_session
 from .values import Played
 
@@ -101,6 +102,8 @@ def _play_on(ports: Ports, engine: Verbs, mode: Mode, writer: LoopWriter | None,
     finally:
         display.close()
     status, priority = performer.status, "real-time" if thread.real_time else "ordinary"
+    if status.unheard:
+        print(unheard_title(status))
     print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {priority} priority")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from drumvae.errors import DataError
+from drumvae.files import check_writable
 
 from .values import Played
 
@@ -46,17 +47,6 @@ class LoopWriter:
                 self.written += 1
             except DataError as error:  # e.g. a full disk: the music is worth more than the recording
                 self.trouble = str(error)
-
-
-def check_writable(folder: Path, what: str, advice: str) -> None:
-    """Makes a folder and tries to write into it, before the music and not after it; raises DataError where that fails."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".drumvae-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DataError(f"{what} cannot be written into {folder} ({error.strerror or error}); {advice}.") from None
 
 
 def write_played(folder: Path, played: Played) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from drumvae.errors import DataError
+from drumvae.errors import DataError, NoDrumsError
 from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT
 from drumvae.midifile import Performance, read_midi
 
@@ -100,8 +100,10 @@ def _read(job: tuple[Path, str, float]) -> Performance | str:
         return rejection or "missing"
     try:
         take = read_midi(path)
-    except DataError as error:
-        return "no drums" if "no drums" in str(error) else "not a whole MIDI file"
+    except NoDrumsError:
+        return "no drums"
+    except DataError:
+        return "not a whole MIDI file"
     if not take.four_four:
         return "meter not 4/4"
     lasts_s = float(take.seconds(np.array([take.length_beats]))[0])
