@@ -92,12 +92,20 @@ class Screen:
         text.append(f"{loop_title(status)}\n", "bold")
         text.append(status.loop.grid.to_text(range(len(VOICES))) if status.loop else "(silence)")
         text.append(f"\n\nheard  {status.notes} notes" + (f", {status.echoes} echoes of our own dropped" if status.echoes else "") + "\n")
+        if status.unheard:
+            text.append(f"{unheard_title(status)}\n", "yellow")
         heard = status.heard.grid(status.number)
         text.append(heard.to_text() if heard.hits.any() else "(nothing in these four bars)", "cyan")
         if status.trouble:
             text.append(f"\n{status.trouble}", "bold red")
         text.append(f"\n\n{self._footer}", "dim")
         return text
+
+
+def unheard_title(status: Status) -> str:
+    """Counts and names the pitches that no voice hears."""
+    pitches = ", ".join(str(pitch) for pitch in sorted(status.unheard))
+    return f"{sum(status.unheard.values())} notes on pitches that no voice hears: {pitches}"
 
 
 def loop_title(status: Status) -> str:

@@ -4,7 +4,7 @@
 frozen Status; it never sleeps, never reads a clock, never waits for the model.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -66,6 +66,7 @@ class Performer:
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
     _notes: int = 0
     _echoes: int = 0
+    _unheard: Counter[int] = field(default_factory=Counter)
     _late_s: float = 0.0
     _published_s: float = float("-inf")
 
@@ -118,7 +119,9 @@ class Performer:
             self._echoes += 1
             return
         voice = self.kit.voice_of(pitch)
-        if voice is not None and self._rolling and self._timeline:
+        if voice is None:
+            self._unheard[pitch] += 1
+        elif self._rolling and self._timeline:
             self._notes += 1
             self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, velocity)
 
@@ -221,6 +224,7 @@ class Performer:
             heard=self._recording,
             notes=self._notes,
             echoes=self._echoes,
+            unheard=dict(self._unheard),
             struck=self.player.struck,
             late_ms=self._late_s * 1000,
             trouble=self.generator.trouble,

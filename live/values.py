@@ -1,6 +1,6 @@
 """What passes between the rooms: a message with its arrival, a loop that was played, and everything that is shown. All of it frozen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -55,6 +55,8 @@ class Status:
     heard: Recording = field(default_factory=Recording)
     notes: int = 0
     """How many notes were heard as a performance."""
+    unheard: Mapping[int, int] = field(default_factory=dict)
+    """The pitches that came and that no voice hears, and how often."""
     echoes: int = 0
     struck: int = 0
     late_ms: float = 0.0

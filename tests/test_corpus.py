@@ -7,6 +7,7 @@ import pytest
 
 from drumvae.errors import DataError
 from drumvae.grid import Grid, Onset
+from drumvae.kit import DEFAULT_KIT, Kit
 from drumvae.midifile import read_midi, write_midi, write_onsets
 from drumvae.trainer.corpus import Corpus, CorpusOptions, load_corpus, read_corpus
 from drumvae.trainer.takes import take_bars
@@ -167,3 +168,10 @@ def test_the_data_set_gives_the_known_windows(gmd: Path, tmp_path: Path) -> None
     assert len(corpus.windows("validation")) == 1939
     assert json.dumps(corpus.dropped) == "{}"
     assert corpus.source == "Groove MIDI Dataset v1.0.0"
+
+
+def test_notes_on_pitches_that_no_voice_hears_are_counted_and_named(groove: Grid, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    write_midi(folder / "a.mid", groove, 100, kit=Kit("odd", DEFAULT_KIT.heard, (75, *DEFAULT_KIT.played[1:])))
+    corpus = load(folder, tmp_path / "cache")
+    assert corpus.dropped == {"pitch 75": int(groove.hits[:, 0].sum())}

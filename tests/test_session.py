@@ -13,6 +13,7 @@ from fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.live.clock import InternalClock, State
+from drumvae.live.display import unheard_title
 from drumvae.live.modes import Controls, loop_seed
 from drumvae.live.player import pass_hits
 from drumvae.live.realtime import Loop as Thread
@@ -289,6 +290,15 @@ def test_all_notes_off_bursts_are_no_hits() -> None:
     stage = humanized_stage(sender)
     assert stage.performer.status.notes == 0
     assert stage.engine.asked == []
+
+
+def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
+    sender = Sender(120).say(START).beats(20)
+    sender.song += [(NOW_S + at_s, bytes((0x99, pitch, 90))) for at_s, pitch in ((1.0, 36), (2.0, 60), (3.0, 75), (4.0, 60))]
+    stage = humanized_stage(sender)
+    assert stage.performer.status.notes == 1
+    assert stage.performer.status.unheard == {60: 2, 75: 1}
+    assert unheard_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
 
 
 def test_an_offset_moves_every_note() -> None:
