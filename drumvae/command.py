@@ -1,9 +1,11 @@
 """What the three commands share: how a Typer app is run and how its errors reach the user."""
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from .errors import DrumVAEError
+from . import __version__
+from .errors import DrumVAEError, RunError
 
 if TYPE_CHECKING:
     import typer
@@ -31,6 +33,24 @@ def run(app: "typer.Typer") -> NoReturn:
             sys.exit(BAD_INPUT)
         _fail(f"{sentence().rstrip('.')}. Type {_command()} --help for every option.")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def show_version(wanted: bool) -> None:
+    """Prints the version and leaves; the callback of every --version."""
+    if wanted:
+        import typer
+
+        print(f"drumvae {__version__}")
+        raise typer.Exit
+
+
+def need_training(what: str, *modules: str) -> None:
+    """Imports what the extra `train` brings; raises RunError with what to type where it is not installed."""
+    try:
+        for name in modules:
+            import_module(name)
+    except ImportError as error:
+        raise RunError(f"{what} needs {error.name}, which is not installed; type: pip install 'drumvae[train]'") from None
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from drumvae import __version__
+from drumvae.command import need_training, show_version
 from drumvae.command import run as run_app
-from drumvae.errors import RunError
 
 app = typer.Typer(
     add_completion=False,
@@ -20,15 +19,9 @@ app = typer.Typer(
 BUNDLES = Path("bundles")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"drumvae {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Holds the options that every subcommand shares."""
 
@@ -48,11 +41,7 @@ def onnx_command(
     Writes decoder.onnx, encoder.onnx and bundle.json, runs them in ONNX Runtime beside PyTorch on fixed seeds and real
     windows, and leaves no bundle behind whose hits differ or whose values are off by more than 0.0001.
     """
-    try:
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise RunError(f"Exporting needs {error.name}, which is not installed; type: pip install 'drumvae[train]'") from None
+    need_training("Exporting", "torch", "onnxscript")
     from rich.console import Console
 
     from drumvae.checkpoint import newest_run

@@ -5,16 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from drumvae import __version__
-from drumvae.command import run
+from drumvae.command import run, show_version
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"drumvae {__version__}")
-        raise typer.Exit
 
 
 def _option(text: str, *names: str, **limits: Any) -> Any:
@@ -52,7 +45,7 @@ def live(
     demo: Annotated[
         bool, _option("Play eight bars by itself, with no DAW: a built-in performance, then its answer; leaves demo.mid.", "--demo")
     ] = False,
-    version: Annotated[bool, _option("Print the version and leave.", "--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[bool, _option("Print the version and leave.", "--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
     """A drummer that plays along with your DAW.
 

@@ -9,19 +9,14 @@ from typing import Annotated
 
 import typer
 
-from drumvae import __version__
+from drumvae.command import need_training, show_version
 from drumvae.command import run as run_app
 from drumvae.errors import DrumVAEError, RunError
+from drumvae.files import check_writable
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
 )
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"drumvae {__version__}")
-        raise typer.Exit
 
 
 def _show_presets(wanted: bool) -> None:
@@ -51,7 +46,7 @@ def train(
     list_presets: Annotated[
         bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
     """Train a drummer on grooves.
 
@@ -62,13 +57,13 @@ def train(
     from .presets import preset as named
 
     config = named(preset)
-    _need_torch()
-    from drumvae.checkpoint import KEY, LAST, RUNS, load_trained, read_checkpoint
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    need_training("Training", "torch", "lightning")
+    from drumvae.checkpoint import LAST, RUNS, load_trained
 
     checkpoint = (resume / LAST if resume.is_dir() else resume) if resume else None
     if checkpoint:
-        load_trained(checkpoint)  # refuses what does not fit itself
-        config = TrainConfig.from_dict(read_checkpoint(checkpoint)[KEY]["config"])
+        config = TrainConfig.from_dict(load_trained(checkpoint).config)
         out = out or checkpoint.parent
     else:
         config = replace(config, seed=seed)
@@ -77,7 +72,7 @@ def train(
 
     if not checkpoint and (run / LAST).exists():
         raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
-    _check_writable(run)
+    check_writable(run, "The run", "name another folder with --out")
 
     from .corpus import CorpusOptions, load_corpus
     from .download import groove_zip
@@ -93,31 +88,13 @@ def train(
         raise
     for reason, count in sorted(corpus.rejected.items()):
         typer.echo(f"left out {count} takes: {reason}")
+    for reason, count in sorted(corpus.dropped.items()):
+        typer.echo(f"left out {count} notes: {reason}, which no voice hears")
     typer.echo(f"{len(corpus.windows('train'))} windows to train on, {len(corpus.windows('validation'))} to validate; run folder {run}")
     scores = train(config, corpus, run, Limits(max_minutes, checkpoint))
     for name, value in sorted(scores.items()):
         typer.echo(f"{name:<42} {value:.4f}")
     typer.echo(f"Best checkpoint: {run / 'best.ckpt'}\nNext: drumvae-export onnx {run}")
-
-
-def _check_writable(run: Path) -> None:
-    """Finds out before hours of work whether a run can be kept; leaves nothing behind where it cannot."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        probe = run / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"The run cannot be kept in {run} ({error.strerror or error}); name another folder with --out.") from None
-
-
-def _need_torch() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import lightning  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise RunError(f"Training needs {error.name}, which is not installed; type: pip install 'drumvae[train]'") from None
 
 
 def main() -> None:
