@@ -1,17 +1,27 @@
 """The hyperparameters of a model, as plain data; no torch, so that a preset can be listed without it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from drumvae.errors import RunError, nearest
 from drumvae.grid import STEPS_PER_BAR
+from drumvae.settings import from_table
+from drumvae.tensors import GROOVE_SIZE, MELODY_CLASSES, PATTERN_CLASSES, VOICE_COUNT
+
+OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorical"}
+"""The output layer that each encoding is learned by."""
+PLANS = ("flat", "conductor", "segments")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Describes a groove VAE: a bidirectional LSTM encoder, a Gaussian latent, an autoregressive LSTM decoder."""
+    """Describes a VAE of loops: a bidirectional LSTM encoder, a Gaussian latent, a plan of the loop, an autoregressive LSTM decoder."""
 
+    encoding: str = "groove"
+    """What the encoder reads, as in `drumvae.tensors`: "groove", "pattern" or "melody"."""
+    output: str = "groove"
+    """What the decoder writes: "groove" (hits, velocities, offsets) or "categorical" (one class a step)."""
     steps: int = 64
     """Length of a loop, in sixteenth steps."""
     latent_size: int = 256
@@ -20,6 +30,14 @@ class ModelConfig:
     """LSTM units of each encoder layer, in each direction."""
     decoder_units: tuple[int, ...] = (256, 256)
     """LSTM units of each decoder layer."""
+    plan: str = "flat"
+    """How the latent reaches the steps: "flat" (the same at every step), "conductor" (an LSTM over segments), "segments" (a layer)."""
+    segments: int = 1
+    """Parts of the loop that are planned one by one and decoded each from a fresh state; 1 where the plan is flat."""
+    conductor_units: tuple[int, ...] = (256, 256)
+    """LSTM units of each conductor layer; only a conductor has them."""
+    segment_size: int = 64
+    """Size of each segment's part of the plan; only a plan of segments has it."""
     input_keep: float = 1.0
     """Share of every LSTM layer's input that dropout keeps in training, drawn anew each step; 1 keeps all."""
     previous_keep: float = 1.0
@@ -29,32 +47,71 @@ class ModelConfig:
     position_size: int = 0
     """Size of a learned mark of each step that tells the decoder where in the loop it is; 0 leaves it to count."""
     show_hits: bool = False
-    """Whether the decoder is shown, at each step, the hits that are given beforehand (humanize)."""
+    """Whether the decoder is shown, at each step, the hits that are given beforehand (humanize); grooves only."""
     feel_units: int = 0
     """Units of a layer that sees the step's hits before velocity and offset are decided; 0 decides all three at once."""
     feel_keep: float = 1.0
     """Share of that layer that dropout keeps."""
 
     def __post_init__(self) -> None:
-        for name in ("encoder_units", "decoder_units"):
-            object.__setattr__(self, name, tuple(int(units) for units in getattr(self, name)))
-        sizes = (self.steps, self.latent_size, *self.encoder_units, *self.decoder_units)
-        if min(sizes) < 1 or not self.encoder_units or not self.decoder_units or min(self.feel_units, self.position_size) < 0:
-            raise RunError("A model needs at least one step, one latent dimension and one unit in each of its layers.")
-        if self.bar_readout and self.steps % STEPS_PER_BAR:
-            raise RunError(f"A readout at every bar needs whole bars; {self.steps} steps are not.")
+        for name in ("encoder_units", "decoder_units", "conductor_units"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_encoding()
+        self._check_sizes()
+        self._check_plan()
         for name in ("input_keep", "previous_keep", "feel_keep"):
             if not 0 < getattr(self, name) <= 1:
-                raise RunError(f"{name} is {getattr(self, name)}; it is a share above 0 and up to 1.")
+                raise RunError(f"model.{name} is {getattr(self, name)}; it is a share above 0 and up to 1.")
+
+    def _check_encoding(self) -> None:
+        """Refuses a decoder whose loss does not fit what is read: trained so, nothing converges."""
+        if self.encoding not in OUTPUT_OF:
+            raise RunError(f"There is no encoding {self.encoding!r}; {nearest(self.encoding, list(OUTPUT_OF))}")
+        wanted = OUTPUT_OF[self.encoding]
+        if self.output != wanted:
+            holds = "a groove holds 27 numbers a step" if self.encoding == "groove" else f"a {self.encoding} is one class a step"
+            raise RunError(
+                f"An output of {self.output!r} cannot learn the encoding {self.encoding!r}: {holds}. Set model.output to {wanted!r},"
+                " or choose another model.encoding."
+            )
+        if self.encoding != "groove" and (self.show_hits or self.feel_units):
+            raise RunError(f"model.show_hits and model.feel_units are for grooves; a {self.encoding} has no feel to decide.")
+
+    def _check_sizes(self) -> None:
+        sizes = (self.steps, self.latent_size, self.segments, self.segment_size)
+        units = (self.encoder_units, self.decoder_units, self.conductor_units)
+        if min(sizes) < 1 or min(self.feel_units, self.position_size) < 0 or any(not layers or min(layers) < 1 for layers in units):
+            raise RunError("A model needs at least one step, one latent dimension, one segment and one unit in each of its layers.")
+        if self.bar_readout and self.steps % STEPS_PER_BAR:
+            raise RunError(f"A readout at every bar needs whole bars; {self.steps} steps are not.")
+
+    def _check_plan(self) -> None:
+        if self.plan not in PLANS:
+            raise RunError(f"There is no plan {self.plan!r}; {nearest(self.plan, list(PLANS))}")
+        if (self.plan == "flat") != (self.segments == 1):
+            raise RunError(f"A {self.plan} plan cannot have {self.segments} segments; a flat one has 1, the others 2 and more.")
+        if self.steps % self.segments:
+            raise RunError(f"{self.steps} steps do not fall into {self.segments} equal segments; choose model.segments that divides them.")
+
+    @property
+    def feature_size(self) -> int:
+        """Numbers a step that encoder and decoder read."""
+        return {"groove": GROOVE_SIZE, "pattern": VOICE_COUNT, "melody": MELODY_CLASSES}[self.encoding]
+
+    @property
+    def classes(self) -> int:
+        """Classes a step of a categorical output."""
+        return MELODY_CLASSES if self.encoding == "melody" else PATTERN_CLASSES
+
+    @property
+    def plan_size(self) -> int:
+        """Numbers that tell a step what its part of the loop should be."""
+        return {"flat": self.latent_size, "conductor": self.conductor_units[-1], "segments": self.segment_size}[self.plan]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """Reads what `to_dict` wrote; raises RunError on an unknown field."""
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise RunError(f"A model has no {name!r}; {nearest(name, known)}")
-        return cls(**values)
+        """Reads what `to_dict` wrote; raises RunError on an unknown field and on a value of the wrong type."""
+        return from_table(cls, values, "model.")

@@ -1,122 +1,146 @@
-"""Latents in, loops out: an LSTM that writes a groove step by step, each step seeing the one before.
+"""Latents in, loops out: an LSTM that writes a loop step by step, each step seeing the one before.
 
-B batch, S steps, V = 9 voices, Z latent size. Outputs are groove tensors; their three blocks are hits, velocities, offsets.
-The decoder exists twice over the same weights: `teacher_forced` runs whole layers at once for training, `forward` writes its
-own previous step for sampling and for export.
+B batch, S steps, U segments, V = 9 voices, Z latent size, F features. The decoder exists twice over the same weights:
+`teacher_forced` runs whole layers at once for training, `forward` writes its own previous step for sampling and for export. The
+latter is `begin` once and `step` S times, which is how it is exported.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
+from drumvae.tensors import VOICE_COUNT
 
 from .config import ModelConfig
+from .features import features_loop, loop_features, previous_steps
+from .heads import new_head
 from .lstm import InputDropout, lstm_step, lstm_weights, new_lstm
+from .plan import new_plan, small_linear
 
-States = list[tuple[Tensor, Tensor]]
-"""Hidden and cell state, each (B, units), of every layer."""
+State = list[Tensor]
+"""Hidden and cell state in turn, each (B, units), of every layer."""
 
 
-class GrooveDecoder(nn.Module):
-    """The GrooVAE decoder (Gillick et al. 2019), with three options of our own.
+class Decoder(nn.Module):
+    """An autoregressive LSTM over steps, told by a plan what its segment should be; flat, it is MusicVAE's and GrooVAE's decoder.
 
-    With `position_size`, a learned mark tells each step its place in the loop. With `feel_units`, velocity and offset are
-    decided after the step's hits and knowing them, so that a kick under a snare is played as such. With `show_hits`, hits that
-    are given beforehand are seen at their step; a flag tells given from unknown.
+    Each segment begins from a state of its own (MusicVAE's hierarchical decoder); what was played crosses its border. With
+    `position_size`, a learned mark tells each step its place in the loop. With `show_hits`, hits that are given beforehand are
+    seen at their step; a flag tells given from unknown.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.steps = config.steps
+        self.steps, self.segments, self.encoding = config.steps, config.segments, config.encoding
         self.show_hits = config.show_hits
+        self.seen_size = config.feature_size + (VOICE_COUNT + 1 if config.show_hits else 0)
         self.state_sizes = [units for units in config.decoder_units for _ in ("hidden", "cell")]
-        shown = VOICE_COUNT + 1 if config.show_hits else 0
-        sizes = [GROOVE_SIZE + shown + config.position_size + config.latent_size, *config.decoder_units]
+        sizes = [self.seen_size + config.position_size + config.plan_size, *config.decoder_units]
+        self.plan = new_plan(config)
         self.positions = nn.Parameter(torch.randn(config.steps, config.position_size) * 0.1)  # (S, P)
         self.layers = nn.ModuleList(new_lstm(size, units) for size, units in zip(sizes, config.decoder_units, strict=False))
-        self.initial = nn.Linear(config.latent_size, 2 * sum(config.decoder_units))
-        nn.init.normal_(self.initial.weight, std=0.001)
-        nn.init.zeros_(self.initial.bias)
+        self.initial = small_linear(config.plan_size, sum(self.state_sizes))
         self.dropout = InputDropout(config.input_keep)
         self.previous_dropout = InputDropout(config.previous_keep)
-        self.hits = nn.Linear(sizes[-1], VOICE_COUNT)
-        self.feel = _feel_head(sizes[-1], config)
-        self.feel_sees_hits = config.feel_units > 0
+        self.head = new_head(sizes[-1], config)
 
-    def teacher_forced(self, latent: Tensor, target: Tensor, given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns hit logits, velocities in [0, 1], offsets in [-1, 1], each (B, S, V), with the true previous step at every step.
+    @property
+    def feature_size(self) -> int:
+        """Numbers that a step writes and the next one sees."""
+        return self.seen_size - (VOICE_COUNT + 1 if self.show_hits else 0)
 
-        `latent` (B, Z); `target` (B, S, 27); `given` (B,) is 1 where a window's hits are given beforehand.
+    def teacher_forced(self, latent: Tensor, target: Tensor, given: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Returns the top layer's outputs (B, S, H), with the true previous step at every step, or the one `seen` there.
+
+        `latent` (B, Z); `target` and `seen` features (B, S, F); `given` (B,) is 1 where a window's hits are given beforehand.
         """
-        previous = self.previous_dropout(nn.functional.pad(target[:, :-1], (0, 0, 1, 0)))  # the first step sees silence
-        positions = self.positions.expand(len(latent), -1, -1)
-        parts = [previous, positions, latent[:, None].expand(-1, self.steps, -1)]
-        hits = target[..., :VOICE_COUNT]
+        parts = [self.previous_dropout(previous_steps(target) if seen is None else seen)]
         if self.show_hits:
             flag = given[:, None, None].expand(-1, self.steps, 1)
-            parts[1:1] = [hits * flag, flag]
-        outputs = torch.cat(parts, dim=-1)  # (B, S, 27 + shown + P + Z)
-        for layer, (hidden, cell) in zip(self.layers, self._initial_state(latent), strict=True):
-            outputs, _ = layer(self.dropout(outputs), (hidden[None], cell[None]))
-        return self.hits(outputs), *self._feel(outputs, hits)
+            parts += [target[..., :VOICE_COUNT] * flag, flag]
+        plans = self.plan(latent)  # (B, U, E)
+        parts += [self.positions.expand(len(latent), -1, -1), plans.repeat_interleave(self.steps // self.segments, dim=1)]
+        inputs = torch.cat(parts, dim=-1)
+        outputs = inputs.reshape(-1, self.steps // self.segments, inputs.shape[-1])  # (B U, S / U, ...)
+        states = self._initial_state(plans.flatten(0, 1))
+        for layer, hidden, cell in zip(self.layers, states[0::2], states[1::2], strict=True):
+            outputs, _ = layer(self.dropout(outputs), (hidden[None].contiguous(), cell[None].contiguous()))
+        return outputs.reshape(len(latent), self.steps, -1)
 
     def forward(
-        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, locked_hits: Tensor, locked: Tensor
+        self,
+        latent: Tensor,
+        noise: Tensor,
+        temperature: Tensor,
+        thresholds: Tensor | None = None,
+        locked_hits: Tensor | None = None,
+        locked: Tensor | None = None,
+        known: Tensor | None = None,
+        forced: Tensor | None = None,
     ) -> Tensor:
-        """Writes loops as groove tensors (B, S, 27) with hits in {0, 1}.
+        """Writes loops: groove tensors (B, S, 27) with hits in {0, 1}, or melody classes (B, S).
 
-        `latent` (B, Z). `noise` (B, S, V) uniform in [0, 1) decides the hits; 0.5 everywhere takes every hit that is likelier
-        than its threshold. `temperature` (B,) above 0 spreads them. `thresholds` (V,) in (0, 1): a higher one means fewer
-        hits, 0.5 leaves the model as it is. `locked_hits` (B, S, V) in {0, 1} are kept wherever `locked` (B, S, V) is 1.
+        `latent` (B, Z). `noise` (B, S, V), or (B, S) for melodies, uniform in [0, 1), decides what is drawn. `temperature` (B,)
+        above 0 spreads it. `thresholds` (V,) in (0, 1): a higher one means fewer hits, 0.5 leaves the model as it is.
+        `locked_hits` (B, S, V) in {0, 1} are kept wherever `locked` (B, S, V) is 1. Where `forced` (B, S) is 1, the next step sees
+        that step of the loops `known` instead of the one written here: 1 everywhere is teacher forcing.
         """
-        first, *upper = (lstm_weights(layer) for layer in self.layers)
-        known = GROOVE_SIZE + (VOICE_COUNT + 1 if self.show_hits else 0)
-        from_previous, from_position, from_latent = torch.split(first[0], [known, self.positions.shape[1], latent.shape[1]], dim=1)
-        of_loop = linear(latent, from_latent, first[2])  # (B, 4 units)
-        of_steps = linear(self.positions, from_position)  # (S, 4 units)
-        bias = torch.log(thresholds) - torch.log1p(-thresholds)
-        # A loop whose every cell is given is "given" to the model, as in training.
-        flag = locked.flatten(1).amin(dim=1, keepdim=True)  # (B, 1)
-        states = self._initial_state(latent)
-        previous = latent.new_zeros(latent.shape[0], GROOVE_SIZE)
-        written = []
+        noise = noise if noise.dim() == 3 else noise[..., None]
+        free = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
+        locked_hits, locked = (free if value is None else value for value in (locked_hits, locked))
+        bias = free.new_zeros(VOICE_COUNT) if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
+        forced = free[..., :1] if forced is None else forced[..., None]
+        told = loop_features(known, self.encoding) * forced if known is not None else free.new_zeros(*forced.shape[:2], 1)
+        gates, states, flag = self.begin(latent, locked)
+        written, state = [], states[0]
+        previous = latent.new_zeros(latent.shape[0], self.feature_size)
         for step in range(self.steps):
-            seen = [previous, locked_hits[:, step] * flag, flag] if self.show_hits else [previous]
-            gates = of_loop + of_steps[step] + linear(torch.cat(seen, dim=-1), from_previous)
-            hidden, states = _run_layers(gates, states, first[1], upper)
-            likely = torch.sigmoid((self.hits(hidden) - bias) / temperature[:, None])
-            hits = (likely > noise[:, step]).to(hidden.dtype)
-            hits = hits + locked[:, step] * (locked_hits[:, step] - hits)
-            velocities, offsets = self._feel(hidden, hits)
-            previous = torch.cat([hits, velocities * hits, offsets * hits], dim=-1)
-            written.append(previous)
-        return torch.stack(written, dim=1)
+            segment, inside = divmod(step, self.steps // self.segments)
+            state = state if inside else states[segment]
+            lock = (locked_hits[:, step], locked[:, step])
+            features, state = self.step(gates[:, step], previous, state, noise[:, step], temperature[:, None], bias, *lock, flag)
+            previous = features * (1 - forced[:, step]) + told[:, step]
+            written.append(features)
+        return features_loop(torch.stack(written, dim=1), self.encoding)
 
-    def _feel(self, outputs: Tensor, hits: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns velocities and offsets, each (..., V), from the top layer and the step's hits."""
-        velocities, offsets = self.feel(torch.cat([outputs, hits], dim=-1) if self.feel_sees_hits else outputs).chunk(2, dim=-1)
-        return torch.sigmoid(velocities), torch.tanh(offsets)
+    def begin(self, latent: Tensor, locked: Tensor) -> tuple[Tensor, list[State], Tensor]:
+        """Returns what does not depend on what is played: the first layer's gate inputs (B, S, 4 units), the state that each
+        segment begins with, and a flag (B, 1) that is 1 where every cell is locked, which is "given" to the model, as in training."""
+        (weight, _, bias), plans = self._first(), self.plan(latent)
+        sizes = [self.seen_size, self.positions.shape[1], plans.shape[-1]]
+        _, from_position, from_plan = torch.split(weight, sizes, dim=1)
+        of_plans = linear(plans, from_plan, bias).repeat_interleave(self.steps // self.segments, dim=1)
+        states = [self._initial_state(plan) for plan in plans.unbind(dim=1)]
+        return of_plans + linear(self.positions, from_position), states, locked.flatten(1).amin(dim=1, keepdim=True)
 
-    def _initial_state(self, latent: Tensor) -> States:
-        parts = torch.split(torch.tanh(self.initial(latent)), self.state_sizes, dim=-1)
-        return list(zip(parts[0::2], parts[1::2], strict=True))
+    def step(
+        self,
+        gates: Tensor,
+        previous: Tensor,
+        state: State,
+        noise: Tensor,
+        temperature: Tensor,
+        bias: Tensor,
+        locked_hits: Tensor,
+        locked: Tensor,
+        flag: Tensor,
+    ) -> tuple[Tensor, State]:
+        """Returns one step's features (B, F) and the new state.
 
+        `gates` (B, 4 units), `previous` (B, F), `noise`, `locked_hits`, `locked` (B, V), `temperature` and `flag` (B, 1), `bias` (V,).
+        """
+        weight, recurrent, _ = self._first()
+        seen = torch.cat([previous, locked_hits * flag, flag], dim=-1) if self.show_hits else previous
+        hidden, cell = lstm_step(gates + linear(seen, weight[:, : self.seen_size]) + linear(state[0], recurrent), state[1])
+        new_state = [hidden, cell]
+        for layer, below, old_cell in zip(list(self.layers)[1:], state[2::2], state[3::2], strict=True):
+            from_below, recurrent, bias_of_layer = lstm_weights(layer)
+            hidden, cell = lstm_step(linear(hidden, from_below, bias_of_layer) + linear(below, recurrent), old_cell)
+            new_state += [hidden, cell]
+        return self.head.write(hidden, noise, temperature, bias, locked_hits, locked), new_state
 
-def _run_layers(
-    gates: Tensor, states: States, first_recurrent: Tensor, upper: list[tuple[Tensor, Tensor, Tensor]]
-) -> tuple[Tensor, States]:
-    """Returns the top layer's output (B, units) and the new states of one step, from the first layer's input gates (B, 4 units)."""
-    hidden, cell = lstm_step(gates + linear(states[0][0], first_recurrent), states[0][1])
-    new_states = [(hidden, cell)]
-    for (from_below, recurrent, bias), (state, cell) in zip(upper, states[1:], strict=True):
-        hidden, cell = lstm_step(linear(hidden, from_below, bias) + linear(state, recurrent), cell)
-        new_states.append((hidden, cell))
-    return hidden, new_states
+    def _first(self) -> tuple[Tensor, Tensor, Tensor]:
+        return lstm_weights(self.layers[0])
 
-
-def _feel_head(size: int, config: ModelConfig) -> nn.Module:
-    if not config.feel_units:
-        return nn.Linear(size, 2 * VOICE_COUNT)
-    layers = [nn.Linear(size + VOICE_COUNT, config.feel_units), nn.ReLU(), InputDropout(config.feel_keep)]
-    return nn.Sequential(*layers, nn.Linear(config.feel_units, 2 * VOICE_COUNT))
+    def _initial_state(self, plan: Tensor) -> State:
+        return list(torch.split(torch.tanh(self.initial(plan)), self.state_sizes, dim=-1))

@@ -1,50 +1,41 @@
-"""Groove tensors in, the mean and scale of their latents out.
-
-B batch, S steps, Z latent size.
-"""
+"""Loops in, the mean and scale of their latents out. B batch, S steps, Z latent size."""
 
 import torch
 from torch import Tensor, nn
 
 from drumvae.grid import STEPS_PER_BAR
-from drumvae.tensors import GROOVE_SIZE
 
 from .config import ModelConfig
+from .features import loop_features
 from .lstm import InputDropout, new_lstm
+from .plan import small_linear
 
 
-class GrooveEncoder(nn.Module):
-    """Reads a groove in both directions and keeps the last hidden states (MusicVAE, Roberts et al. 2018, section 3.1).
+class Encoder(nn.Module):
+    """Reads a loop in both directions and keeps the last hidden states (MusicVAE, Roberts et al. 2018, section 3.1).
 
     With `bar_readout` it also keeps those at the end of every bar, so that the first bar need not survive three others.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        sizes = [GROOVE_SIZE, *(2 * units for units in config.encoder_units)]
+        self.encoding = config.encoding
+        sizes = [config.feature_size, *(2 * units for units in config.encoder_units)]
         self.read_every = STEPS_PER_BAR if config.bar_readout else config.steps
         self.dropout = InputDropout(config.input_keep)
         self.layers = nn.ModuleList(
             new_lstm(size, units, bidirectional=True) for size, units in zip(sizes, config.encoder_units, strict=False)
         )
         read = sizes[-1] * (config.steps // self.read_every)
-        self.mean = _small_linear(read, config.latent_size)
-        self.scale = _small_linear(read, config.latent_size)
+        self.mean = small_linear(read, config.latent_size)
+        self.scale = small_linear(read, config.latent_size)
 
-    def forward(self, groove: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27)."""
-        outputs = groove
+    def forward(self, loops: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27) or melody classes (B, S)."""
+        outputs = loop_features(loops, self.encoding)
         for layer in self.layers:
             outputs, _ = layer(self.dropout(outputs))  # (B, S, 2 units)
         forward, backward = outputs.chunk(2, dim=-1)
         ends = [forward[:, self.read_every - 1 :: self.read_every], backward[:, :: self.read_every]]  # each (B, reads, units)
         read = torch.cat(ends, dim=-1).flatten(1)
         return self.mean(read), nn.functional.softplus(self.scale(read))
-
-
-def _small_linear(size: int, outputs: int) -> nn.Linear:
-    """Returns a layer whose posterior starts near the prior: weights N(0, 0.001), as in MusicVAE."""
-    layer = nn.Linear(size, outputs)
-    nn.init.normal_(layer.weight, std=0.001)
-    nn.init.zeros_(layer.bias)
-    return layer

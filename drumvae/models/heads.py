@@ -1,0 +1,102 @@
+"""What the top decoder layer says in, what is written at a step out. B batch, S steps, V = 9 voices, H hidden size, F features.
+
+Every head has three verbs: `predict` for the loss, `draw` for a whole sequence at once, `write` for one step as it is exported.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from drumvae.tensors import VOICE_COUNT
+
+from .config import ModelConfig
+from .features import class_features
+from .lstm import InputDropout
+
+_FORBIDDEN = 1e4  # log odds against a class that contradicts a locked cell
+
+
+def new_head(size: int, config: ModelConfig) -> "GrooveHead | ClassHead":
+    """Returns the head that a configuration names, for a top layer of `size` units."""
+    return GrooveHead(size, config) if config.output == "groove" else ClassHead(size, config)
+
+
+class GrooveHead(nn.Module):
+    """Writes hits, velocities and offsets: nine Bernoulli draws, sigmoid and tanh (GrooVAE, Gillick et al. 2019).
+
+    With `feel_units`, velocity and offset are decided after the step's hits and knowing them, so that a kick under a snare is
+    played as such.
+    """
+
+    def __init__(self, size: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.hits = nn.Linear(size, VOICE_COUNT)
+        self.feel = _feel_layers(size, config)
+        self.feel_sees_hits = config.feel_units > 0
+
+    def predict(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Returns hit logits, velocities in [0, 1], offsets in [-1, 1], each (B, S, V), from (B, S, H) and the true grooves."""
+        return self.hits(outputs), *self._feel(outputs, target[..., :VOICE_COUNT])
+
+    def draw(self, outputs: Tensor, noise: Tensor) -> Tensor:
+        """Returns grooves (B, S, F) drawn step by step on their own, with noise (B, S, V) uniform in [0, 1)."""
+        hits = (torch.sigmoid(self.hits(outputs)) > noise).to(outputs)
+        return self._played(outputs, hits)
+
+    def write(self, hidden: Tensor, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+        """Returns a step of groove (B, F) from (B, H); the rest is (B, V) but `temperature` (B, 1) and `bias` (V,) in log odds."""
+        likely = torch.sigmoid((self.hits(hidden) - bias) / temperature)
+        hits = (likely > noise).to(hidden.dtype)
+        return self._played(hidden, hits + locked * (locked_hits - hits))
+
+    def _played(self, outputs: Tensor, hits: Tensor) -> Tensor:
+        velocities, offsets = self._feel(outputs, hits)
+        return torch.cat([hits, velocities * hits, offsets * hits], dim=-1)
+
+    def _feel(self, outputs: Tensor, hits: Tensor) -> tuple[Tensor, Tensor]:
+        velocities, offsets = self.feel(torch.cat([outputs, hits], dim=-1) if self.feel_sees_hits else outputs).chunk(2, dim=-1)
+        return torch.sigmoid(velocities), torch.tanh(offsets)
+
+
+class ClassHead(nn.Module):
+    """Writes one of many classes a step: which voices sound, or what a melody does.
+
+    A threshold and a lock of a voice act on every class that holds it: exact, because a class is nothing but its nine hits.
+    """
+
+    codes: Tensor  # (classes, F)
+
+    def __init__(self, size: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.logits = nn.Linear(size, config.classes)
+        self.of_voices = config.encoding == "pattern"
+        self.register_buffer("codes", class_features(config.encoding), persistent=False)
+
+    def predict(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Returns logits (B, S, classes) from (B, S, H)."""
+        return (self.logits(outputs),)
+
+    def draw(self, outputs: Tensor, noise: Tensor) -> Tensor:
+        """Returns features (B, S, F) drawn step by step on their own, with noise (B, S, 1 or more) uniform in [0, 1)."""
+        return self._drawn(self.logits(outputs), noise)
+
+    def write(self, hidden: Tensor, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+        """Returns a step's features (B, F), as `GrooveHead.write`; a melody has neither bias nor locks and ignores them."""
+        scores = self.logits(hidden)
+        if self.of_voices:
+            against = bias + _FORBIDDEN * locked * (1 - 2 * locked_hits)  # (B, V): what it costs a class to hold a voice
+            scores = scores - against @ self.codes.T
+        return self._drawn(scores / temperature, noise)
+
+    def _drawn(self, scores: Tensor, noise: Tensor) -> Tensor:
+        """Draws by inverting the cumulative distribution at the first noise of the step."""
+        below = torch.softmax(scores, dim=-1).cumsum(dim=-1)
+        number = (below <= noise[..., :1] * below[..., -1:]).to(scores.dtype).sum(dim=-1, keepdim=True)
+        chosen = number == torch.arange(len(self.codes), device=scores.device)
+        return chosen.to(scores.dtype) @ self.codes
+
+
+def _feel_layers(size: int, config: ModelConfig) -> nn.Module:
+    if not config.feel_units:
+        return nn.Linear(size, 2 * VOICE_COUNT)
+    layers = [nn.Linear(size + VOICE_COUNT, config.feel_units), nn.ReLU(), InputDropout(config.feel_keep)]
+    return nn.Sequential(*layers, nn.Linear(config.feel_units, 2 * VOICE_COUNT))
