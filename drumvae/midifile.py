@@ -1,16 +1,14 @@
-"""MIDI file in, a performance in beats out; grids in, a MIDI file out. Reading and writing go through pretty_midi.
+"""MIDI file in, drums or notes in beats out; grids in, a MIDI file out, written through pretty_midi.
 
-Every note begins somewhere and is kept, ended or not; a pitch that no voice hears is counted under its name.
+Every note begins somewhere and is kept, ended or not; a drum that no voice hears is counted under its pitch.
 """
 
-import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +16,22 @@ from numpy.typing import NDArray
 from .errors import DataError, NoDrumsError
 from .grid import LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset, onsets_to_arrays
 from .kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
-
-if TYPE_CHECKING:
-    from mido import MidiTrack
-    from pretty_midi import PrettyMIDI
+from .smf import MidiBytes, Note, Strike, Track, parse_midi
 
 TICKS_PER_BEAT = 480
 """Resolution of the files written: 120 ticks a step, finer than 2 ms at 120 bpm."""
 GATE_BEATS = 1 / 8
 """Length of a written note, half a step, so that no note runs into the next hit of its voice."""
 
+_LAST_TICK = 10_000_000  # hours of music; what lies beyond is a damaged delta time, and a grid of it would fill the memory
+_DEFAULT_BPM = 120.0  # of a file that says nothing, by the standard
+_DRUM_WORDS = ("drum", "kit", "perc", "beat")
+
 
 @dataclass(frozen=True)
-class Performance:
-    """Holds the drum notes of one file, in order of playing."""
+class Timing:
+    """Holds the length, the tempi and the meters of one file."""
 
-    beats: NDArray[np.float64]
-    """Where each note begins, in quarter notes from the start of the file; (n,)."""
-    voices: NDArray[np.int64]
-    """The voice of each note, 0 to 8; (n,)."""
-    velocities: NDArray[np.float32]
-    """MIDI velocity over 127; (n,)."""
     length_beats: float
     """Where the file's longest track ends."""
     tempo_beats: NDArray[np.float64]
@@ -47,13 +40,6 @@ class Performance:
     """Each tempo, in beats a minute."""
     meters: tuple[tuple[float, int, int], ...]
     """Every time signature as (beat, numerator, denominator); 4/4 from the start where the file has none."""
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """What was left out: a reason, and how many notes it cost."""
-
-    def grid(self, steps: int | None = None, start_beat: float = 0.0) -> Grid:
-        """Writes the performance into a grid, by default long enough for all of it in whole steps."""
-        steps = int(np.ceil(self.length_beats * STEPS_PER_BEAT)) or 1 if steps is None else steps
-        return Grid(*onsets_to_arrays(self.beats - start_beat, self.voices, self.velocities, steps))
 
     def seconds(self, beats: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns when beats sound, in seconds from the start of the file."""
@@ -67,6 +53,11 @@ class Performance:
         return np.concatenate([[0.0], np.cumsum(spans)])
 
     @property
+    def length_s(self) -> float:
+        """How long the file lasts, in seconds."""
+        return float(self.seconds(np.array([self.length_beats]))[0])
+
+    @property
     def bpm(self) -> float:
         """The tempo at the start."""
         return float(self.tempo_bpm[0])
@@ -77,6 +68,49 @@ class Performance:
         return all(meter[1:] == (4, 4) for meter in self.meters)
 
 
+@dataclass(frozen=True)
+class Performance(Timing):
+    """Holds the drum notes of one file, in order of playing."""
+
+    beats: NDArray[np.float64]
+    """Where each note begins, in quarter notes from the start of the file; (n,)."""
+    voices: NDArray[np.int64]
+    """The voice of each note, 0 to 8; (n,)."""
+    velocities: NDArray[np.float32]
+    """MIDI velocity over 127; (n,)."""
+    pitches: NDArray[np.int64]
+    """The MIDI pitch of each note; (n,)."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """What was left out: a reason, and how many notes it cost."""
+
+    def grid(self, steps: int | None = None, start_beat: float = 0.0) -> Grid:
+        """Writes the performance into a grid, by default long enough for all of it in whole steps."""
+        steps = int(np.ceil(self.length_beats * STEPS_PER_BEAT)) or 1 if steps is None else steps
+        return Grid(*onsets_to_arrays(self.beats - start_beat, self.voices, self.velocities, steps))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Holds the notes of one pitched instrument, in order of playing."""
+
+    name: str
+    """The name of its track; may be empty."""
+    beats: NDArray[np.float64]
+    """Where each note begins, in quarter notes from the start of the file; (n,)."""
+    end_beats: NDArray[np.float64]
+    """Where each note ends, never before it begins; (n,)."""
+    pitches: NDArray[np.int64]
+    """The MIDI pitch of each note; (n,)."""
+
+
+@dataclass(frozen=True)
+class Song(Timing):
+    """Holds the pitched instruments of one file; what is on channel 10 is left out."""
+
+    parts: tuple[Part, ...]
+    """One for each track, channel and program that plays a note, in the order of the file; none where only drums play."""
+
+
 def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
     """Reads the drums of a MIDI file of type 0 or 1.
 
@@ -84,93 +118,100 @@ def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
     as at least half of its notes fall on pitches that the kit hears. Raises DataError where the file is missing, empty,
     truncated or not MIDI, and NoDrumsError where it holds no drums.
     """
-    midi, length_ticks = _parse(path)
-    notes, dropped = [], Counter[str]()
-    for note in _drum_notes(midi, kit, path):
-        voice = kit.voice_of(note.pitch)
-        if voice is None:
-            dropped[f"pitch {note.pitch}"] += 1
-        else:
-            notes.append((midi.time_to_tick(note.start), voice, note.velocity / 127))
-    if not notes:
-        reason = ", ".join(f"{reason}: {count}" for reason, count in dropped.most_common(5))
+    song, timing = _parse(path)
+    strikes = _drum_strikes(song, kit, path)
+    strikes.sort(key=lambda strike: strike.tick)  # stable: the first of two equal notes stays first
+    unheard = Counter(f"pitch {strike.pitch}" for strike in strikes if kit.voice_of(strike.pitch) is None)
+    heard = [(s.tick, voice, s.velocity, s.pitch) for s in strikes if (voice := kit.voice_of(s.pitch)) is not None]
+    if not heard:
+        reason = ", ".join(f"{reason}: {count}" for reason, count in unheard.most_common(5))
         raise NoDrumsError(f"{path} has no drums: no note lies on a pitch that the kit hears ({reason or 'it holds no notes'}).")
-    notes.sort(key=lambda note: note[0])  # stable: the first of two equal notes stays first
-    table = np.array(notes, np.float64)
-    tempo_times, tempo_bpm = midi.get_tempo_changes()
+    table = np.array(heard, np.int64)
     return Performance(
-        beats=table[:, 0] / midi.resolution,
-        voices=table[:, 1].astype(np.int64),
-        velocities=table[:, 2].astype(np.float32),
-        length_beats=length_ticks / midi.resolution,
-        tempo_beats=np.array([midi.time_to_tick(t) for t in tempo_times]) / midi.resolution,
-        tempo_bpm=tempo_bpm,
-        meters=_meters(midi),
-        dropped=dict(dropped),
+        **vars(timing),
+        beats=table[:, 0] / song.ticks_per_beat,
+        voices=table[:, 1],
+        velocities=(table[:, 2] / 127).astype(np.float32),
+        pitches=table[:, 3],
+        dropped=dict(unheard),
     )
 
 
-def _parse(path: Path) -> "tuple[PrettyMIDI, int]":
-    """Returns the parsed file and the tick on which its longest track ends."""
-    import mido
-    import pretty_midi
+def read_notes(path: Path) -> Song:
+    """Reads the pitched instruments of a MIDI file of type 0 or 1, with the true ends of their notes.
 
+    A note ends at the first note-off of its pitch after it, or with its track where none comes. Raises DataError where the file
+    is missing, empty, truncated or not MIDI.
+    """
+    song, timing = _parse(path)
+    return Song(**vars(timing), parts=tuple(part for track in song.tracks for part in _parts(track, song.ticks_per_beat)))
+
+
+def _parse(path: Path) -> tuple[MidiBytes, Timing]:
+    """Returns what a file holds and when; raises DataError where it is missing, broken, or has no beats."""
     try:
+        data = path.read_bytes()
+    except OSError as error:
         if not path.is_file():
-            raise DataError(f"There is no MIDI file {path}.")
-        song = mido.MidiFile(path, clip=True)
-        if song.type == 2 or song.ticks_per_beat <= 0:
-            kind = f"type {song.type} with {song.ticks_per_beat} ticks a beat"
+            raise DataError(f"There is no MIDI file {path}.") from None
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); type a file that can.") from None
+    try:
+        song = parse_midi(data)
+        if song.kind == 2 or song.ticks_per_beat <= 0:
+            kind = f"type {song.kind} with {song.ticks_per_beat} ticks a beat"
             raise DataError(f"{path} is a MIDI file of {kind}; types 0 and 1 in beats are read.")
-        length_ticks = max((sum(message.time for message in track) for track in song.tracks), default=0)
-        song.tracks[:] = map(_with_every_note_ended, song.tracks)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tempo changes outside the first track are legal enough to be common
-            return pretty_midi.PrettyMIDI(mido_object=song), length_ticks
-    except DataError:
-        raise
-    except Exception as error:  # mido has a different exception for every way in which a file can be broken
-        size = path.stat().st_size if path.exists() else 0
-        detail = "it is empty" if size == 0 else f"{size} bytes, {error or type(error).__name__}"
+        return song, _timing(song)
+    except ValueError as error:
+        detail = f"{len(data)} bytes, {error}" if data else "it is empty"
         raise DataError(f"{path} is not a whole MIDI file ({detail}); export it again.") from None
 
 
-def _with_every_note_ended(track: "MidiTrack") -> "MidiTrack":
-    """Returns the track with each note one tick long: pretty_midi loses notes that end where they begin, or never end."""
-    import mido
+def _timing(song: MidiBytes) -> Timing:
+    """Reads tempi and meters off the first track, where the standard puts them; raises ValueError where there is no sense in them."""
+    if not song.tracks:
+        raise ValueError("it has no track")
+    last_tick = max(track.length_ticks for track in song.tracks)
+    if last_tick >= _LAST_TICK:
+        raise ValueError(f"it ends on tick {last_tick}")
+    tempi = [(0, _DEFAULT_BPM)]
+    for tick, beat_us in song.tracks[0].tempi:
+        if not beat_us:
+            raise ValueError("a beat lasts 0 microseconds")
+        if tick == 0:
+            tempi = [(0, 6e7 / beat_us)]
+        elif 6e7 / beat_us != tempi[-1][1]:
+            tempi.append((tick, 6e7 / beat_us))
+    ticks, bpms = np.array(tempi, np.float64).T
+    meters = tuple((tick / song.ticks_per_beat, upper, lower) for tick, upper, lower in song.tracks[0].meters)
+    return Timing(last_tick / song.ticks_per_beat, ticks / song.ticks_per_beat, bpms, meters or ((0.0, 4, 4),))
 
-    tick, events = 0, []
-    for order, message in enumerate(track):
-        tick += message.time
-        if message.type == "note_off" or (message.type == "note_on" and message.velocity == 0):
-            continue
-        events.append((tick, 1, order, message))
-        if message.type == "note_on":
-            events.append((tick + 1, 0, order, mido.Message("note_off", channel=message.channel, note=message.note)))
-    events.sort(key=lambda event: event[:3])
-    ticks = [0, *(event[0] for event in events)]
-    return mido.MidiTrack(event[3].copy(time=now - before) for event, before, now in zip(events, ticks, ticks[1:], strict=False))
 
-
-def _drum_notes(midi: "PrettyMIDI", kit: Kit, path: Path) -> list[Any]:
-    """Returns the notes that are drums, by channel, else by track name, else by pitch."""
-    played = [i for i in midi.instruments if i.notes]
-    by_channel = [i for i in played if i.is_drum]
-    by_name = [i for i in played if any(word in i.name.lower() for word in ("drum", "kit", "perc", "beat"))]
-    chosen = by_channel or by_name or played
-    notes = [note for instrument in chosen for note in instrument.notes]
-    known = sum(kit.voice_of(note.pitch) is not None for note in notes)
-    if chosen is played and known * 2 < len(notes):
+def _drum_strikes(song: MidiBytes, kit: Kit, path: Path) -> list[Strike]:
+    """Returns the notes that are drums, by channel, else by track name, else by pitch, track after track."""
+    by_track = [(track.name.lower(), list(track.strikes())) for track in song.tracks]
+    played = [strike for _, strikes in by_track for strike in strikes]
+    by_channel = [strike for strike in played if strike.channel == DRUM_CHANNEL]
+    by_name = [strike for name, strikes in by_track for strike in strikes if any(word in name for word in _DRUM_WORDS)]
+    if by_channel or by_name:
+        return by_channel or by_name
+    known = sum(kit.voice_of(strike.pitch) is not None for strike in played)
+    if known * 2 < len(played):
         raise NoDrumsError(
-            f"{path} has no drums: nothing is on channel 10 and only {known} of {len(notes)} notes lie on drum pitches;"
+            f"{path} has no drums: nothing is on channel 10 and only {known} of {len(played)} notes lie on drum pitches;"
             " put the drums on channel 10."
         )
-    return notes
+    return played
 
 
-def _meters(midi: "PrettyMIDI") -> tuple[tuple[float, int, int], ...]:
-    changes = [(midi.time_to_tick(c.time) / midi.resolution, c.numerator, c.denominator) for c in midi.time_signature_changes]
-    return tuple(changes) or ((0.0, 4, 4),)
+def _parts(track: Track, ticks_per_beat: int) -> Iterator[Part]:
+    """Yields the pitched instruments of a track, by channel and program, in the order in which they begin to play."""
+    played: dict[tuple[int, int], list[Note]] = {}
+    for note in track.notes():
+        if note.channel != DRUM_CHANNEL:
+            played.setdefault((note.channel, note.program), []).append(note)
+    for notes in played.values():
+        table = np.array([(note.tick, note.end_tick, note.pitch) for note in notes], np.int64)
+        yield Part(track.name, table[:, 0] / ticks_per_beat, table[:, 1] / ticks_per_beat, table[:, 2])
 
 
 def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = DEFAULT_KIT, name: str = "drumvae") -> None:

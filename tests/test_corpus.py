@@ -1,6 +1,11 @@
+import gc
 import json
 import shutil
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +14,12 @@ from drumvae.errors import DataError
 from drumvae.grid import Grid, Onset
 from drumvae.kit import DEFAULT_KIT, Kit
 from drumvae.midifile import read_midi, write_midi, write_onsets
+from drumvae.tensors import arrays_to_groove
+from drumvae.trainer.building import build_corpus
 from drumvae.trainer.corpus import Corpus, CorpusOptions, load_corpus, read_corpus
-from drumvae.trainer.takes import take_bars
+from drumvae.trainer.growing import GrowingArray
+from drumvae.trainer.readings import map_ahead, take_bars
+from drumvae.trainer.takes import list_rows
 
 
 def load(folder: Path, cache: Path, **options: float) -> Corpus:
@@ -175,3 +184,124 @@ def test_notes_on_pitches_that_no_voice_hears_are_counted_and_named(groove: Grid
     write_midi(folder / "a.mid", groove, 100, kit=Kit("odd", DEFAULT_KIT.heard, (75, *DEFAULT_KIT.played[1:])))
     corpus = load(folder, tmp_path / "cache")
     assert corpus.dropped == {"pitch 75": int(groove.hits[:, 0].sum())}
+
+
+def test_grooves_are_the_arrays_of_the_windows_as_tensors(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path)
+    windows = np.array([3, 0, 40])
+    assert corpus.grooves(windows).shape == (3, 64, 27)
+    assert np.array_equal(corpus.grooves(windows), arrays_to_groove(*corpus.arrays(windows)))
+    assert np.array_equal(corpus.loops(windows), corpus.grooves(windows))
+
+
+def peak_bytes(folder: Path, cache: Path) -> int:
+    """Returns the most memory that preparing a folder held at once."""
+    gc.collect()
+    tracemalloc.start()
+    load(folder, cache)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_takes(tmp_path: Path) -> None:
+    """A take of 400 bars is 350 kB on the grid, so that 35 more of them would show; all are read in this process."""
+    few, many = tmp_path / "few", tmp_path / "many"
+    write_onsets(few / "0.mid", [Onset(4.0 * bar, 0, 0.9) for bar in range(400)], 120, 1600)
+    for folder, count in ((few, 5), (many, 40)):
+        folder.mkdir(exist_ok=True)
+        for number in range(count):
+            if not (folder / f"{number}.mid").exists():
+                shutil.copy(few / "0.mid", folder / f"{number}.mid")
+    peak_bytes(few, tmp_path / "first")  # imports and tables that are made once
+    assert peak_bytes(many, tmp_path / "cache") < 1.1 * peak_bytes(few, tmp_path / "cache")
+    assert len(load(many, tmp_path / "cache").hits) == 8 * len(load(few, tmp_path / "cache").hits)
+
+
+class CountingPool(Executor):
+    """Runs a job when its result is asked for, and counts the jobs handed out and not yet taken."""
+
+    def __init__(self) -> None:
+        self.waiting = self.most = 0
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        pool = self
+
+        class Lazy(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                pool.waiting -= 1
+                return function(*args)
+
+        return Lazy()
+
+
+def test_results_come_in_order_and_few_of_them_wait_at_once() -> None:
+    pool = CountingPool()
+    assert list(map_ahead(pool, abs, range(-50, 0), 4)) == list(range(50, 0, -1))
+    assert pool.most == 4
+
+
+def test_an_array_written_piece_by_piece_is_the_whole_array(tmp_path: Path) -> None:
+    whole = np.arange(60, dtype=np.float32).reshape(20, 3)
+    with GrowingArray(tmp_path / "a.npy", np.float32, (3,)) as array:
+        for first in (0, 7, 7, 20):
+            array.append(whole[first : 7 if first == 0 else 20] if first != 20 else whole[20:])
+    assert np.array_equal(np.load(tmp_path / "a.npy"), np.concatenate([whole, whole[7:]]))
+    with GrowingArray(tmp_path / "b.npy", np.uint8):
+        pass
+    assert np.load(tmp_path / "b.npy", mmap_mode="r").shape == (0,)
+
+
+def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
+    with GrowingArray(tmp_path / "a.npy", np.uint8, (9,)) as array, pytest.raises(ValueError, match=r"\(9,\), not \(8,\)"):
+        array.append(np.zeros((1, 8)))
+
+
+def test_a_corpus_that_fails_leaves_nothing_behind(midi_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: GrowingArray, rows: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(GrowingArray, "append", full)
+    with pytest.raises(DataError, match=r"No space left on device.*XDG_CACHE_HOME"):
+        load(midi_folder, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_of_two_that_build_the_same_corpus_the_first_stays(midi_folder: Path, tmp_path: Path) -> None:
+    home, inodes = tmp_path / "corpus", []
+    for _ in range(2):
+        build_corpus(midi_folder, list_rows(midi_folder, 0), CorpusOptions(), home)
+        inodes.append((home / "hits.npy").stat().st_ino)
+    assert inodes[0] == inodes[1]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["corpus"]
+
+
+def test_what_was_left_unfinished_is_replaced(midi_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "hits.npy").write_text("half")
+    build_corpus(midi_folder, list_rows(midi_folder, 0), CorpusOptions(), tmp_path / "corpus")
+    assert len(read_corpus(tmp_path / "corpus").takes) == 10
+
+
+def test_lost_facts_are_named_with_their_place(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load(midi_folder, tmp_path)
+    assert len(list(corpus.facts())) == 10
+    (corpus.home / "facts.jsonl").unlink()
+    with pytest.raises(DataError, match=str(corpus.home)):
+        list(corpus.facts())
+
+
+def test_a_window_of_no_bars_is_refused() -> None:
+    with pytest.raises(DataError, match="0 bars"):
+        CorpusOptions(bars=0)
+
+
+def test_the_pool_and_this_process_read_the_same_takes(midi_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load(midi_folder, tmp_path / "here")
+    monkeypatch.setattr("drumvae.trainer.readings._POOL_FROM", 2)
+    monkeypatch.setattr("drumvae.trainer.readings._CHUNK", 3)
+    pooled = load(midi_folder, tmp_path / "pooled")
+    assert pooled.takes == here.takes
+    assert np.array_equal(pooled.offsets, here.offsets)

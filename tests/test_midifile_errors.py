@@ -169,3 +169,30 @@ def test_a_path_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot be written"):
         write_midi(tmp_path / "file" / "loop.mid", Grid.empty(), 120)
+
+
+def test_running_status_outlasts_meta_events_and_ends_with_system_messages(tmp_path: Path) -> None:
+    first, meta, second = b"\x00\x99" + bytes([KICK, 100]), b"\x00\xff\x01\x02ab", delta(TICKS) + bytes([SNARE, 100])
+    assert heard(read(tmp_path, song(first + meta + second))) == [(0.0, "kick"), (1.0, "snare")]
+    sysex = b"\x00\xf0\x03\x01\x02\xf7"
+    assert heard(read(tmp_path, song(sysex + first + b"\x00\xb9\x04\x7f" + b"\x00\x99" + second[2:]))) == [(0.0, "kick"), (0.0, "snare")]
+
+
+def test_a_message_that_runs_over_its_track_is_no_whole_file(tmp_path: Path) -> None:
+    whole = song(BEAT)
+    shortened = whole[:18] + struct.pack(">I", len(BEAT) + len(END) - 2) + whole[22:]
+    with pytest.raises(DataError, match="is not a whole MIDI file"):
+        read(tmp_path, shortened)
+
+
+def test_a_beat_of_no_length_and_a_file_of_days_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a beat lasts 0 microseconds"):
+        read(tmp_path, song(b"\x00\xff\x51\x03\x00\x00\x00" + BEAT))
+    with pytest.raises(DataError, match="it ends on tick 268436055"):
+        read(tmp_path, song(BEAT + b"\xff\xff\xff\x7f\xff\x01\x00"))
+
+
+def test_pitches_stand_beside_the_voices_that_hear_them(tmp_path: Path) -> None:
+    take = read(tmp_path, song(note(37) + note(3) + note(38)))
+    assert take.pitches.tolist() == [37, 38]
+    assert take.voices.tolist() == [1, 1]

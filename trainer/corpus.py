@@ -6,52 +6,31 @@ its bar. Windows begin on every bar. The cache is keyed by the bytes of the file
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from drumvae.errors import DataError
-from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, Array, onsets_to_arrays
+from drumvae.grid import STEPS_PER_BAR, Array
 from drumvae.kit import DEFAULT_KIT
-from drumvae.midifile import Performance
+from drumvae.tensors import arrays_to_groove
 
+from .building import ARRAYS, FACTS, INDEX, build_corpus, listed
 from .download import source_folder
-from .takes import UNDECIDED, Row, drawn_splits, list_rows, performances, take_bars
+from .melodies import without_stray_ends
+from .progress import watched
+from .readings import Facts
+from .takes import DRUMS, MELODY, CorpusOptions, Row, Take, list_rows
 
-_FORMAT = 3  # of the cache; a change of meaning makes old caches invisible
+__all__ = ["Corpus", "CorpusOptions", "Take", "load_corpus", "read_corpus"]
 
-
-@dataclass(frozen=True)
-class CorpusOptions:
-    """Says how takes become windows."""
-
-    bars: int = 4
-    """Length of a window, in bars of 4/4."""
-    min_duration_s: float = 0.0
-    """Takes shorter than this are left out, in seconds."""
-    split_seed: int = 0
-    """Draws the 80/10/10 split of files that bring none of their own."""
-
-
-@dataclass(frozen=True)
-class Take:
-    """Names a take and says where it lies on the long grid."""
-
-    name: str
-    split: str
-    first_step: int
-    steps: int
-    bpm: float
-    style: str = ""
-    beat_type: str = ""
+_FORMAT = 4  # of the cache; a change of meaning makes old caches invisible
+_DEFAULTS = CorpusOptions()
 
 
 @dataclass(frozen=True)
@@ -66,18 +45,37 @@ class Corpus:
     """Why takes were left out, and how many."""
     dropped: dict[str, int]
     """Why notes were left out, and how many."""
+    left_out: dict[str, int]
+    """Why windows were left out, and how many."""
     hits: NDArray[np.uint8]
-    """(T, 9), 0 or 1."""
+    """(T, 9), 0 or 1; (0, 9) where melodies were read."""
     velocities: NDArray[np.uint8]
-    """(T, 9), MIDI velocity."""
+    """(T, 9), MIDI velocity; (0, 9) where melodies were read."""
     offsets: Array
-    """(T, 9), steps, positive late."""
+    """(T, 9), steps, positive late; (0, 9) where melodies were read."""
+    melody: NDArray[np.uint8]
+    """(T,), melody classes; (0,) where drums were read."""
     first_steps: NDArray[np.int64]
     """Where each window begins on the long grid; (n,)."""
     take_indices: NDArray[np.int64]
     """The take each window is cut from; (n,)."""
     window_bpm: Array
     """The mean tempo of each window, beats a minute; (n,)."""
+    home: Path
+    """Where it is cached."""
+
+    @property
+    def steps(self) -> int:
+        """The length S of a window."""
+        return self.options.bars * STEPS_PER_BAR
+
+    def facts(self) -> Iterator[Facts]:
+        """Yields what is known of every take, used or left out, in the order of the files; raises DataError where that is lost."""
+        try:
+            with (self.home / FACTS).open(encoding="utf-8") as lines:
+                yield from (Facts(**json.loads(line)) for line in lines)
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{self.home} is not a whole corpus ({error}); remove it and start again.") from None
 
     def windows(self, split: str) -> NDArray[np.int64]:
         """Returns the numbers of a split's windows; raises DataError where it has none."""
@@ -85,129 +83,84 @@ class Corpus:
         chosen = np.flatnonzero(wanted[self.take_indices])
         if not len(chosen):
             counts = Counter(self.takes[i].split for i in self.take_indices)
-            raise DataError(f"No window is in the split {split!r}; there is {_listed(counts)}. Add takes, or name another split.")
+            raise DataError(f"No window is in the split {split!r}; there is {listed(counts)}. Add takes, or name another split.")
         return chosen
 
     def arrays(self, windows: NDArray[np.int64]) -> tuple[Array, Array, Array]:
-        """Returns hits, velocities in [0, 1] and offsets in steps of some windows, each (n, S, 9)."""
-        rows = self.first_steps[windows][:, None] + np.arange(self.options.bars * STEPS_PER_BAR)
+        """Returns hits, velocities in [0, 1] and offsets in steps of some windows of drums, each (n, S, 9)."""
+        rows = self._rows(windows, DRUMS)
         return (
             self.hits[rows].astype(np.float32),
-            self.velocities[rows].astype(np.float32) / 127,
+            self.velocities[rows].astype(np.float32) / np.float32(127),
             np.asarray(self.offsets[rows], np.float32),
         )
 
+    def grooves(self, windows: NDArray[np.int64]) -> Array:
+        """Returns groove tensors (n, S, 27) of some windows of drums."""
+        return arrays_to_groove(*self.arrays(windows))
 
-def load_corpus(source: Path, options: CorpusOptions = CorpusOptions(), cache: Path | None = None) -> Corpus:
-    """Reads a corpus from its cache, or from its files, with progress, and caches it.
+    def melodies(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns melody classes (n, S) of some windows of melody, without the end of a note that began before its window."""
+        return without_stray_ends(self.melody[self._rows(windows, MELODY)].astype(np.int64))
+
+    def loops(self, windows: NDArray[np.int64]) -> Array:
+        """Returns some windows as a model reads them: groove tensors (n, S, 27), or melody classes (n, S) as numbers."""
+        return self.grooves(windows) if self.options.kind == DRUMS else self.melodies(windows).astype(np.float32)
+
+    def _rows(self, windows: NDArray[np.int64], kind: str) -> NDArray[np.int64]:
+        """Returns the steps of some windows on the long grid, (n, S); raises DataError where the corpus holds something else."""
+        if self.options.kind != kind:
+            raise DataError(f"The corpus holds {self.options.kind}, and {kind} was asked for; choose a preset for {self.options.kind}.")
+        return self.first_steps[windows][:, None] + np.arange(self.steps)
+
+
+def load_corpus(source: Path, options: CorpusOptions = _DEFAULTS, cache: Path | None = None) -> Corpus:
+    """Opens a corpus from its cache, which is built first, with progress, where it is not there.
 
     `source` is a folder or a zip of MIDI files, or a cached corpus, which is opened as it is; an `info.csv` as in the Groove
-    MIDI Dataset gives the splits. Raises DataError where there is no file or no window.
+    MIDI Dataset gives the splits. Raises DataError where there is no file or no window, and for a cached corpus of other windows.
     """
-    if (source / "corpus.json").is_file():
-        return read_corpus(source)
+    if (source / INDEX).is_file():
+        return _as_asked(read_corpus(source), source, options)
     folder = source_folder(source)
     rows = list_rows(folder, options.min_duration_s)
     cache = cache or user_cache_path("drumvae") / "corpora"
     home = cache / _key(folder, rows, options)
-    if not (home / "corpus.json").is_file():
-        _write(_build(folder, rows, options), home)
+    if not (home / INDEX).is_file():
+        build_corpus(folder, rows, options, home)
     return read_corpus(home)
 
 
 def read_corpus(home: Path) -> Corpus:
     """Opens a cached corpus without reading its arrays into memory; raises DataError where it is not one."""
     try:
-        facts = json.loads((home / "corpus.json").read_text("utf-8"))
-        arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        facts = json.loads((home / INDEX).read_text("utf-8"))
+        arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         options, takes = CorpusOptions(**facts["options"]), tuple(Take(**take) for take in facts["takes"])
-        return Corpus(facts["source"], options, takes, facts["rejected"], facts["dropped"], **arrays)
+        return Corpus(facts["source"], options, takes, facts["rejected"], facts["dropped"], facts["left_out"], **arrays, home=home)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{home} is not a whole corpus ({error}); remove it and start again.") from None
 
 
-_ARRAYS = ("hits", "velocities", "offsets", "first_steps", "take_indices", "window_bpm")
+def _as_asked(corpus: Corpus, home: Path, options: CorpusOptions) -> Corpus:
+    """Returns a cached corpus; raises DataError where its windows do not fit what is asked for."""
+    there, asked = (f"{o.bars} bars of {o.kind}" for o in (corpus.options, options))
+    if there != asked:
+        raise DataError(f"{home} holds windows of {there}, and {asked} are asked for; name the folder of MIDI files instead.")
+    return corpus
 
 
 def _key(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> str:
     """Returns a name that changes when any byte of a file, a split, an option or the kit does."""
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(options), DEFAULT_KIT.to_dict()]).encode())
-    for row in rows:
-        path = folder / row.name
+    for row in watched(rows, "Looking for the cache", len(rows)):
         digest.update(repr(row).encode())
-        digest.update(path.read_bytes() if path.is_file() else b"missing")
+        digest.update(_bytes(folder / row.name))
     return digest.hexdigest()[:32]
 
 
-def _build(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> Corpus:
-    rejected, dropped = Counter[str](), Counter[str]()
-    takes: list[Take] = []
-    parts: list[tuple[Array, Array, Array]] = []
-    firsts: list[int] = []
-    indices: list[int] = []
-    bpms: list[float] = []
-    step = 0
-    for row, result in zip(rows, performances(folder, rows, options.min_duration_s), strict=True):
-        if isinstance(result, str):
-            rejected[result] += 1
-            continue
-        dropped.update(result.dropped)
-        bars = take_bars(result)
-        if bars < options.bars:
-            rejected[f"shorter than {options.bars} bars"] += 1
-            continue
-        parts.append(onsets_to_arrays(result.beats, result.voices, result.velocities, bars * STEPS_PER_BAR))
-        starts = np.arange(bars - options.bars + 1)
-        firsts += (step + starts * STEPS_PER_BAR).tolist()
-        bpms += _window_bpm(result, starts, options.bars).tolist()
-        indices += [len(takes)] * len(starts)
-        takes.append(Take(row.name, row.split, step, bars * STEPS_PER_BAR, result.bpm, row.style, row.beat_type))
-        step += bars * STEPS_PER_BAR
-    if not takes:
-        raise DataError(f"{folder} holds no usable window of {options.bars} bars: {_listed(rejected)}.")
-    undecided = [number for number, take in enumerate(takes) if take.split == UNDECIDED]
-    for number, split in zip(undecided, drawn_splits(len(undecided), options.split_seed), strict=True):
-        takes[number] = replace(takes[number], split=split)
-    hits, velocities, offsets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Corpus(
-        rows[0].source,
-        options,
-        tuple(takes),
-        dict(rejected),
-        dict(dropped),
-        hits.astype(np.uint8),
-        np.rint(velocities * 127).astype(np.uint8),
-        offsets,
-        np.array(firsts),
-        np.array(indices),
-        np.array(bpms, np.float32),
-    )
-
-
-def _window_bpm(take: Performance, starts: NDArray[np.int64], bars: int) -> NDArray[np.float64]:
-    begins = starts.astype(np.float64) * BEATS_PER_BAR
-    lasts_s = take.seconds(begins + bars * BEATS_PER_BAR) - take.seconds(begins)
-    return np.asarray(bars * BEATS_PER_BAR * 60 / lasts_s)
-
-
-def _write(corpus: Corpus, home: Path) -> None:
-    """Writes a corpus beside its final name and moves it there whole; corpus.json comes last."""
-    facts: dict[str, Any] = {name: getattr(corpus, name) for name in ("source", "rejected", "dropped")}
-    facts |= {"options": asdict(corpus.options), "takes": [asdict(take) for take in corpus.takes]}
+def _bytes(path: Path) -> bytes:
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix="unfinished-") as unfinished:
-            part = Path(unfinished) / "part"
-            part.mkdir()
-            for name in _ARRAYS:
-                np.save(part / f"{name}.npy", getattr(corpus, name))
-            (part / "corpus.json").write_text(json.dumps(facts), "utf-8")
-            shutil.rmtree(home, ignore_errors=True)
-            part.replace(home)
-    except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"The cache {home} cannot be written ({reason}); free some space or set XDG_CACHE_HOME.") from None
-
-
-def _listed(counts: Counter[str] | dict[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda item: -item[1])) or "nothing in it"
+        return path.read_bytes()
+    except OSError:
+        return b"missing"  # and left out with that reason

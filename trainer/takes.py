@@ -1,25 +1,38 @@
-"""A folder of MIDI files in, one performance after the other out, each with its split, or the reason why it is left out."""
+"""A folder of MIDI files in, a row for each file out: its name, its split, and what is known of it before it is read."""
 
 import csv
-import os
 import random
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-
-from drumvae.errors import DataError, NoDrumsError
-from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT
-from drumvae.midifile import Performance, read_midi
+from drumvae.errors import DataError, nearest
 
 GROOVE = "Groove MIDI Dataset v1.0.0"
 MIDI_FILES = "MIDI files"
 UNDECIDED = ""
-"""The split of a take that brings none: it is drawn once it is known which takes can be used."""
-_POOL_FROM = 64  # files; below that a pool of processes costs more than it saves
+"""The split of a file that brings none: it is drawn once it is known which files can be used."""
+DRUMS, MELODY = "drums", "melody"
+KINDS = (DRUMS, MELODY)
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """Says how takes become windows; raises DataError where no window can be cut so."""
+
+    bars: int = 4
+    """Length of a window, in bars of 4/4."""
+    min_duration_s: float = 0.0
+    """Takes shorter than this are left out, in seconds."""
+    split_seed: int = 0
+    """Draws the 80/10/10 split of files that bring none of their own."""
+    kind: str = DRUMS
+    """What is read: "drums", one take a file, or "melody", one take for each pitched instrument of a file."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DataError(f"A corpus of {self.kind!r} is not known; {nearest(self.kind, list(KINDS))}")
+        if self.bars < 1:
+            raise DataError(f"Windows of {self.bars} bars cannot be cut; a window has 1 bar or more.")
 
 
 @dataclass(frozen=True)
@@ -33,6 +46,24 @@ class Row:
     rejection: str = ""
     source: str = MIDI_FILES
     """The data set that it belongs to, where that is known."""
+    duration_s: float = 0.0
+    """How long it lasts by its table, in seconds; 0 where there is none."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """Names a take and says where it lies on the long grid."""
+
+    name: str
+    """The file's name in its folder; a melody adds `#` and the number and name of its instrument."""
+    split: str
+    first_step: int
+    steps: int
+    bpm: float
+    style: str = ""
+    beat_type: str = ""
+    file: str = ""
+    """The file that it is read from; one of melodies may bring several takes, all in one split."""
 
 
 def list_rows(folder: Path, min_duration_s: float) -> list[Row]:
@@ -63,14 +94,15 @@ def _official_row(folder: Path, base: Path, values: dict[str, str], min_duration
     """Reads a row of info.csv; raises DataError where it is short, holds no number where one belongs, or leads out of the folder."""
     try:
         name = (base / values["midi_filename"]).resolve().relative_to(folder.resolve()).as_posix()
-        meter, too_short = values["time_signature"], float(values.get("duration") or "inf") < min_duration_s
+        meter, duration_s = values["time_signature"], float(values.get("duration") or 0)
     except (TypeError, ValueError) as error:
         raise DataError(f"A row of info.csv in {base} is no take of this folder ({error}); fetch the data set again.") from None
-    rejection = f"shorter than {min_duration_s:g} s" if too_short else ""
+    rejection = f"shorter than {min_duration_s:g} s" if 0 < duration_s < min_duration_s else ""
     if meter != "4-4":
         rejection = f"meter {(meter or 'unknown').replace('-', '/')}"
     grooves = {"drummer", "session", "style"} <= set(values) and "kit_name" not in values  # E-GMD's table has that column more
-    return Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, GROOVE if grooves else MIDI_FILES)
+    source = GROOVE if grooves else MIDI_FILES
+    return Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, source, duration_s)
 
 
 def drawn_splits(count: int, seed: int) -> list[str]:
@@ -80,43 +112,3 @@ def drawn_splits(count: int, seed: int) -> list[str]:
     splits = ["validation"] * held + ["test"] * tested + ["train"] * (count - held - tested)
     random.Random(seed).shuffle(splits)
     return splits
-
-
-def performances(folder: Path, rows: Sequence[Row], min_duration_s: float) -> Iterator[Performance | str]:
-    """Yields each row's performance, or the reason why it is left out, in order and with a progress bar."""
-    from rich.progress import track
-
-    jobs = [(folder / row.name, row.rejection, min_duration_s) for row in rows]
-    if len(jobs) < _POOL_FROM:
-        yield from map(_read, jobs)
-        return
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        yield from track(pool.map(_read, jobs, chunksize=16), "Reading takes", total=len(jobs), transient=True)
-
-
-def _read(job: tuple[Path, str, float]) -> Performance | str:
-    path, rejection, min_duration_s = job
-    if rejection or not path.is_file():
-        return rejection or "missing"
-    try:
-        take = read_midi(path)
-    except NoDrumsError:
-        return "no drums"
-    except DataError:
-        return "not a whole MIDI file"
-    if not take.four_four:
-        return "meter not 4/4"
-    lasts_s = float(take.seconds(np.array([take.length_beats]))[0])
-    return take if lasts_s >= min_duration_s else f"shorter than {min_duration_s:g} s"
-
-
-def take_bars(take: Performance) -> int:
-    """Returns how many bars a take lasts.
-
-    It ends with the bar of its last hit: what follows is the recorder still running. A file that ends exactly on a bar line was
-    cut to length, and its silent last bars stay.
-    """
-    last_step = int(np.floor(take.beats[-1] * STEPS_PER_BEAT + 0.5))
-    file_bars = take.length_beats / BEATS_PER_BAR
-    declared = round(file_bars) if abs(file_bars - round(file_bars)) < 1e-6 else 0
-    return max(last_step // STEPS_PER_BAR + 1, declared)
