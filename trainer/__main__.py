@@ -2,10 +2,9 @@
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,84 +13,144 @@ from drumvae.command import run as run_app
 from drumvae.errors import DrumVAEError, RunError
 from drumvae.files import check_writable
 
+from .data_command import data as data_command
+from .processes import first_process, shared_name
+
+if TYPE_CHECKING:
+    from .config import TrainConfig
+    from .corpus import Corpus
+    from .start import Start
+
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
 )
 
 
+app.command("data", epilog="Example: drumvae-train data --data my-grooves/ --out report/")(data_command)
+
+
 def _show_presets(wanted: bool) -> None:
     if wanted:
-        from .presets import PRESETS
+        from .preset_table import print_presets
 
-        for config in PRESETS.values():
-            model = config.model
-            size = f"encoder {model.encoder_units}, decoder {model.decoder_units}, latent {model.latent_size}"
-            typer.echo(f"{config.preset:<16} {', '.join(config.tasks)}; {size}")
+        print_presets()
         raise typer.Exit
 
 
-@app.command(epilog="Example: drumvae-train --data my-grooves/ --max-steps 2000, then: drumvae-export onnx")
+@app.callback(
+    invoke_without_command=True,
+    epilog="Example: drumvae-train --data my-grooves/ --max-steps 2000, then: drumvae-export onnx",
+)
 def train(
+    context: typer.Context,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Which model to train; --list-presets shows them.")] = "groovae_4bar",
+    preset: Annotated[
+        str | None, typer.Option(help="Which model to train; --list-presets shows them.", show_default="stage_4bar, the one that ships")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file with settings, such as a run's own config.toml.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: --set model.latent_size=128. May be repeated.", show_default=False)
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Fine-tune: begin with the weights of a bundle or a run.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run. By default a new one in runs/.", show_default=False)] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps.", show_default="the preset's")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many minutes.", show_default="no limit")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a step.", show_default="the preset's")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed on the same machine trains the same model.")] = 0,
+    min_duration: Annotated[
+        float | None, typer.Option(min=0, help="Leave out takes shorter than this many seconds.", show_default="the preset's")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed on the same machine trains the same model.", show_default="the preset's")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on from a run folder or a checkpoint (last.ckpt).", show_default=False)] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="GPUs to use, or processes on a CPU.", show_default="every GPU, or one process")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines to use; torchrun sets this and --devices by itself.")] = 1,
     list_presets: Annotated[
         bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")
     ] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
-    """Train a drummer on grooves.
+    """Train a drummer on grooves, or report on the grooves (drumvae-train data).
 
-    Reads four-bar windows of drum performances, trains a groove VAE, and leaves a run folder with best.ckpt, last.ckpt and a
-    TensorBoard log. Ctrl-C stops after the current step and saves; --resume goes on.
+    Reads windows of drum performances, trains a VAE, and leaves a run folder with best.ckpt, last.ckpt, config.toml, the loss curve
+    and a TensorBoard log. Ctrl-C stops after the current step and saves; --resume goes on.
     """
-    from .presets import TrainConfig
-    from .presets import preset as named
+    if context.invoked_subcommand:
+        return
+    from .start import resolve
 
-    config = named(preset)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     need_training("Training", "torch", "lightning")
-    from drumvae.checkpoint import LAST, RUNS, load_trained
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    changes: dict[str, Any] = {"max_steps": max_steps, "batch_size": batch_size, "min_duration_s": min_duration, "seed": seed}
+    begun = resolve(preset, config, settings or [], {name: value for name, value in changes.items() if value is not None}, start, resume)
+    run = _run_folder(out, begun)
+    corpus = _load(data, begun.config, run)
 
-    checkpoint = (resume / LAST if resume.is_dir() else resume) if resume else None
-    if checkpoint:
-        config = TrainConfig.from_dict(load_trained(checkpoint).config)
-        out = out or checkpoint.parent
-    else:
-        config = replace(config, seed=seed)
-    config = replace(config, max_steps=max_steps or config.max_steps, batch_size=batch_size or config.batch_size)
-    run = out or RUNS / f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
+    from .loop import Limits, train
 
-    if not checkpoint and (run / LAST).exists():
-        raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
-    check_writable(run, "The run", "name another folder with --out")
+    scores = train(begun.config, corpus, run, Limits(max_minutes, begun.checkpoint, begun.weights, devices, nodes))
+    if first_process():
+        _finish(run, begun.config, scores)
+
+
+def _run_folder(out: Path | None, begun: "Start") -> Path:
+    """Returns the folder to write into, one for all processes, checked to be writable and free."""
+    from drumvae.checkpoint import LAST, RUNS
+
+    named = shared_name(f"{begun.config.preset}-{datetime.now():%Y%m%d-%H%M%S}")
+    run = out or (begun.checkpoint.parent if begun.checkpoint else RUNS / named)
+    if first_process():
+        if not begun.checkpoint and (run / LAST).exists():
+            raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
+        check_writable(run, "The run", "name another folder with --out")
+    return run
+
+
+def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
+    """Reads the corpus and says what is in it; leaves no empty folder behind where it cannot be used."""
+    from drumvae.checkpoint import RUNS
 
     from .corpus import CorpusOptions, load_corpus
     from .download import groove_zip
-    from .loop import Limits, train
+    from .windows import too_small
 
     try:
-        corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=config.model.steps // 16))
-        corpus.windows("train"), corpus.windows("validation")
+        if data is None and config.kind == "melody":
+            raise RunError("Melodies are not in the Groove MIDI Dataset; name a folder of MIDI files with --data.")
+        options = CorpusOptions(bars=config.model.steps // 16, min_duration_s=config.min_duration_s, kind=config.kind)
+        corpus = load_corpus(data or groove_zip(), options)
+        training, validation = corpus.windows("train"), corpus.windows("validation")
+        if len(training) < config.batch_size:
+            raise RunError(too_small(config, corpus))
     except DrumVAEError:
         with suppress(OSError):
             run.rmdir()  # where it is empty, it is ours
             RUNS.rmdir()
         raise
-    for reason, count in sorted(corpus.rejected.items()):
-        typer.echo(f"left out {count} takes: {reason}")
-    for reason, count in sorted(corpus.dropped.items()):
-        typer.echo(f"left out {count} notes: {reason}, which no voice hears")
-    typer.echo(f"{len(corpus.windows('train'))} windows to train on, {len(corpus.windows('validation'))} to validate; run folder {run}")
-    scores = train(config, corpus, run, Limits(max_minutes, checkpoint))
+    if first_process():
+        for reason, count in sorted(corpus.rejected.items()):
+            typer.echo(f"left out {count} takes: {reason}")
+        for reason, count in sorted(corpus.dropped.items()):
+            typer.echo(f"left out {count} notes: {reason}, which no voice hears")
+        typer.echo(f"{len(training)} windows to train on, {len(validation)} to validate; run folder {run}")
+    return corpus
+
+
+def _finish(run: Path, config: "TrainConfig", scores: dict[str, float]) -> None:
+    """Draws the curve, says the scores and what to type next."""
+    from .curve import CURVE, plot_curve
+
+    with suppress(ImportError):
+        plot_curve(run / CURVE, run / "curve.png", config.preset)
     for name, value in sorted(scores.items()):
         typer.echo(f"{name:<42} {value:.4f}")
     typer.echo(f"Best checkpoint: {run / 'best.ckpt'}\nNext: drumvae-export onnx {run}")

@@ -1,14 +1,13 @@
-"""A corpus and a configuration in, a run folder of checkpoints and logs out. The loop itself is Lightning's."""
+"""A corpus and a configuration in, a run folder of checkpoints, curves and logs out. The loop itself is Lightning's."""
 
-import json
 import logging
-import math
 import platform
 import shutil
 import signal
 import time
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,58 +18,95 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from drumvae import __version__
-from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
+from drumvae.checkpoint import BEST, FORMAT, KEY, LAST, load_trained, read_checkpoint
+from drumvae.errors import RunError
 
 from .calibrate import calibrate
 from .checkpoints import WholeFileIO
+from .config import TrainConfig
 from .corpus import Corpus
-from .presets import TrainConfig
-from .task import GrooveTask
-from .windows import Windows, new_loader
+from .curve import KeepCurve
+from .examples import view_for
+from .processes import first_process, launched
+from .task import LoopTask
+from .windows import WindowData, part_size, spread
 
-VALIDATION_BATCH = 512
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
+CONFIG = "config.toml"
+SAVE_EVERY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Says when to stop beside what the configuration says, and what to start from."""
+    """Says when to stop beside what the configuration says, what to start from, and on how many devices."""
 
     minutes: float | None = None
     """Wall time after which training ends, validates and saves."""
     resume: Path | None = None
     """A checkpoint to go on from."""
+    weights: dict[str, torch.Tensor] | None = None
+    """Weights of a LoopVAE to begin with."""
+    devices: int | None = None
+    """Processes on this machine, one for each GPU; on a CPU, processes. By default every GPU, or one process."""
+    nodes: int = 1
+    """Machines."""
+    accelerator: str = "auto"
+    """"auto", "cpu" or "gpu"."""
 
 
 def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limits(), progress: bool = True) -> dict[str, float]:
     """Trains until the steps, the patience or the minutes are used up, or Ctrl-C; returns the last scores on validation.
 
-    Leaves in `run`: `best.ckpt`, `last.ckpt`, `config.json` and TensorBoard's log. Raises RunError where the disk is full.
+    Leaves in `run`: `best.ckpt`, `last.ckpt`, `config.toml`, `curve.csv` and TensorBoard's log. Raises RunError where the corpus
+    is smaller than a batch, the loss is no number, the device has too little memory or the disk is full; what was kept stays.
     """
     _quieten()
     L.seed_everything(config.seed, verbose=False)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(config.to_dict(), indent=2), "utf-8")
-    training, validation = Windows(corpus, "train"), Windows(corpus, "validation")
-    keeper = ModelCheckpoint(
-        run,
-        BEST.removesuffix(".ckpt"),
-        monitor="validation/score",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-    )
+    if first_process():
+        run.mkdir(parents=True, exist_ok=True)
+        config.save(run / CONFIG)
+    data = WindowData(config, corpus)
+    kept = torch.from_numpy(corpus.loops(spread(data.validation, KEPT_WINDOWS)))
+    task = KeptTask(config, _facts(corpus), kept)
+    if limits.weights:
+        task.vae.load_state_dict(limits.weights)
+    trainer = _new_trainer(config, run, limits, progress, _validate_every(config, len(data.training)))
+    try:
+        trainer.fit(task, data, ckpt_path=str(limits.resume) if limits.resume else None, weights_only=True)
+    except torch.OutOfMemoryError:
+        raise RunError(_out_of_memory(config, trainer.world_size)) from None
+    if trainer.is_global_zero:
+        if limits.resume and not (run / BEST).exists():  # resumed into another folder, and never better than before
+            shutil.copyfile(limits.resume, run / BEST)
+        if corpus.options.kind == "drums":
+            _keep_thresholds(run / BEST)
+    trainer.strategy.barrier()
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
+
+
+def _new_trainer(config: TrainConfig, run: Path, limits: Limits, progress: bool, validate_every: int) -> L.Trainer:
+    names: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[Callback] = [
-        keeper,
-        EarlyStopping("validation/score", patience=config.patience, mode="max"),
+        ModelCheckpoint(run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", save_last=True, **names),
+        ModelCheckpoint(run, LAST.removesuffix(".ckpt"), train_time_interval=SAVE_EVERY, **names),  # validations may be hours apart
+        EarlyStopping("validation/score", patience=config.patience, mode="max", check_finite=False),
         StopInTime(config.max_steps, limits.minutes),
+        KeepCurve(run),
     ]
     callbacks += [EMAWeightAveraging(decay=config.averaging)] if config.averaging else []
-    callbacks += [Bar(leave=True)] if progress else []
-    loader = new_loader(training, config.batch_size, shuffle=True)
-    trainer = L.Trainer(
-        max_epochs=math.ceil(config.max_steps / len(loader)) + bool(limits.resume),  # a resumed run may begin within an epoch
+    callbacks += [Bar(config.max_steps * config.accumulate)] if progress else []
+    devices, nodes = _processes(limits)
+    return L.Trainer(
+        accelerator=limits.accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if nodes > 1 or (isinstance(devices, int) and devices > 1) else "auto",
+        precision=config.precision,  # type: ignore[arg-type]  # one of config.PRECISIONS
+        accumulate_grad_batches=config.accumulate,
+        use_distributed_sampler=False,  # ours knows its process
+        max_epochs=-1,  # the loader has no end; StopInTime counts the steps
+        val_check_interval=validate_every * config.accumulate,
+        check_val_every_n_epoch=None,
         callbacks=callbacks,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
         gradient_clip_val=config.gradient_clip or None,
@@ -80,27 +116,30 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         enable_model_summary=False,
         enable_progress_bar=progress,
     )
-    task = KeptTask(config, _facts(corpus), validation.batch(list(range(0, len(validation), max(len(validation) // KEPT_WINDOWS, 1))))[0])
-    trainer.fit(
-        task,
-        loader,
-        new_loader(validation, VALIDATION_BATCH, shuffle=False),
-        ckpt_path=str(limits.resume) if limits.resume else None,
-        weights_only=True,
-    )
-    if limits.resume and not (run / BEST).exists():  # resumed into another folder, and never better than before
-        shutil.copyfile(limits.resume, run / BEST)
-    _keep_thresholds(run / BEST, task.windows)
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
 
-class KeptTask(GrooveTask):
+def _validate_every(config: TrainConfig, windows: int) -> int:
+    """Returns the steps between validations."""
+    return config.validate_every or min(max(windows // config.batch_size, 100), 1000)
+
+
+def _processes(limits: Limits) -> tuple[int | str, int]:
+    """Returns processes a machine and machines: what torchrun started, where it did, else what was asked for."""
+    started = launched()
+    if started:
+        return started
+    if limits.devices is None:
+        return "auto" if torch.cuda.is_available() and limits.accelerator != "cpu" else 1, limits.nodes
+    return limits.devices, limits.nodes
+
+
+class KeptTask(LoopTask):
     """Adds to every checkpoint what is needed to rebuild the model and to say where it came from."""
 
     def __init__(self, config: TrainConfig, facts: dict[str, Any], windows: torch.Tensor) -> None:
         super().__init__(config)
         self.facts = {"minutes": 0.0} | facts
-        self.windows = windows  # (n, S, 27)
+        self.windows = windows  # (n, S, 27) or (n, S)
         self.began_s = time.monotonic()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -112,7 +151,7 @@ class KeptTask(GrooveTask):
             "preset": config.preset,
             "tasks": list(config.tasks),
             "config": config.to_dict(),
-            "facts": self.facts | {"minutes": self._minutes(), "step": self.global_step, "epoch": self.current_epoch, "validation": scores},
+            "facts": self.facts | {"minutes": self.minutes(), "step": self.global_step, "validation": scores},
             "windows": self.windows,
         }
 
@@ -120,12 +159,25 @@ class KeptTask(GrooveTask):
         """Goes on counting the minutes where the resumed run stopped."""
         self.facts["minutes"] = checkpoint[KEY]["facts"].get("minutes", 0.0)
 
-    def _minutes(self) -> float:
+    def minutes(self) -> float:
+        """Returns how long the run has trained, earlier sittings counted in."""
         return float(self.facts["minutes"]) + (time.monotonic() - self.began_s) / 60
 
 
 class Bar(RichProgressBar):
-    """Shows the loss, the score and the speed, and no bookkeeping."""
+    """Shows how far the whole run is, the loss, the score and the speed, and no bookkeeping."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__(leave=True)
+        self.parts = parts
+
+    @property
+    def total_train_batches(self) -> int:
+        """The parts that will be read in all."""
+        return self.parts
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "Training"
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
@@ -147,7 +199,10 @@ class StopInTime(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         late = self.deadline_s is not None and time.monotonic() > self.deadline_s
-        if late or self.interrupted or trainer.global_step >= self.max_steps:
+        wanted = late or self.interrupted or trainer.global_step >= self.max_steps
+        if trainer.world_size > 1:
+            wanted = trainer.strategy.reduce_boolean_decision(wanted, all=False)
+        if wanted:
             trainer.should_stop = True
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -156,10 +211,24 @@ class StopInTime(Callback):
         self.interrupted = True
 
 
-def _keep_thresholds(path: Path, windows: torch.Tensor) -> None:
+def _out_of_memory(config: TrainConfig, world: int) -> str:
+    size = part_size(config, world)
+    if size == 1:
+        return "The device has too little memory for one window of this model; choose a smaller preset, or --set model.decoder_units=[256]."
+    parts = next(parts for parts in range(2 * config.accumulate, config.batch_size + 1) if config.batch_size % (parts * world) == 0)
+    return (
+        f"The device has too little memory for {size} windows at once; type --set accumulate={parts}, which reads"
+        f" {config.batch_size // (parts * world)} at once and trains the same, or --batch-size {max(config.batch_size // 2, 1)}."
+    )
+
+
+def _keep_thresholds(path: Path) -> None:
     """Finds the best checkpoint's thresholds and writes them into it."""
     checkpoint = read_checkpoint(path)
-    checkpoint[KEY]["facts"]["thresholds"] = calibrate(load_trained(path).model, windows)
+    trained = load_trained(path)
+    task = next(task for task in trained.tasks if task != "generate")
+    heard = torch.from_numpy(view_for(task, trained.windows)[0])
+    checkpoint[KEY]["facts"]["thresholds"] = calibrate(trained.model, heard, torch.from_numpy(trained.windows))
     WholeFileIO().save_checkpoint(checkpoint, path)
 
 

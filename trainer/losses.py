@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from drumvae.tensors import VOICE_COUNT
 
@@ -23,6 +23,11 @@ def groove_loss(logits: Tensor, velocities: Tensor, offsets: Tensor, target: Ten
         "timing": hits * (offsets - true_offsets) ** 2,
     }
     return {name: cost.sum(dim=(1, 2)).mean() for name, cost in costs.items()}
+
+
+def class_loss(logits: Tensor, classes: Tensor) -> dict[str, Tensor]:
+    """Returns the mean cross-entropy of a window, summed over its steps: "classes". `logits` (B, S, C), `classes` (B, S) whole numbers."""
+    return {"classes": cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="sum") / len(logits)}
 
 
 def divergence(mean: Tensor, scale: Tensor) -> Tensor:

@@ -1,104 +1,165 @@
-"""What is learned: a batch of windows in, a loss and scores out. A LightningModule; the loop around it is Lightning's.
+"""What is learned: a batch of examples in, a loss and scores out. A LightningModule; the loop around it is Lightning's.
 
-B batch, S steps, V voices.
+B batch, S steps, Z latent size.
 """
 
 import math
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
-from drumvae.models.vae import GrooveVAE, sample_latent
-from drumvae.tensors import VOICE_COUNT
+from drumvae.errors import RunError
+from drumvae.models.features import loop_features, previous_steps
+from drumvae.models.vae import LoopVAE
+from drumvae.tensors import PATTERN_CLASSES, VOICE_COUNT
 
-from .losses import divergence, divergence_cost, groove_loss
-from .metrics import Scores, score
-from .presets import TrainConfig
+from .config import TrainConfig
+from .examples import view_for
+from .losses import class_loss, divergence, divergence_cost, groove_loss
+from .schedule import learning_rate_factor, own_step_share
+from .tally import SUMS, tally, tally_scores
+from .windows import Batch
 
-Batch = tuple[Tensor, Tensor]
+_LOOK_EVERY = 10  # steps between looks at whether the loss is still a number; a look waits for the device
 
 
-class GrooveTask(L.LightningModule):
-    """Teaches a GrooveVAE to write back what it reads, and to play what it reads without velocity and offset."""
+class LoopTask(L.LightningModule):
+    """Teaches a LoopVAE to write what it reads, whole or as the configuration's tasks show it."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
-        self.vae = GrooveVAE(config.model)
-        self._written: list[tuple[np.ndarray[Any, Any], ...]] = []
+        self.vae = LoopVAE(config.model)
+        self._first_bad_step: Tensor | None = None
+        self._sums: dict[str, Tensor] = {}
+
+    def on_train_start(self) -> None:
+        """Lets a resumed run follow the rate that the configuration says now, and not the one it was saved with."""
+        scheduler = self.lr_schedulers()
+        scheduler.base_lrs = [self.config.learning_rate] * len(scheduler.base_lrs)  # type: ignore[union-attr]
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.config.learning_rate * learning_rate_factor(self.config, self.global_step)
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Seeds every dropout from the step, so that a resumed run draws what an uninterrupted one would have drawn."""
+        torch.manual_seed(hash((self.config.seed, self.global_step, batch_index % self.config.accumulate, self.global_rank)))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        groove, _bpm = batch
-        given = (torch.rand(len(groove), device=groove.device) < self.config.humanize_share).to(groove)
-        costs = self._costs(self._heard(groove, given), groove, given)
-        self._log_costs("train", costs, len(groove), prog_bar=True)
+        heard, target, given, noise, chances = batch
+        costs = self._costs(heard, target, given, noise, chances)
+        self._notice(costs["loss"].detach())
+        self._log_costs("train", costs, len(heard), prog_bar=True)
         return costs["loss"]
 
-    def _heard(self, groove: Tensor, given: Tensor) -> Tensor:
-        """Returns what the encoder reads: windows to humanize lose velocity and offset, the others may miss some hits."""
-        hits, rest = groove[..., :VOICE_COUNT], groove[..., VOICE_COUNT:]
-        plain = torch.cat([hits, torch.zeros_like(rest)], dim=-1)
-        missed = (torch.rand_like(hits) >= self.config.input_hit_drop).to(groove).repeat(1, 1, 3)
-        return torch.where(given[:, None, None] > 0, plain, groove * missed)
-
-    def _costs(self, heard: Tensor, groove: Tensor, given: Tensor) -> dict[str, Tensor]:
+    def _costs(self, heard: Tensor, target: Tensor, given: Tensor, noise: Tensor, chances: Tensor) -> dict[str, Tensor]:
         mean, scale = self.vae.encoder(heard)
-        logits, velocities, offsets = self.vae.decoder.teacher_forced(sample_latent(mean, scale), groove, given)
-        if self.config.model.show_hits:  # what is shown need not be guessed
-            keep = 1 - given[:, None, None]
-            logits = logits * keep + (groove[..., :VOICE_COUNT] * 40 - 20) * given[:, None, None]
-        costs = groove_loss(logits, velocities, offsets, groove)
+        features = loop_features(target, self.config.model.encoding)
+        latent = mean + scale * noise
+        seen = self._own_steps(latent, features, given, chances) if chances.shape[1] else None
+        outputs = self.vae.decoder.teacher_forced(latent, features, given, seen)
+        costs = self._answer_costs(outputs, target, features, given)
         nats = divergence(mean, scale)
-        loss = sum(costs.values()) + divergence_cost(nats, self.config.free_bits, self.config.beta)
+        beta = self.config.beta * (1 - self.config.beta_rate ** max(self.global_step, 1))  # MusicVAE's annealing
+        loss = sum(costs.values()) + divergence_cost(nats, self.config.free_bits, beta)
         return {"loss": loss, **costs, "bits": nats.mean() / math.log(2)}
 
+    def _own_steps(self, latent: Tensor, features: Tensor, given: Tensor, chances: Tensor) -> Tensor:
+        """Returns what each step sees of the one before when the model's own drawn steps take the place of some true ones, (B, S, F).
+
+        All are drawn at once from a teacher-forced pass (parallel scheduled sampling, Duckworth et al. 2019), which costs two
+        passes and not one for each step.
+        """
+        share = own_step_share(self.global_step, self.config.scheduled_sampling) if self.training else 0.0
+        with torch.no_grad():
+            outputs = self.vae.decoder.teacher_forced(latent, features, given)
+            own = self.vae.decoder.head.draw(outputs, chances[..., 1:])
+        return previous_steps(torch.where(chances[..., :1] < share, own, features))
+
+    def _answer_costs(self, outputs: Tensor, target: Tensor, features: Tensor, given: Tensor) -> dict[str, Tensor]:
+        predicted = [part.float() for part in self.vae.decoder.head.predict(outputs, features)]
+        if self.config.model.output == "categorical":
+            return class_loss(predicted[0], loop_classes(target))
+        logits, velocities, offsets = predicted
+        if self.config.model.show_hits:  # what is shown need not be guessed
+            keep = 1 - given[:, None, None]
+            logits = logits * keep + (target[..., :VOICE_COUNT] * 40 - 20) * (1 - keep)
+        return groove_loss(logits, velocities, offsets, target)
+
+    def _notice(self, loss: Tensor) -> None:
+        """Stops training soon after a loss that is no number, and names its step."""
+        here = torch.full_like(loss, self.global_step)
+        before = torch.full_like(loss, math.inf) if self._first_bad_step is None else self._first_bad_step
+        self._first_bad_step = torch.minimum(before, torch.where(torch.isfinite(loss), before, here))
+        if self.global_step % _LOOK_EVERY == 0:
+            self._look()
+
+    def _look(self) -> None:
+        if self._first_bad_step is not None and math.isfinite(self._first_bad_step):
+            raise RunError(
+                f"The loss was no number at step {int(self._first_bad_step)}; the checkpoints of the validation before it are kept."
+                f" Type --resume RUN --set learning_rate={self.config.learning_rate / 3:.2g}, or look for what is odd in the data."
+            )
+
+    def on_validation_epoch_start(self) -> None:
+        self._look()
+        self._sums = {task: torch.zeros(SUMS, dtype=torch.float64, device=self.device) for task in self.config.learned_tasks}
+
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Writes every window freely from its mean latent, once as it was played and once from its hits alone."""
-        groove, bpm = batch
-        hits = groove[..., :VOICE_COUNT]
-        all_locked, none_locked = torch.ones_like(hits), torch.zeros_like(hits)
-        even = groove.new_full((VOICE_COUNT,), 0.5)
-        plain = torch.cat([hits, torch.zeros_like(groove[..., VOICE_COUNT:])], dim=-1)
-        reconstructed = self.vae.reconstruct(groove, even, none_locked)
-        humanized = self.vae.reconstruct(plain, even, all_locked)
-        self._log_costs("validation", self._costs(groove, groove, groove.new_zeros(len(groove))), len(groove), prog_bar=False)
-        self._written.append(tuple(a.cpu().numpy() for a in (reconstructed, humanized, groove, bpm)))
+        """Writes every window from its mean latent for every task, and counts the loss of the first task's view of it."""
+        loops, bpm = batch
+        for number, task in enumerate(self.config.learned_tasks):
+            heard, locked = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
+            lock = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], locked)
+            written = self.vae.write_back(heard, *lock)
+            asked = 1 - locked.repeat(1, 1, 3) if task == "infill" else torch.ones_like(loops)  # what was given earns nothing
+            self._sums[task] += tally(written * asked, loops * asked, bpm)
+            if number == 0:
+                zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
+                given = loops.new_full((len(loops),), float(task == "humanize"))
+                self._log_costs("validation", self._costs(heard, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)), len(loops))
 
     def on_validation_epoch_end(self) -> None:
-        reconstructed, humanized, groove, bpm = (np.concatenate(arrays) for arrays in zip(*self._written, strict=True))
-        self._written.clear()
-        written, played = score(reconstructed, groove, bpm), score(humanized, groove, bpm)
-        self.log("f1", written.f1, prog_bar=True, logger=False)
-        self.log("validation/hit_f1", written.f1)
-        self.log("validation/velocity_error", written.velocity_error)
-        self.log("validation/timing_error_ms", written.timing_error_ms)
-        if "humanize" in self.config.tasks:
-            self.log("validation/humanize_velocity_error", played.velocity_error)
-            self.log("validation/humanize_timing_error_ms", played.timing_error_ms)
-        self.log("validation/score", _overall(written, played, self.config.tasks))
+        parts = []
+        for task, sums in self._sums.items():
+            scores = tally_scores(self.trainer.strategy.reduce(sums, reduce_op="sum"))
+            used = {name: value for name, value in scores.items() if name == "f1" or self.config.model.encoding == "groove"}
+            if task == "humanize":
+                used.pop("f1")  # the hits are given
+            for name, value in used.items():
+                self.log(f"validation/{task}_{name}", value, sync_dist=True)
+            parts.append(_worth(used))
+        self.log("validation/score", sum(parts) / len(parts), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam with a rate that decays to a floor: (rate - floor) decay^step + floor, as in MusicVAE."""
         config = self.config
-        optimizer = torch.optim.Adam(self.parameters(), config.learning_rate)
-        floor = config.learning_rate_floor / config.learning_rate
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - floor) * config.learning_rate_decay**step + floor)
+        kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+        optimizer = kind(self.parameters(), config.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(config, step))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _log_costs(self, stage: str, costs: dict[str, Tensor], count: int, prog_bar: bool) -> None:
+    def _log_costs(self, stage: str, costs: dict[str, Tensor], count: int, prog_bar: bool = False) -> None:
+        shared = stage == "validation"  # one logged step of training need not wait for the other processes
         for name, cost in costs.items():
-            self.log(f"{stage}/{name}", cost, batch_size=count, prog_bar=prog_bar and name == "loss")
+            self.log(f"{stage}/{name}", cost, batch_size=count, prog_bar=prog_bar and name == "loss", sync_dist=shared)
 
 
-def _overall(written: Scores, played: Scores, tasks: tuple[str, ...]) -> float:
-    """Returns one figure to choose the best checkpoint by: higher is better.
+def loop_classes(loops: Tensor) -> Tensor:
+    """Returns the class of every step, (B, S) whole numbers: of a melody itself, of grooves (B, S, 27) the sum of 2^voice."""
+    if loops.dim() == 2:
+        return loops.long()
+    return (
+        (loops[..., :VOICE_COUNT] * 2 ** torch.arange(VOICE_COUNT, device=loops.device)).sum(dim=-1).long().clamp(max=PATTERN_CLASSES - 1)
+    )
 
-    Reconstruction F1, less the errors of feel in units that weigh them alike: a fifth of the velocity range, 20 ms.
+
+def _worth(scores: dict[str, Any]) -> float:
+    """Returns one figure of a task to choose the best checkpoint by: higher is better.
+
+    F1 (1 where the hits are given), less a quarter of the errors of feel in units that weigh them alike: a fifth of the velocity
+    range, 20 ms.
     """
-    feel = played if "humanize" in tasks else written
-    errors = feel.velocity_error / 0.2 + feel.timing_error_ms / 20
-    return written.f1 - 0.25 * errors if math.isfinite(errors) else -1.0
+    errors = scores.get("velocity_error", 0.0) / 0.2 + scores.get("timing_error_ms", 0.0) / 20
+    return float(scores.get("f1", 1.0) - 0.25 * errors) if math.isfinite(errors) else -1.0

@@ -1,51 +1,138 @@
-"""A corpus in, batches of groove tensors out, for PyTorch's loaders."""
+"""A corpus in, batches of examples out, for PyTorch's loaders: a step of the optimiser is the same however it is divided."""
 
+import math
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
+
+import lightning as L
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from drumvae.tensors import arrays_to_groove
+from drumvae.errors import RunError
 
+from .config import TrainConfig
 from .corpus import Corpus
+from .examples import draw_example
+
+VALIDATION_BATCH = 512
+
+Batch = tuple[Tensor, ...]
+"""Training: the fields of `examples.Example`. Validation: loops and their tempi in bpm, (n,)."""
 
 
-class Windows(Dataset[tuple[Tensor, Tensor]]):
-    """The windows of one split: groove tensors (S, 27) and their tempo in bpm."""
+class Part(NamedTuple):
+    """The share of a step that one process reads at once."""
 
-    def __init__(self, corpus: Corpus, split: str) -> None:
+    step: int
+    """The step of the optimiser, from 0."""
+    first: int
+    """The place of its first window in the step."""
+    windows: NDArray[np.int64]
+    """The numbers of the windows."""
+
+
+class StepParts(Sampler[Part]):
+    """Yields a process's parts of one step after the other, without end, in an order drawn from the seed and the epoch alone.
+
+    It begins at the step that `at_step` names, so that a resumed run reads what an uninterrupted one would have read. What is left
+    over at the end of an epoch, less than a step, is read in another one.
+    """
+
+    def __init__(self, config: TrainConfig, windows: NDArray[np.int64], rank: int, world: int, at_step: Callable[[], int]) -> None:
+        self.config, self.windows, self.rank, self.world, self.at_step = config, windows, rank, world, at_step
+        self.epoch_steps = len(windows) // config.batch_size
+        self.size = part_size(config, world)
+
+    def __iter__(self) -> Iterator[Part]:
+        for step in count(self.at_step()):
+            epoch, done = divmod(step, self.epoch_steps)
+            order = self._order(epoch)
+            for part in range(self.config.accumulate):
+                first = (part * self.world + self.rank) * self.size
+                start = done * self.config.batch_size + first
+                yield Part(step, first, order[start : start + self.size])
+
+    @lru_cache(maxsize=1)  # noqa: B019  # the sampler lives as long as the run
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        return self.windows[np.random.default_rng([self.config.seed, epoch]).permutation(len(self.windows))]
+
+
+def part_size(config: TrainConfig, world: int) -> int:
+    """Returns how many windows each of `world` processes reads at once; raises RunError where a step does not fall into such parts."""
+    parts = config.accumulate * world
+    if config.batch_size % parts:
+        raise RunError(
+            f"A batch of {config.batch_size} does not fall into {config.accumulate} parts on each of {world} devices;"
+            f" type --batch-size {math.ceil(config.batch_size / parts) * parts}."
+        )
+    return config.batch_size // parts
+
+
+class Drills(Dataset[Batch]):
+    """The examples of a part of a step."""
+
+    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
+        self.config, self.corpus = config, corpus
+
+    def __getitem__(self, part: Part) -> Batch:
+        example = draw_example(self.config, self.corpus.loops(part.windows), self.config.seed, part.step, part.first)
+        return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in example)
+
+
+class Windows(Dataset[Batch]):
+    """Windows as they are, with their tempi."""
+
+    def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
-        self.numbers = corpus.windows(split)
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        grooves, bpm = self.batch([index])
-        return grooves[0], bpm[0]
-
-    def batch(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """Returns groove tensors (n, S, 27) and tempi (n,), cut from the corpus in one go."""
-        numbers = self.numbers[np.asarray(indices)]
-        groove = arrays_to_groove(*self.corpus.arrays(numbers))
-        return torch.from_numpy(groove), torch.from_numpy(np.asarray(self.corpus.window_bpm[numbers], np.float32))
+    def __getitem__(self, windows: NDArray[np.int64]) -> Batch:
+        bpm = np.asarray(self.corpus.window_bpm[windows], np.float32)
+        return torch.from_numpy(self.corpus.loops(windows)), torch.from_numpy(bpm)
 
 
-def new_loader(windows: Windows, batch_size: int, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Returns a loader of whole batches; the last one may be smaller, so that a small data set still trains."""
-    order = torch.utils.data.RandomSampler(windows) if shuffle else torch.utils.data.SequentialSampler(windows)
-    batches = torch.utils.data.BatchSampler(order, batch_size, drop_last=False)
-    return DataLoader(_Batched(windows), sampler=batches, batch_size=None)
+class WindowData(L.LightningDataModule):
+    """Gives the loop its loaders, once it is known how many processes there are."""
+
+    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
+        super().__init__()
+        self.config, self.corpus = config, corpus
+        self.training = corpus.windows("train")
+        self.validation = spread(corpus.windows("validation"), config.validation_windows)
+        if len(self.training) < config.batch_size:
+            raise RunError(too_small(config, corpus))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        parts = StepParts(self.config, self.training, self.trainer.global_rank, self.trainer.world_size, self._step)
+        workers = 2 if torch.cuda.is_available() else 0  # on a CPU the model needs every core itself
+        # without a length: Lightning counts steps, and a run resumes at any of them
+        return DataLoader(Drills(self.config, self.corpus), sampler=parts, batch_size=None, num_workers=workers, pin_memory=workers > 0)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        mine = self.validation[self.trainer.global_rank :: self.trainer.world_size]
+        batches = [mine[first : first + VALIDATION_BATCH] for first in range(0, len(mine), VALIDATION_BATCH)]
+        return DataLoader(Windows(self.corpus), sampler=batches, batch_size=None)
+
+    def _step(self) -> int:
+        assert self.trainer is not None
+        return self.trainer.global_step
 
 
-class _Batched(Dataset[tuple[Tensor, Tensor]]):
-    """Windows asked for a whole batch at a time."""
+def spread(windows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Returns at most so many windows, evenly spread over all of them."""
+    return windows[:: max(math.ceil(len(windows) / most), 1)]
 
-    def __init__(self, windows: Windows) -> None:
-        self.windows = windows
 
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        return self.windows.batch(indices)
+def too_small(config: TrainConfig, corpus: Corpus) -> str:
+    """Returns the sentence for a corpus that does not fill one step."""
+    found = len(corpus.windows("train"))
+    left_out = ", ".join(f"{number} {reason}" for reason, number in sorted(corpus.rejected.items()))
+    because = f" ({left_out} were left out)" if left_out else ""
+    few = f"There are {found} windows to train on{because}, fewer than one batch of {config.batch_size}"
+    return f"{few}; type --batch-size {found} or less, or add takes."
