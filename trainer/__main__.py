@@ -141,6 +141,8 @@ def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
             typer.echo(f"left out {count} takes: {reason}")
         for reason, count in sorted(corpus.dropped.items()):
             typer.echo(f"left out {count} notes: {reason}, which no voice hears")
+        for reason, count in sorted(corpus.left_out.items()):
+            typer.echo(f"left out {count} windows: {reason}")
         typer.echo(f"{len(training)} windows to train on, {len(validation)} to validate; run folder {run}")
     return corpus
 

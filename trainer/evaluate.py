@@ -1,8 +1,8 @@
 """The command `drumvae-evaluate`: a bundle and a corpus in, scores beside trivial baselines out. Runs the exported graphs, not torch."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,73 +11,106 @@ import typer
 
 from drumvae.bundle import CARD, default_bundle
 from drumvae.command import run as run_app
+from drumvae.command import show_version
 from drumvae.engine import Engine
-from drumvae.errors import RunError
-from drumvae.grid import Array
-from drumvae.kit import VOICES
-from drumvae.tensors import VOICE_COUNT, arrays_to_groove
+from drumvae.errors import BundleError, RunError
+from drumvae.files import check_writable
 
-from .baselines import feel_baselines, score_baselines
 from .corpus import Corpus, CorpusOptions, load_corpus
-from .metrics import score, voice_f1
+from .scores.board import Board, tasks_to_score
+from .scores.bootstrap import LEVEL, RESAMPLES, SEED
+from .scores.markdown import scores_to_json, scores_to_markdown
+from .scores.plots import can_plot, draw_plots
+from .scores.table import TaskScores
+from .scores.windows import Windows
+from .takes import DRUMS, MELODY
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
-_BATCH = 256
+JSON, MARKDOWN, PLOTS = "scores.json", "scores.md", "plots"
 _HEADING = "## Scores"
 
 
-def evaluate(engine: Engine, corpus: Corpus, split: str) -> dict[str, Any]:
-    """Returns scores on a split, free-running from the mean latent, with baselines fitted on the training split."""
-    numbers = corpus.windows(split)
-    true, train = (arrays_to_groove(*corpus.arrays(chosen)) for chosen in (numbers, corpus.windows("train")))
-    bpm = np.asarray(corpus.window_bpm[numbers], np.float32)
-    written = reconstruct(engine, true)
-    result: dict[str, Any] = {
+@dataclass(frozen=True)
+class Evaluation:
+    """Holds what was measured of one bundle on one split."""
+
+    facts: dict[str, Any]
+    """What was measured on what."""
+    scores: dict[str, TaskScores]
+    """By task."""
+    windows: Windows
+    """What was scored."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the facts, and every figure with its interval, as JSON values."""
+        return self.facts | {"tasks": {task: scores_to_json(scores) for task, scores in self.scores.items()}}
+
+    def to_markdown(self) -> str:
+        """Returns the scores as tables."""
+        return "\n".join([_opening(self.facts), *(scores_to_markdown(task, scores) for task, scores in self.scores.items())])
+
+
+def evaluate(
+    engine: Engine, corpus: Corpus, split: str, asked: Sequence[str] = (), most: int | None = None, loops: int = 512
+) -> Evaluation:
+    """Returns scores on a split; baselines are made of the training split.
+
+    `asked` are the tasks to score, all by default; `most` scores so many evenly spaced windows; `loops` are generated.
+    """
+    tasks = tasks_to_score(engine, asked)
+    whole, train = split_windows(corpus, split), split_windows(corpus, "train")
+    windows = whole if most is None else whole.spread(most)
+    board = Board(engine, windows, train, loops)
+    info = engine.info
+    facts = {
+        "bundle": {name: getattr(info, name) for name in ("preset", "encoding", "steps", "latent_size", "tasks", "temperature", "version")},
+        "data": corpus.source,
         "split": split,
-        "windows": len(true),
-        "takes": len(set(corpus.take_indices[numbers].tolist())),
-        "reconstruction": {"model": asdict(score(written, true, bpm))}
-        | {name: asdict(score(baseline(true), true, bpm)) for name, baseline in score_baselines(train).items()},
-        "reconstruction_f1_by_voice": dict(zip(VOICES, voice_f1(written, true), strict=True)),
-        "density": {"written": float((written[..., :VOICE_COUNT] > 0.5).mean()), "true": float(true[..., :VOICE_COUNT].mean())},
+        "windows": len(windows),
+        "windows_in_split": len(whole),
+        "takes": windows.take_count,
+        "training_windows": len(train),
+        "training_takes": train.take_count,
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "over": "takes"},
     }
-    if "humanize" in engine.tasks:
-        played = {"model": humanize(engine, true)} | {name: baseline(true) for name, baseline in feel_baselines(train).items()}
-        result["humanize"] = {name: asdict(score(groove, true, bpm)) for name, groove in played.items()}
-    return result
+    return Evaluation(facts, {task: board.score(task) for task in tasks}, windows)
 
 
-def reconstruct(engine: Engine, true: Array) -> Array:
-    """Returns what the model writes, each hit that is likelier than its threshold, from the mean latents of groove tensors."""
-    return np.concatenate([engine.decode(engine.encode(part)[0], np.full_like(part[..., :VOICE_COUNT], 0.5)) for part in _batches(true)])
+def split_windows(corpus: Corpus, split: str) -> Windows:
+    """Returns a split's windows; raises DataError where it has none. Melodies of one file count as one take: they are one piece."""
+    numbers = corpus.windows(split)
+    files = [take.file or take.name for take in corpus.takes]
+    _, first, file_of_take = np.unique(files, return_index=True, return_inverse=True)
+    kept, takes = np.unique(file_of_take[corpus.take_indices[numbers]], return_inverse=True)
+    styles = tuple(corpus.takes[first[file]].style for file in kept)
+    return Windows(corpus.loops, numbers, np.asarray(corpus.window_bpm[numbers], np.float32), takes, styles)
 
 
-def humanize(engine: Engine, true: Array) -> Array:
-    """Returns what the model plays for the hits of groove tensors, which it reads without velocity and offset."""
-    results = []
-    for part in _batches(true):
-        hits = part[..., :VOICE_COUNT]
-        mean, _ = engine.encode(np.concatenate([hits, np.zeros_like(part[..., VOICE_COUNT:])], axis=-1))
-        results.append(engine.decode(mean, np.full_like(hits, 0.5), 1.0, hits, np.ones_like(hits)))
-    return np.concatenate(results)
+def _opening(facts: dict[str, Any]) -> str:
+    """Returns the sentences that every table needs to be read."""
+    known = " They were trained on, so this is no test." if facts["split"] == "train" else ""
+    some = "" if facts["windows"] == facts["windows_in_split"] else f", evenly spaced among {facts['windows_in_split']}"
+    drawn = facts["bootstrap"]
+    return (
+        f"{facts['bundle']['preset']} on {facts['data']}, split {facts['split']}: {facts['windows']} windows{some},"
+        f" of {facts['takes']} takes.{known} Baselines are made of {facts['training_windows']} training windows."
+        f" In brackets: {drawn['level']:.0%} intervals from {drawn['resamples']} resamples of the takes (seed {drawn['seed']};"
+        " generation has fewer, as it says in the JSON).\n"
+    )
 
 
-def to_markdown(result: dict[str, Any]) -> str:
-    """Returns the scores as tables."""
-    lines = [f"{result['windows']} windows of {result['takes']} takes, split {result['split']}, free-running from the mean latent."]
-    lines += ["", "| reconstruction | hit F1 | precision | recall | velocity error | timing error (ms) |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {name} | {s['f1']:.3f} | {s['precision']:.3f} | {s['recall']:.3f} | {s['velocity_error']:.3f} | {s['timing_error_ms']:.2f} |"
-        for name, s in result["reconstruction"].items()
-    ]
-    voices = ", ".join(f"{name} {value:.2f}" for name, value in result["reconstruction_f1_by_voice"].items())
-    density = "written {written:.3f}, true {true:.3f}".format(**result["density"])
-    lines += ["", f"Hit F1 by voice: {voices}. Share of cells with a hit: {density}."]
-    if "humanize" in result:
-        lines += ["", "| humanize, hits given | velocity error | timing error (ms) |", "|---|---|---|"]
-        lines += [f"| {name} | {s['velocity_error']:.3f} | {s['timing_error_ms']:.2f} |" for name, s in result["humanize"].items()]
-    return "\n".join(lines) + "\n"
+def write_evaluation(found: Evaluation, engine: Engine, folder: Path) -> None:
+    """Writes scores.json, scores.md and plots/*.png into a folder."""
+    (folder / JSON).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", "utf-8")
+    pictures: Sequence[Path] = ()
+    if can_plot():
+        (folder / PLOTS).mkdir(exist_ok=True)
+        pictures = draw_plots(folder / PLOTS, engine, found.windows, found.scores)
+    else:
+        typer.echo("No plots were drawn: matplotlib is not installed; type: pip install matplotlib", err=True)
+    shown = "".join(f"\n![{path.stem.replace('_', ' ')}]({PLOTS}/{path.name})\n" for path in pictures)
+    (folder / MARKDOWN).write_text(f"# Scores\n\n{found.to_markdown()}{shown}", "utf-8")
 
 
 def add_to_card(card: Path, tables: str) -> None:
@@ -86,14 +119,7 @@ def add_to_card(card: Path, tables: str) -> None:
     card.write_text(f"{before}\n\n{_HEADING}\n\n{tables}", "utf-8")
 
 
-def _batches(grooves: Array) -> Iterable[Array]:
-    from rich.progress import track
-
-    firsts = range(0, len(grooves), _BATCH)
-    return (grooves[first : first + _BATCH] for first in track(firsts, "Playing windows", transient=True))
-
-
-@app.command(epilog="Example: drumvae-evaluate bundles/mine --data my-grooves/")
+@app.command(epilog="Example: drumvae-evaluate bundles/mine --data my-grooves/ --out scores/mine")
 def evaluate_command(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
     data: Annotated[
@@ -101,28 +127,47 @@ def evaluate_command(
         typer.Option(help="Folder or zip of MIDI files. Without it, the Groove MIDI Dataset is downloaded.", show_default=False),
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
-    out: Annotated[Path | None, typer.Option(help="Write the scores here, as JSON.", show_default=False)] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Score this task alone; may be repeated.", show_default="all that the bundle can do")
+    ] = None,
+    max_windows: Annotated[
+        int | None, typer.Option(min=1, help="Score so many evenly spaced windows, for a quick look.", show_default="all")
+    ] = None,
+    loops: Annotated[int, typer.Option(min=2, help="How many loops to generate.")] = 512,
+    out: Annotated[
+        Path | None, typer.Option(help=f"Write {JSON}, {MARKDOWN} and {PLOTS}/*.png into this folder.", show_default=False)
+    ] = None,
     card: Annotated[bool, typer.Option("--card", help="Put the tables into the bundle's own model card, in place of older ones.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)] = False,
 ) -> None:
-    """Score an exported model beside trivial baselines.
+    """Score an exported model beside trivial baselines, with 95 % intervals over takes.
 
-    Hit F1 of what it writes back, and velocity and timing errors on hits that match: once written freely from what it read, once
-    with the hits given (humanize).
+    For every task that the bundle can do: hits, velocity and timing, as numbers, tables and plots.
     """
-    from .download import groove_zip
-
+    if out:
+        check_writable(out, "The scores", "name another folder with --out")
     engine = Engine.load(bundle, "auto", threads=0)
-    corpus = load_corpus(data or groove_zip(), CorpusOptions(bars=engine.info.steps // 16))
-    result = evaluate(engine, corpus, split)
-    typer.echo(to_markdown(result))
+    tasks_to_score(engine, task or ())  # before the data is read
+    corpus = _corpus(engine, data)
+    found = evaluate(engine, corpus, split, task or (), max_windows, loops)
+    typer.echo(found.to_markdown())
     try:
         if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+            write_evaluation(found, engine, out)
         if card:
-            add_to_card((bundle or default_bundle()) / CARD, to_markdown(result))
+            add_to_card((bundle or default_bundle()) / CARD, found.to_markdown())
     except OSError as error:
-        raise RunError(f"The scores above could not be written ({error}); name another file with --out.") from None
+        raise RunError(f"The scores above could not be written ({error}); name another folder with --out.") from None
+
+
+def _corpus(engine: Engine, data: Path | None) -> Corpus:
+    """Returns the takes that a bundle's encoding is scored on."""
+    from .download import groove_zip
+
+    kind = MELODY if engine.encoding == "melody" else DRUMS
+    if data is None and kind == MELODY:
+        raise BundleError("This bundle writes melodies, and the Groove MIDI Dataset holds drums; name a folder of MIDI files with --data.")
+    return load_corpus(data or groove_zip(), CorpusOptions(bars=engine.steps // 16, kind=kind))
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def _with_hits_missed(groove: Array, random: np.random.Generator, share: float) 
 def view_for(task: str, loops: Array) -> tuple[Array, Array]:
     """Returns what the encoder reads of loops for a task, without chance, and 1 in the cells (n, S, 9) that are given beforehand.
 
-    To infill, the voices take turns in being left out.
+    To infill, each window lacks one of its voices, the same at every call with the same windows.
     """
     if task == "reconstruct":
         return loops, np.zeros((*loops.shape[:2], VOICE_COUNT), np.float32)
