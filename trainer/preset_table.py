@@ -9,7 +9,8 @@ def print_presets() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, caption=f"All of them generate. {DEFAULT} is trained where none is named.", caption_justify="left")
+    note = f"All of them generate. {DEFAULT} is trained where none is named."
+    table = Table(box=None, pad_edge=False, caption=note, caption_justify="left")
     table.add_column("preset", no_wrap=True)
     table.add_column("learns to", min_width=11)
     table.add_column("parameters", justify="right", no_wrap=True)
