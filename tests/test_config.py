@@ -104,6 +104,12 @@ def test_later_sources_of_settings_win(tmp_path: Path) -> None:
         ({"model": {"decoder_units": [1.5]}}, "it is a list of whole numbers"),
         ({"model": 3}, "it is a table"),
         ({"schedule": "cosin"}, "did you mean cosine"),
+        ({"seed": -1}, "seed is -1; it is from 0 to"),
+        ({"seed": 5_000_000_000}, "seed is 5000000000"),
+        ({"averaging": 1.5}, "averaging is 1.5"),
+        ({"scheduled_sampling": -1.0}, "scheduled_sampling is -1.0"),
+        ({"beta": float("nan")}, "beta is nan"),
+        ({"model": {"steps": 60}}, "a loop is whole bars of 16 steps"),
         ({"batch_size": 10, "accumulate": 3}, "does not fall into 3 equal parts"),
         ({"humanize_share": 0.6, "infill_share": 0.6}, "more than 1 together"),
         ({"model": {"encoding": "melody", "output": "categorical"}, "drumify_share": 0.5}, "a melody cannot be trained for that task"),
@@ -115,6 +121,18 @@ def test_a_setting_that_makes_no_sense_is_refused_with_a_sentence(table: dict[st
     with pytest.raises(RunError) as error:
         TrainConfig().changed(table)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("settings", [["model=3", "model.latent_size=4"], ["beta=4", "beta.x=2"], ["model.latent_size=4", "model=3"]])
+def test_settings_that_contradict_each_other_are_refused(settings: list[str]) -> None:
+    with pytest.raises(RunError, match="contradicts one before it"):
+        parse_settings(settings)
+
+
+def test_a_preset_that_is_no_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("preset = 3")
+    with pytest.raises(RunError, match="preset is 3; it is a text"):
+        resolve(None, tmp_path / "a.toml", [], {}, None, None)
 
 
 def test_whole_numbers_are_numbers_too() -> None:

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from drumvae.trainer.config import TrainConfig, read_toml  # noqa: E402
 from drumvae.trainer.corpus import Corpus, load_corpus  # noqa: E402
 from drumvae.trainer.curve import plot_curve, read_curve  # noqa: E402
 from drumvae.trainer.loop import Limits, train  # noqa: E402
-from drumvae.trainer.presets import preset  # noqa: E402
+from drumvae.trainer.losses import divergence  # noqa: E402
+from drumvae.trainer.task import LoopTask  # noqa: E402
 
 # Lightning's own code trips over deprecations of the torch beside it.
 pytestmark = [
@@ -157,13 +159,50 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
     assert largest_difference(tmp_path / "alone", tmp_path / "together") < 1e-5
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("validate_every", "step"), [(7, 10), (100, 11)], ids=["found at a validation", "found by a look"])
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validate_every: int, step: int
+) -> None:
+    train(TINY, corpus, tmp_path, progress=False)
+    calls = iter(range(1000))
+    monkeypatch.setattr(
+        "drumvae.trainer.task.divergence", lambda mean, scale: divergence(mean, scale) * (1 if next(calls) < 5 else math.nan)
+    )
+    config = replace(TINY, max_steps=60, validate_every=validate_every)
+    with pytest.raises(RunError, match=rf"no number at step {step}; the checkpoints written before are kept.*--resume"):
+        train(config, corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
+    assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == (7 if validate_every == 7 else 6)
+    assert all(bool(value.isfinite().all()) for value in weights(tmp_path).values())
+
+
+def test_a_validation_loss_that_is_no_number_leaves_the_checkpoints_before_it(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train(TINY, corpus, tmp_path, progress=False)
     before = weights(tmp_path)
-    with pytest.raises(RunError, match=r"no number at step \d+.*checkpoints.*are kept.*--resume"):
-        train(replace(TINY, max_steps=60, learning_rate=1e38), corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
-    after = weights(tmp_path)
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    monkeypatch.setattr(LoopTask, "_answer_costs", lambda self, outputs, *_: {"hits": outputs.sum() * (0 if self.training else math.nan)})
+    with pytest.raises(RunError, match="no number in the validation after step 9"):
+        train(replace(TINY, max_steps=9), corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
+    assert all(torch.equal(before[name], weights(tmp_path)[name]) for name in before)
+
+
+def test_the_last_checkpoint_is_the_last_state_even_of_a_run_that_gets_worse(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter(range(100))
+    monkeypatch.setattr("drumvae.trainer.task._worth", lambda _: -next(scores))
+    train(replace(TINY, max_steps=12, validate_every=3), corpus, tmp_path, progress=False)
+    assert read_checkpoint(tmp_path / "best.ckpt")["global_step"] == 3
+    assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 12
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 4), (1, 4), (4, 2)])
+def test_a_run_in_parts_is_resumed_at_the_same_place_however_it_is_divided(corpus: Corpus, tmp_path: Path, before: int, after: int) -> None:
+    train(replace(TINY, max_steps=9), corpus, tmp_path / "whole", progress=False)
+    train(replace(TINY, max_steps=4, accumulate=before), corpus, tmp_path / "parts", progress=False)
+    limits = Limits(resume=tmp_path / "parts" / "last.ckpt")
+    train(replace(TINY, max_steps=9, accumulate=after), corpus, tmp_path / "parts", limits, progress=False)
+    assert largest_difference(tmp_path / "whole", tmp_path / "parts") < 1e-5
 
 
 def test_too_little_memory_names_what_would_fit(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +210,7 @@ def test_too_little_memory_names_what_would_fit(corpus: Corpus, tmp_path: Path, 
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("drumvae.models.encoder.Encoder.forward", full)
-    with pytest.raises(RunError, match=r"too little memory for 16 windows at once; type --set accumulate=2, which reads 8"):
+    with pytest.raises(RunError, match=r"too little memory for 16 windows at once; type --set accumulate=2, which reads 8 and"):
         train(TINY, corpus, tmp_path, progress=False)
 
 
@@ -283,20 +322,6 @@ def test_the_newest_run_is_the_one_whose_best_checkpoint_is(tmp_path: Path) -> N
         (tmp_path / name / "best.ckpt").touch()
         time.sleep(0.01)  # file systems count time in steps
     assert newest_run(tmp_path).name == "a"
-
-
-def test_the_published_preset_is_as_published() -> None:
-    config = preset("groovae_4bar")
-    model = config.model
-    assert (model.steps, model.latent_size, model.encoder_units, model.decoder_units, model.input_keep) == (
-        64,
-        256,
-        (512,),
-        (256, 256),
-        0.3,
-    )
-    assert (config.batch_size, config.learning_rate, config.learning_rate_decay, config.learning_rate_floor) == (512, 1e-3, 0.9999, 1e-5)
-    assert (config.free_bits, config.beta, config.gradient_clip) == (48, 0.2, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ FIGURES = (
     Figure("humanize", "feel", "timing_error_ms", "humanize timing error, ms", True),
     Figure("humanize", "feel", "velocity_error", "humanize velocity error", True),
     Figure("drumify", "hits", "f1", "tap to kit hit F1"),
-    Figure("infill", "hits", "f1", "F1 of the voice left out"),
+    Figure("infill", "the voice left out", "f1", "F1 of the voice left out"),
 )
 
 
@@ -70,7 +70,7 @@ def record(run: Path, bundle: Path, data: Path, note: str) -> None:
         part = Path(temporary)
         binaries = Path(sys.executable).parent
         subprocess.run([binaries / "drumvae-evaluate", bundle, "--data", data, "--out", part / "scores"], check=True)
-        subprocess.run([binaries / "drumvae-export", "midi", bundle, "--count", "4", "--out", part / "loops"], check=True)
+        subprocess.run([binaries / "drumvae-export", "midi", bundle, "--count", "4", "--seed", "0", "--out", part / "loops"], check=True)
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         shutil.copy(part / "scores" / "scores.json", home)
@@ -100,7 +100,7 @@ def page(home: Path, config: TrainConfig) -> str:
     facts = json.loads((home / "run.json").read_text("utf-8"))
     rows = {
         "what": config.about,
-        "size": f"{size(config)}; the preset itself has {parameter_count(presets()[config.preset]) / 1e6:.1f} M",
+        "size": f"{size(config)} parameters; the preset itself has {parameter_count(presets()[config.preset]) / 1e6:.1f} M",
         "changed from the preset": changes(config),
         "data": f"{facts['data']}: {facts['windows']['train']} windows to train on, {facts['windows']['validation']} to validate",
         "machine": facts["machine"],
@@ -118,7 +118,7 @@ def page(home: Path, config: TrainConfig) -> str:
 
 def size(config: TrainConfig) -> str:
     """Returns how large the model of a run is."""
-    return f"{parameter_count(config) / 1e6:.2f} M parameters"
+    return f"{parameter_count(config) / 1e6:.2f} M"
 
 
 def changes(config: TrainConfig) -> str:
@@ -167,8 +167,8 @@ def table_of_all() -> str:
     return "\n".join(lines) + "\n"
 
 
-_ABOUT = """One recorded run of every preset, its exported bundle measured by `drumvae-evaluate` on the validation split, free-
-running from the mean latent, beside the best of the trivial guesses (silence, the likeliest hits, the first bar
+_ABOUT = """One recorded run of every preset, its exported bundle measured by `drumvae-evaluate` on the validation split,
+free-running from the mean latent, beside the best of the trivial guesses (silence, the likeliest hits, the first bar
 repeated, the nearest training window, the average feel, the tap itself). In brackets: 95 % intervals over takes. None
 of these runs had a GPU: the models are narrower than their presets, as each page says, and were stopped by the clock
 and not because they had finished learning. The same command without the settings that a page lists as changed trains

@@ -14,7 +14,7 @@ from drumvae.errors import DrumVAEError, RunError
 from drumvae.files import check_writable
 
 from .data_command import data as data_command
-from .processes import first_process, shared_name
+from .processes import first_process, one_at_a_time, shared_name
 
 if TYPE_CHECKING:
     from .config import TrainConfig
@@ -127,7 +127,8 @@ def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
         if data is None and config.kind == "melody":
             raise RunError("Melodies are not in the Groove MIDI Dataset; name a folder of MIDI files with --data.")
         options = CorpusOptions(bars=config.model.steps // 16, min_duration_s=config.min_duration_s, kind=config.kind)
-        corpus = load_corpus(data or groove_zip(), options)
+        with one_at_a_time():
+            corpus = load_corpus(data or groove_zip(), options)
         training, validation = corpus.windows("train"), corpus.windows("validation")
         if len(training) < config.batch_size:
             raise RunError(too_small(config, corpus))

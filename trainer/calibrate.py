@@ -6,6 +6,8 @@ from torch import Tensor
 from drumvae.models.vae import LoopVAE
 from drumvae.tensors import VOICE_COUNT
 
+from .progress import watched
+
 ROUNDS = 7  # halvings of a span of 8 in log odds: to 0.06
 DENSITY_TOLERANCE = 0.1
 """How far the number of hits may be from the true one, as a share of it."""
@@ -22,7 +24,8 @@ def calibrate(model: LoopVAE, heard: Tensor, true: Tensor) -> list[float]:
     none is, the nearest number. A voice that nobody plays keeps 0.5.
     """
     asked = _log_odds_by_number(model, heard, true)
-    tried = [(asked * share, *_judged(model, heard, true, asked * share)) for share in _SHARES]
+    shares = watched(_SHARES, "Choosing thresholds", len(_SHARES))
+    tried = [(asked * share, *_judged(model, heard, true, asked * share)) for share in shares]
     return [round(float(threshold), 4) for threshold in torch.sigmoid(chosen(tried))]
 
 
@@ -37,13 +40,13 @@ def chosen(tried: list[tuple[Tensor, float, float]]) -> Tensor:
 
 def _log_odds_by_number(model: LoopVAE, heard: Tensor, true: Tensor) -> Tensor:
     """Returns log odds (V,) at which every voice is written about as often as it is played; voices lean on each other."""
-    low, high = torch.full((VOICE_COUNT,), -_REACH), torch.full((VOICE_COUNT,), _REACH)
+    low, high = heard.new_full((VOICE_COUNT,), -_REACH), heard.new_full((VOICE_COUNT,), _REACH)
     wanted = true[..., :VOICE_COUNT].sum(dim=(0, 1))
-    for _ in range(ROUNDS):
+    for _ in watched(range(ROUNDS), "Finding thresholds", ROUNDS):
         middle = (low + high) / 2
         too_many = _hits(model, heard, middle).sum(dim=(0, 1)) > wanted
         low, high = torch.where(too_many, middle, low), torch.where(too_many, high, middle)
-    return torch.where(wanted > 0, (low + high) / 2, torch.zeros(VOICE_COUNT))
+    return torch.where(wanted > 0, (low + high) / 2, torch.zeros_like(low))
 
 
 def _judged(model: LoopVAE, heard: Tensor, true: Tensor, log_odds: Tensor) -> tuple[float, float]:

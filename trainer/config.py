@@ -1,5 +1,6 @@
 """Everything that a training run can be told, as data: defaults, a preset, a file and single settings in, one configuration out."""
 
+import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from drumvae.errors import RunError, nearest
+from drumvae.grid import STEPS_PER_BAR
 from drumvae.models.config import ModelConfig
 from drumvae.settings import from_table, to_toml
 
 OPTIMISERS = ("adam", "adamw")
 SCHEDULES = ("constant", "decay", "cosine", "restarts")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+_POSITIVE, _MANY = 1e-12, 10**9
+_RANGES = (
+    dict.fromkeys(("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"), (1, _MANY))
+    | dict.fromkeys(("humanize_share", "drumify_share", "infill_share", "input_hit_drop", "tap_dropout", "velocity_scaling"), (0, 1))
+    | dict.fromkeys(("learning_rate", "learning_rate_decay"), (_POSITIVE, 1))
+    | dict.fromkeys(("min_duration_s", "gradient_clip", "free_bits", "beta", "scheduled_sampling", "learning_rate_floor"), (0, _MANY))
+    | {"beta_rate": (0, 1), "averaging": (0, 1 - 1e-9), "timing_shift": (0, 0.5), "validate_every": (0, _MANY), "seed": (0, 2**32 - 1)}
+)
 _SHARES = ("humanize_share", "drumify_share", "infill_share")
 
 
@@ -84,18 +94,15 @@ class TrainConfig:
     """Draws the first weights, the order of windows and every dropout."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"):
-            if getattr(self, name) < 1:
-                raise RunError(f"{name} is {getattr(self, name)}; it is at least 1.")
-        for name in (*_SHARES, "input_hit_drop", "tap_dropout", "velocity_scaling"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RunError(f"{name} is {getattr(self, name)}; it is a share from 0 to 1.")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"at least {low:g}"
+                raise RunError(f"{name} is {getattr(self, name)}; it is {reach}.")
         for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise RunError(f"There is no {name} {getattr(self, name)!r}; {nearest(getattr(self, name), list(known))}")
-        for name in ("learning_rate", "learning_rate_decay"):
-            if getattr(self, name) <= 0:
-                raise RunError(f"{name} is {getattr(self, name)}; it is above 0.")
+        if self.model.steps % STEPS_PER_BAR:
+            raise RunError(f"model.steps is {self.model.steps}; a loop is whole bars of {STEPS_PER_BAR} steps.")
         if self.batch_size % self.accumulate:
             raise RunError(
                 f"A batch of {self.batch_size} does not fall into {self.accumulate} equal parts; set accumulate to what divides it."
@@ -169,6 +176,8 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         if not equals or not last or len(parents) > 1:
             raise RunError(f"The setting {setting!r} is not NAME=VALUE; type for example --set model.latent_size=128.")
         place = table.setdefault(parents[0], {}) if parents else table
+        if not isinstance(place, dict) or isinstance(place.get(last), dict):
+            raise RunError(f"The setting {setting!r} contradicts one before it; give each setting once.")
         place[last] = _parsed(text.strip())
     return table
 

@@ -64,6 +64,10 @@ class Corpus:
     home: Path
     """Where it is cached."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Lets a loader's processes open the arrays anew, and not copy them."""
+        return read_corpus, (self.home,)
+
     @property
     def steps(self) -> int:
         """The length S of a window."""
@@ -83,7 +87,9 @@ class Corpus:
         chosen = np.flatnonzero(wanted[self.take_indices])
         if not len(chosen):
             counts = Counter(self.takes[i].split for i in self.take_indices)
-            raise DataError(f"No window is in the split {split!r}; there is {listed(counts)}. Add takes, or name another split.")
+            raise DataError(
+                f"No window is in the split {split!r}; there is {listed(counts)}. Add takes (two at least), or name another split."
+            )
         return chosen
 
     def arrays(self, windows: NDArray[np.int64]) -> tuple[Array, Array, Array]:

@@ -14,7 +14,10 @@ ROW_EVERY = 10
 
 
 class KeepCurve(Callback):
-    """Adds a row to `curve.csv` every few steps, the mean training loss since the last one, and one at every validation."""
+    """Adds a row to `curve.csv` every few steps, the mean training loss since the last one, and one at every validation.
+
+    Of several processes, the first one's share of the training windows is what is shown.
+    """
 
     def __init__(self, run: Path) -> None:
         self.path = run / CURVE

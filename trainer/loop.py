@@ -3,22 +3,20 @@
 import logging
 import platform
 import shutil
-import signal
 import time
 import warnings
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from drumvae import __version__
-from drumvae.checkpoint import BEST, FORMAT, KEY, LAST, load_trained, read_checkpoint
+from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
 from drumvae.errors import RunError
 
 from .calibrate import calibrate
@@ -27,13 +25,13 @@ from .config import TrainConfig
 from .corpus import Corpus
 from .curve import KeepCurve
 from .examples import view_for
+from .keeping import KeepLast, StopInTime
 from .processes import first_process, launched
 from .task import LoopTask
 from .windows import WindowData, part_size, spread
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 CONFIG = "config.toml"
-SAVE_EVERY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,6 @@ class Limits:
     """Processes on this machine, one for each GPU; on a CPU, processes. By default every GPU, or one process."""
     nodes: int = 1
     """Machines."""
-    accelerator: str = "auto"
-    """"auto", "cpu" or "gpu"."""
 
 
 def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limits(), progress: bool = True) -> dict[str, float]:
@@ -87,8 +83,8 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
 def _new_trainer(config: TrainConfig, run: Path, limits: Limits, progress: bool, validate_every: int) -> L.Trainer:
     names: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[Callback] = [
-        ModelCheckpoint(run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", save_last=True, **names),
-        ModelCheckpoint(run, LAST.removesuffix(".ckpt"), train_time_interval=SAVE_EVERY, **names),  # validations may be hours apart
+        ModelCheckpoint(run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", **names),
+        KeepLast(run),  # after the best, of which it notes the score
         EarlyStopping("validation/score", patience=config.patience, mode="max", check_finite=False),
         StopInTime(config.max_steps, limits.minutes),
         KeepCurve(run),
@@ -97,7 +93,7 @@ def _new_trainer(config: TrainConfig, run: Path, limits: Limits, progress: bool,
     callbacks += [Bar(config.max_steps * config.accumulate)] if progress else []
     devices, nodes = _processes(limits)
     return L.Trainer(
-        accelerator=limits.accelerator,
+        accelerator=_accelerator(),
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if nodes > 1 or (isinstance(devices, int) and devices > 1) else "auto",
@@ -123,13 +119,18 @@ def _validate_every(config: TrainConfig, windows: int) -> int:
     return config.validate_every or min(max(windows // config.batch_size, 100), 1000)
 
 
+def _accelerator() -> str:
+    """Returns "gpu" where there is an NVIDIA one; Apple's lacks the double precision that sums are kept in."""
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
 def _processes(limits: Limits) -> tuple[int | str, int]:
     """Returns processes a machine and machines: what torchrun started, where it did, else what was asked for."""
     started = launched()
     if started:
         return started
     if limits.devices is None:
-        return "auto" if torch.cuda.is_available() and limits.accelerator != "cpu" else 1, limits.nodes
+        return "auto" if torch.cuda.is_available() else 1, limits.nodes
     return limits.devices, limits.nodes
 
 
@@ -156,8 +157,11 @@ class KeptTask(LoopTask):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on counting the minutes where the resumed run stopped."""
+        """Goes on counting the minutes where the resumed run stopped, and the parts as they are now divided."""
         self.facts["minutes"] = checkpoint[KEY]["facts"].get("minutes", 0.0)
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts.update(dict.fromkeys(counts, checkpoint["global_step"] * self.config.accumulate))
 
     def minutes(self) -> float:
         """Returns how long the run has trained, earlier sittings counted in."""
@@ -183,43 +187,14 @@ class Bar(RichProgressBar):
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
 
-class StopInTime(Callback):
-    """Ends training after a number of steps or minutes, or on Ctrl-C, with a last validation, so that nothing is lost."""
-
-    def __init__(self, max_steps: int, minutes: float | None) -> None:
-        self.max_steps = max_steps
-        self.deadline_s = time.monotonic() + minutes * 60 if minutes else None
-        self.interrupted = False
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
-
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        late = self.deadline_s is not None and time.monotonic() > self.deadline_s
-        wanted = late or self.interrupted or trainer.global_step >= self.max_steps
-        if trainer.world_size > 1:
-            wanted = trainer.strategy.reduce_boolean_decision(wanted, all=False)
-        if wanted:
-            trainer.should_stop = True
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Stops after this step; a second Ctrl-C stops at once."""
-        signal.signal(signal.SIGINT, self._before)
-        self.interrupted = True
-
-
 def _out_of_memory(config: TrainConfig, world: int) -> str:
     size = part_size(config, world)
     if size == 1:
         return "The device has too little memory for one window of this model; choose a smaller preset, or --set model.decoder_units=[256]."
     parts = next(parts for parts in range(2 * config.accumulate, config.batch_size + 1) if config.batch_size % (parts * world) == 0)
-    return (
-        f"The device has too little memory for {size} windows at once; type --set accumulate={parts}, which reads"
-        f" {config.batch_size // (parts * world)} at once and trains the same, or --batch-size {max(config.batch_size // 2, 1)}."
-    )
+    fits = config.batch_size // (parts * world)
+    advice = f"type --set accumulate={parts}, which reads {fits} and trains the same"
+    return f"The device has too little memory for {size} windows at once; {advice}."
 
 
 def _keep_thresholds(path: Path) -> None:
@@ -227,8 +202,10 @@ def _keep_thresholds(path: Path) -> None:
     checkpoint = read_checkpoint(path)
     trained = load_trained(path)
     task = next(task for task in trained.tasks if task != "generate")
-    heard = torch.from_numpy(view_for(task, trained.windows)[0])
-    checkpoint[KEY]["facts"]["thresholds"] = calibrate(trained.model, heard, torch.from_numpy(trained.windows))
+    windows = trained.windows[:: max(trained.windows.shape[1] // 64, 1)]  # longer loops, fewer of them
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    heard, true = (torch.from_numpy(loops).to(device) for loops in (np.ascontiguousarray(view_for(task, windows)[0]), windows.copy()))
+    checkpoint[KEY]["facts"]["thresholds"] = calibrate(trained.model.to(device), heard, true)
     WholeFileIO().save_checkpoint(checkpoint, path)
 
 

@@ -1,6 +1,8 @@
 """The environment of a launcher in, this process's place among those that train together out."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def first_process() -> bool:
@@ -21,3 +23,16 @@ def shared_name(name: str) -> str:
     if first_process():
         os.environ["DRUMVAE_RUN"] = name
     return os.environ.get("DRUMVAE_RUN", name)
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Lets the processes that torchrun started on a machine read a corpus one after the other: the first prepares it for all."""
+    if not launched():
+        yield
+        return
+    from filelock import FileLock
+    from platformdirs import user_cache_path
+
+    with FileLock(user_cache_path("drumvae", ensure_exists=True) / "corpus.lock"):
+        yield

@@ -36,12 +36,14 @@ def resolve(
         raise RunError("--from begins a new run and --resume goes on with an old one; choose one of them.")
     table = read_toml(file) if file else {}
     wanted = name or table.get("preset")
+    if not isinstance(wanted, str | None):
+        raise RunError(f"The setting preset is {wanted!r}; it is a text in quotes.")
     base, checkpoint, weights = _base(wanted, start, resume)
     config = (
         base.changed({k: v for k, v in table.items() if k not in ("preset", "about")}).changed(parse_settings(settings)).changed(options)
     )
-    if (checkpoint or weights) and config.model != base.model:
-        changed = [k for k, v in config.model.to_dict().items() if v != base.model.to_dict()[k]]
+    changed = [k for k, v in config.model.to_dict().items() if v != base.model.to_dict()[k] and not k.endswith("_keep")]
+    if (checkpoint or weights) and changed:
         raise RunError(f"The weights of {resume or start} have other sizes: model.{changed[0]} cannot be changed; train anew without them.")
     return Start(config, checkpoint, weights)
 

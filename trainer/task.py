@@ -34,6 +34,7 @@ class LoopTask(L.LightningModule):
         self.config = config
         self.vae = LoopVAE(config.model)
         self._first_bad_step: Tensor | None = None
+        self._finite = True
         self._sums: dict[str, Tensor] = {}
 
     def on_train_start(self) -> None:
@@ -55,7 +56,7 @@ class LoopTask(L.LightningModule):
         return costs["loss"]
 
     def _costs(self, heard: Tensor, target: Tensor, given: Tensor, noise: Tensor, chances: Tensor) -> dict[str, Tensor]:
-        mean, scale = self.vae.encoder(heard)
+        mean, scale = (value.float() for value in self.vae.encoder(heard))  # a divergence in halves is wrong by a factor
         features = loop_features(target, self.config.model.encoding)
         latent = mean + scale * noise
         seen = self._own_steps(latent, features, given, chances) if chances.shape[1] else None
@@ -94,17 +95,17 @@ class LoopTask(L.LightningModule):
         before = torch.full_like(loss, math.inf) if self._first_bad_step is None else self._first_bad_step
         self._first_bad_step = torch.minimum(before, torch.where(torch.isfinite(loss), before, here))
         if self.global_step % _LOOK_EVERY == 0:
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
-        if self._first_bad_step is not None and math.isfinite(self._first_bad_step):
-            raise RunError(
-                f"The loss was no number at step {int(self._first_bad_step)}; the checkpoints of the validation before it are kept."
-                f" Type --resume RUN --set learning_rate={self.config.learning_rate / 3:.2g}, or look for what is odd in the data."
-            )
+    def look(self) -> None:
+        """Raises RunError, in every process, where the loss of a step so far was no number in any of them."""
+        bad = self._first_bad_step is not None and math.isfinite(self._first_bad_step)
+        if self.trainer.strategy.reduce_boolean_decision(bad, all=False):
+            raise RunError(_no_number(f"at step {int(self._first_bad_step) if bad else self.global_step}", self.config))  # type: ignore[arg-type]
 
     def on_validation_epoch_start(self) -> None:
-        self._look()
+        self.look()
+        self._finite = True
         self._sums = {task: torch.zeros(SUMS, dtype=torch.float64, device=self.device) for task in self.config.learned_tasks}
 
     def validation_step(self, batch: Batch, _: int) -> None:
@@ -119,9 +120,13 @@ class LoopTask(L.LightningModule):
             if number == 0:
                 zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
                 given = loops.new_full((len(loops),), float(task == "humanize"))
-                self._log_costs("validation", self._costs(heard, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)), len(loops))
+                costs = self._costs(heard, loops, given, zeros, loops.new_zeros(len(loops), 0, 1))
+                self._finite = self._finite and bool(costs["loss"].isfinite())
+                self._log_costs("validation", costs, len(loops))
 
     def on_validation_epoch_end(self) -> None:
+        if self.trainer.strategy.reduce_boolean_decision(not self._finite, all=False):
+            raise RunError(_no_number(f"in the validation after step {self.global_step}", self.config))
         parts = []
         for task, sums in self._sums.items():
             scores = tally_scores(self.trainer.strategy.reduce(sums, reduce_op="sum"))
@@ -144,6 +149,13 @@ class LoopTask(L.LightningModule):
         shared = stage == "validation"  # one logged step of training need not wait for the other processes
         for name, cost in costs.items():
             self.log(f"{stage}/{name}", cost, batch_size=count, prog_bar=prog_bar and name == "loss", sync_dist=shared)
+
+
+def _no_number(when: str, config: TrainConfig) -> str:
+    return (
+        f"The loss was no number {when}; the checkpoints written before are kept. Type --resume RUN with --set"
+        f" learning_rate={config.learning_rate / 3:.2g}, or begin again with it where there is none, or look for what is odd in the data."
+    )
 
 
 def loop_classes(loops: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from drumvae.tensors import VOICE_COUNT
 from .config import ModelConfig
 from .features import features_loop, loop_features, previous_steps
 from .heads import new_head
-from .lstm import InputDropout, lstm_step, lstm_weights, new_lstm
+from .lstm import InputDropout, lstm_step, lstm_weights, new_lstm, run_lstm
 from .plan import new_plan, small_linear
 
 State = list[Tensor]
@@ -64,7 +64,7 @@ class Decoder(nn.Module):
         outputs = inputs.reshape(-1, self.steps // self.segments, inputs.shape[-1])  # (B U, S / U, ...)
         states = self._initial_state(plans.flatten(0, 1))
         for layer, hidden, cell in zip(self.layers, states[0::2], states[1::2], strict=True):
-            outputs, _ = layer(self.dropout(outputs), (hidden[None].contiguous(), cell[None].contiguous()))
+            outputs = run_lstm(layer, self.dropout(outputs), hidden, cell)
         return outputs.reshape(len(latent), self.steps, -1)
 
     def forward(

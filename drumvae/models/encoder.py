@@ -7,7 +7,7 @@ from drumvae.grid import STEPS_PER_BAR
 
 from .config import ModelConfig
 from .features import loop_features
-from .lstm import InputDropout, new_lstm
+from .lstm import InputDropout, new_lstm, run_lstm
 from .plan import small_linear
 
 
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27) or melody classes (B, S)."""
         outputs = loop_features(loops, self.encoding)
         for layer in self.layers:
-            outputs, _ = layer(self.dropout(outputs))  # (B, S, 2 units)
+            outputs = run_lstm(layer, self.dropout(outputs))  # (B, S, 2 units)
         forward, backward = outputs.chunk(2, dim=-1)
         ends = [forward[:, self.read_every - 1 :: self.read_every], backward[:, :: self.read_every]]  # each (B, reads, units)
         read = torch.cat(ends, dim=-1).flatten(1)

@@ -89,6 +89,7 @@ class ClassHead(nn.Module):
 
     def _drawn(self, scores: Tensor, noise: Tensor) -> Tensor:
         """Draws by inverting the cumulative distribution at the first noise of the step."""
+        scores = scores.float()  # halves hold no odd number above 256, and there are 512 classes
         below = torch.softmax(scores, dim=-1).cumsum(dim=-1)
         number = (below <= noise[..., :1] * below[..., -1:]).to(scores.dtype).sum(dim=-1, keepdim=True)
         chosen = number == torch.arange(len(self.codes), device=scores.device)

@@ -17,6 +17,20 @@ def new_lstm(size: int, units: int, bidirectional: bool = False) -> nn.LSTM:
     return lstm
 
 
+def run_lstm(layer: nn.Module, inputs: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None) -> Tensor:
+    """Returns a layer's outputs (B, S, units) of its inputs (B, S, size), from states (B, units) or from zeros; in float32.
+
+    Under autocast cuDNN would run it in half precision, whose range its gradients can leave; matrix products gain, an LSTM hardly.
+    """
+    with torch.autocast(inputs.device.type, enabled=False):
+        if hidden is None or cell is None:
+            outputs, _ = layer(inputs.float())
+        else:
+            outputs, _ = layer(inputs.float(), (hidden.float()[None].contiguous(), cell.float()[None].contiguous()))
+    result: Tensor = outputs
+    return result
+
+
 def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the new hidden and cell state, each (B, units), from the summed gate inputs (B, 4 units)."""
     i, f, g, o = gates.chunk(4, dim=-1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import ModelConfig
-from .lstm import new_lstm
+from .lstm import new_lstm, run_lstm
 
 
 def new_plan(config: ModelConfig) -> nn.Module:
@@ -41,7 +41,7 @@ class Conductor(nn.Module):
         states = torch.split(torch.tanh(self.initial(latent)), [2 * units for units in self.units], dim=-1)
         for layer, state in zip(self.layers, states, strict=True):
             hidden, cell = state.chunk(2, dim=-1)
-            outputs, _ = layer(outputs, (hidden[None].contiguous(), cell[None].contiguous()))
+            outputs = run_lstm(layer, outputs, hidden, cell)
         return outputs
 
 
@@ -54,7 +54,7 @@ class SegmentPlan(nn.Module):
         self.embed = nn.Linear(config.latent_size, config.segments * config.segment_size)
 
     def forward(self, latent: Tensor) -> Tensor:
-        return torch.tanh(self.embed(latent)).view(len(latent), self.segments, -1)
+        return torch.tanh(self.embed(latent)).view(latent.shape[0], self.segments, -1)  # len() would freeze the batch in an export
 
 
 def small_linear(size: int, outputs: int) -> nn.Linear:
