@@ -79,6 +79,23 @@ def test_training_and_writing_are_the_same_function_of_the_steps_before(config: 
     assert expected.any()
 
 
+@pytest.mark.parametrize("config", [PUBLISHED, STAGE, CONDUCTED], ids=["published", "stage", "conducted"])
+@pytest.mark.parametrize("given", [0.0, 1.0])
+def test_training_and_writing_play_the_same_feel(config: ModelConfig, given: float) -> None:
+    """With the hits given beforehand, which the decoder may be shown, and without."""
+    model, loops = lively(config), some_loops(config)
+    latent, hits = torch.randn(3, 8), some_loops(config)[..., :9]
+    locks = {"locked_hits": hits, "locked": torch.ones_like(hits) if given else torch.zeros_like(hits)}
+    written = write(model, latent, known=loops, forced=torch.ones(3, 32), **locks)
+    with torch.no_grad():
+        outputs = model.decoder.teacher_forced(latent, loops, torch.full((3,), given))
+        _, velocities, offsets = model.decoder.head.predict(outputs, written)
+    struck = written[..., :9]
+    assert struck.any()
+    assert torch.allclose(written[..., 9:18], velocities * struck, atol=1e-5)
+    assert torch.allclose(written[..., 18:], offsets * struck, atol=1e-5)
+
+
 @ALL
 def test_only_the_steps_that_are_forced_change_what_follows(config: ModelConfig) -> None:
     model, latent, loops = lively(config), torch.randn(3, 8), some_loops(config)
@@ -175,6 +192,16 @@ def test_outputs_stay_in_their_ranges_and_are_empty_without_a_hit(config: ModelC
     assert (offsets.abs() <= 1).all()
     assert not (velocities * (1 - hits)).any()
     assert not (offsets * (1 - hits)).any()
+
+
+@ALL
+def test_the_posterior_depends_on_every_step_that_is_read(config: ModelConfig) -> None:
+    model, loops = lively(config), some_loops(config, 1)
+    for step in (0, 15, 16, 31):
+        other = loops.clone()
+        other[:, step] = 5 if config.encoding == "melody" else 1 - loops[:, step]
+        with torch.no_grad():
+            assert not torch.allclose(model.encoder(other)[0], model.encoder(loops)[0], atol=1e-6)
 
 
 @DRUMS

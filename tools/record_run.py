@@ -1,7 +1,7 @@
 """Records a trained run in docs/results: its settings, its curve, its scores, four loops; and writes the table of all records.
 
-    python tools/record_run.py RUN BUNDLE --data DIR [--note TEXT]     records one run, and rewrites the table
-    python tools/record_run.py                                         rewrites the table alone
+    python tools/record_run.py RUN BUNDLE --data DIR [--note TEXT]     records one run, and rewrites the pages and the table
+    python tools/record_run.py                                         rewrites them alone, for a note changed in a run.json
 
 The scores come from drumvae-evaluate and the loops from drumvae-export midi, on the exported bundle.
 """
@@ -58,6 +58,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run:
         record(arguments.run, arguments.bundle, arguments.data, arguments.note)
+    for home in sorted(path.parent for path in RESULTS.glob("*/run.json")):
+        config = TrainConfig.from_dict(read_toml(home / "config.toml"))
+        (home / "README.md").write_text(page(home, config), "utf-8")
     (RESULTS / "README.md").write_text(table_of_all(), "utf-8")
 
 
@@ -87,7 +90,6 @@ def record(run: Path, bundle: Path, data: Path, note: str) -> None:
     training = read_bundle(bundle).training
     facts = {name: training[name] for name in ("data", "machine", "started", "step", "minutes", "windows")}
     (home / "run.json").write_text(json.dumps(facts | {"note": note}, indent=1) + "\n", "utf-8")
-    (home / "README.md").write_text(page(home, config), "utf-8")
 
 
 def kept_note(home: Path) -> str:
