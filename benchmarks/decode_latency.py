@@ -1,4 +1,4 @@
-"""How long one four-bar loop takes: the exported decoder on one CPU thread beside the same model in eager PyTorch, in one run.
+"""How long one loop takes: the exported decoder on one CPU thread beside the same model in eager PyTorch, in one run.
 
     python benchmarks/decode_latency.py [--bundle DIR] [--checkpoint FILE] [--loops N]
 
@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +18,8 @@ import torch
 from drumvae.bundle import default_bundle, read_bundle
 from drumvae.checkpoint import load_trained
 from drumvae.engine import Engine
-from drumvae.kit import VOICES
 from drumvae.models.config import ModelConfig
-from drumvae.models.vae import GrooveVAE
+from drumvae.models.vae import LoopVAE
 
 
 def main() -> None:
@@ -34,7 +34,8 @@ def main() -> None:
     model = _model(options.bundle, options.checkpoint)
     print(f"{'loops at once':>13}  {'runs on':<16} {'p50 ms':>8} {'p99 ms':>8}")
     for batch in (1, 8):
-        times = interleaved([_exported(engine, batch), _eager(model, batch)], options.loops)
+        inputs = _inputs(engine, batch)
+        times = interleaved([lambda i=inputs: engine.decode(**i), _eager(model, inputs)], options.loops)
         for name, row in zip(("ONNX Runtime", "PyTorch, eager"), times, strict=True):
             print(f"{batch:>13}  {name:<16} {_p(row, 50):>8.2f} {_p(row, 99):>8.2f}")
         print(f"{batch:>13}  ratio            {_p(times[0], 50) / _p(times[1], 50):>8.2f}")
@@ -52,28 +53,25 @@ def interleaved(functions: list[Callable[[], object]], runs: int) -> list[list[f
     return times
 
 
-def _model(bundle: Path | None, checkpoint: Path | None) -> GrooveVAE:
+def _model(bundle: Path | None, checkpoint: Path | None) -> LoopVAE:
     if checkpoint:
         return load_trained(checkpoint).model
     info = read_bundle(bundle or default_bundle())
-    return GrooveVAE(ModelConfig.from_dict(info.training["config"]["model"])).eval()
+    return LoopVAE(ModelConfig.from_dict(info.training["config"]["model"])).eval()
 
 
-def _exported(engine: Engine, batch: int) -> Callable[[], object]:
-    info = engine.info
-    latent, noise = np.zeros((batch, info.latent_size), np.float32), np.full((batch, info.steps, len(VOICES)), 0.5, np.float32)
-    return lambda: engine.decode(latent, noise)
+def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
+    latent, noise = np.zeros((batch, engine.info.latent_size), np.float32), np.full((batch, *engine.noise_shape), 0.5, np.float32)
+    return {"latent": latent, "noise": noise, "temperature": 1.0}
 
 
-def _eager(model: GrooveVAE, batch: int) -> Callable[[], object]:
-    config = model.config
-    latent, noise = torch.zeros(batch, config.latent_size), torch.full((batch, config.steps, len(VOICES)), 0.5)
-    free = torch.zeros_like(noise)
-    others = torch.ones(batch), torch.full((len(VOICES),), 0.5), free, free
+def _eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
+    latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
+    temperature = torch.full((len(latent),), inputs["temperature"])
 
     def run() -> object:
         with torch.inference_mode():
-            return model.decoder(latent, noise, *others)
+            return model.decoder(latent, noise, temperature)
 
     return run
 

@@ -17,18 +17,28 @@ FORMAT = 1
 DECODER, ENCODER = "decoder.onnx", "encoder.onnx"
 CARD = "CARD.md"
 """For people; no program reads it."""
-TASKS = ("generate", "humanize")
+TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 METADATA_KEY = "drumvae"
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
-# Shapes by name, None where any number of loops may stand; S steps, V voices, Z latent size.
-GRAPHS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+Shapes = dict[str, str]
+"""Inputs or outputs by name, a letter for each axis: B loops, S steps, V voices, G values of a groove, Z latent size."""
+_DRUMS: dict[str, tuple[Shapes, Shapes]] = {
     DECODER: (
-        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "locked_hits": "BSV", "locked": "BSV"},
+        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "locked_hits": "BSV", "locked": "BSV"}
+        | {"known": "BSG", "forced": "BS"},
         {"groove": "BSG"},
     ),
     ENCODER: ({"groove": "BSG"}, {"mean": "BZ", "scale": "BZ"}),
 }
+_MELODIES: dict[str, tuple[Shapes, Shapes]] = {
+    DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "known": "BS", "forced": "BS"}, {"melody": "BS"}),
+    ENCODER: ({"melody": "BS"}, {"mean": "BZ", "scale": "BZ"}),
+}
+GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES}
+"""The contract: for each encoding the inputs and outputs of each graph, in order. Drums of both encodings are groove tensors."""
+OPTIONAL = ("known", "forced")
+"""Inputs that a decoder of drums may lack: the first ones exported do."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +46,18 @@ class BundleInfo:
     """Describes an exported model: what `bundle.json` holds."""
 
     encoding: str
-    """"groove": tensors (S, 27) as in `drumvae.tensors`."""
+    """What the model knows of a loop, as in `drumvae.tensors`: "groove", "pattern" or "melody"."""
     steps: int
     """Sixteenth steps in a loop."""
     latent_size: int
     tasks: tuple[str, ...]
-    """What it can do, of "generate" and "humanize"."""
+    """What it can do, of `TASKS`."""
     kit: Kit
     """The pitches it was trained to hear and plays."""
     temperature: float
-    """Default spread of the hits, above 0."""
+    """Default spread of what is drawn, above 0."""
     thresholds: tuple[float, ...]
-    """For each voice, how likely a hit must be, in (0, 1), for the density of real grooves."""
+    """For each voice, how likely a hit must be, in (0, 1), for the density of real grooves; a melody has none."""
     preset: str
     training: dict[str, Any]
     """The run that it came from: configuration, data, step, machine."""
@@ -79,14 +89,15 @@ class BundleInfo:
         return info
 
     def _check(self, voices: list[str]) -> None:
+        wanted = 0 if self.encoding == "melody" else len(VOICES)
         clauses = {
-            f"its encoding is {self.encoding!r}, not 'groove'": self.encoding == "groove",
+            f"its encoding is {self.encoding!r}, of which {list(GRAPHS)} are known": self.encoding in GRAPHS,
             f"its voices are {voices}, not {list(VOICES)}": voices == list(VOICES),
             "it hears other pitches than this version": self.kit.heard == DEFAULT_KIT.heard,
             f"it has {self.steps} steps and {self.latent_size} latent dimensions": self.steps > 0 and self.latent_size > 0,
             f"its tasks are {list(self.tasks)}, of which {list(TASKS)} are known": bool(self.tasks) and set(self.tasks) <= set(TASKS),
             f"its temperature is {self.temperature}": self.temperature > 0,
-            "its thresholds are not one for each voice, between 0 and 1": len(self.thresholds) == len(VOICES)
+            f"its thresholds are not {wanted}, one for each voice, between 0 and 1": len(self.thresholds) == wanted
             and all(0 < t < 1 for t in self.thresholds),
         }
         broken = [clause for clause, kept in clauses.items() if not kept]
@@ -106,7 +117,7 @@ def read_bundle(folder: Path) -> BundleInfo:
     """Reads and checks a bundle's description and the checksums of its graphs; raises BundleError with what is wrong."""
     try:
         values = json.loads((folder / "bundle.json").read_text("utf-8"))
-        graphs = {name: values["graphs"][name] for name in GRAPHS}
+        graphs = {name: values["graphs"][name] for name in (DECODER, ENCODER)}
     except FileNotFoundError:
         what = "has no bundle.json" if folder.is_dir() else "does not exist"
         raise BundleError(f"The bundle {folder} {what}. {_AGAIN}") from None
@@ -125,14 +136,14 @@ def read_bundle(folder: Path) -> BundleInfo:
 
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
     """Writes the description of the graphs that already lie in a folder."""
-    values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in GRAPHS}}
+    values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in (DECODER, ENCODER)}}
     (folder / "bundle.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
-def shape_of(letters: str, info: BundleInfo) -> list[int | None]:
-    """Returns a shape with None for the batch, from letters such as "BSV"."""
-    sizes = {"B": None, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
-    return [sizes[letter] for letter in letters]
+def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
+    """Returns the shape that letters such as "BSV" stand for, for a number of loops."""
+    sizes = {"B": loops, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
+    return tuple(sizes[letter] for letter in letters)
 
 
 def sha256(path: Path) -> str:

@@ -9,9 +9,9 @@ import torch
 from .errors import RunError
 from .grid import Array
 from .models.config import ModelConfig
-from .models.vae import GrooveVAE
+from .models.vae import LoopVAE
 
-FORMAT = 1
+FORMAT = 2
 """Of what drumvae adds to a checkpoint; a reader refuses any other."""
 KEY = "drumvae"
 """Where it is found in the checkpoint: format, version, preset, tasks, config, facts, windows."""
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 class Trained:
     """A model out of a checkpoint, ready to be exported."""
 
-    model: GrooveVAE
+    model: LoopVAE
     """In evaluation mode, on the CPU."""
     preset: str
     tasks: tuple[str, ...]
@@ -53,7 +53,7 @@ class Trained:
     facts: dict[str, Any]
     """Data, step, epoch, machine, thresholds, scores on validation."""
     windows: Array
-    """A few validation windows as groove tensors (n, S, 27), to compare an export on."""
+    """A few validation windows to compare an export on: groove tensors (n, S, 27), or classes (n, S) of melodies; float32."""
 
 
 def load_trained(path: Path) -> Trained:
@@ -62,10 +62,11 @@ def load_trained(path: Path) -> Trained:
     checkpoint = read_checkpoint(path)
     kept = checkpoint[KEY]
     try:
-        model = GrooveVAE(ModelConfig.from_dict(kept["config"]["model"]))
+        model = LoopVAE(ModelConfig.from_dict(kept["config"]["model"]))
         model.load_state_dict({name.removeprefix("vae."): value for name, value in checkpoint["state_dict"].items()})
-        return Trained(model.eval(), kept["preset"], tuple(kept["tasks"]), kept["config"], kept["facts"], kept["windows"].numpy())
-    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        windows = kept["windows"].to(torch.float32).numpy()
+        return Trained(model.eval(), kept["preset"], tuple(kept["tasks"]), kept["config"], kept["facts"], windows)
+    except (RunError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise RunError(f"{path} does not hold the model that it describes ({reason}); use another one, or train again.") from None
 

@@ -1,127 +1,142 @@
-"""Grids and a seed in, Grids out: the exported model behind musical verbs, run by ONNX Runtime. No torch."""
+"""Grids and a seed in, Grids out: the exported model behind musical verbs. No torch.
+
+A loop as an array is a groove tensor (S, 27), S steps, or the classes (S,) of a melody. A grid that is longer than a loop is taken
+loop by loop, a shorter one as the beginning of a loop.
+"""
 
 import math
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .bundle import DECODER, ENCODER, BundleInfo, default_bundle, read_bundle
+from .codec import Codec
 from .errors import BundleError
 from .grid import Array, Grid
 from .kit import VOICES
-from .runtime import Session, choose_provider, open_session
-from .tensors import GROOVE_SIZE, grid_to_groove, groove_to_grid
-
-_EVEN = np.float32(0.5)
-_COLDEST = 1e-3  # below this temperature every likelier hit is taken, and nothing is left to chance
+from .latents import spherical_path
+from .tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
+from .views import TAP_VOICE, tapped_hits, to_tap, without_feel, without_voices
 
 
-class Engine:
+class Engine(Codec):
     """Plays an exported model. The same seed gives the same loop; one thread at a time may call a verb."""
 
-    def __init__(self, info: BundleInfo, encoder: Session, decoder: Session, provider: str) -> None:
-        self.info = info
-        self.tasks = info.tasks
-        self.provider = provider
-        self._encoder, self._decoder = encoder, decoder
-
-    @classmethod
-    def load(cls, bundle: Path | None = None, provider: str = "auto", threads: int = 1) -> "Engine":
-        """Opens a bundle folder, by default the model that ships.
-
-        `provider` is "auto" (CUDA where it works), "cuda" or "cpu"; `threads` is 1 on stage and 0 for every core. Raises
-        BundleError where the bundle is not whole or the provider is absent.
-        """
-        folder = bundle or default_bundle()
-        info = read_bundle(folder)
-        chosen = choose_provider(provider)
-        try:
-            return cls._opened(folder, info, chosen, threads)
-        except BundleError:
-            if provider != "auto" or chosen == "cpu":
-                raise
-            return cls._opened(folder, info, "cpu", threads)
-
-    @classmethod
-    def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> "Engine":
-        """Opens both graphs; on CUDA they must also run once, because what it lacks (cuDNN) may show only then."""
-        encoder, decoder = (open_session(folder, name, info, provider, threads) for name in (ENCODER, DECODER))
-        engine = cls(info, encoder, decoder, provider)
-        if provider != "cpu":
-            silence = np.zeros((1, info.steps, GROOVE_SIZE), np.float32)
-            engine.decode(engine.encode(silence)[0], np.full((1, info.steps, len(VOICES)), _EVEN, np.float32))
-        return engine
+    # from nothing
 
     def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]:
         """Returns new loops; the n-th loop of a seed is the same whatever the count.
 
         `temperature` spreads the hits: 0 takes the likeliest, 1 samples as trained; by default the bundle's own.
         """
-        self._need("generate")
+        self._need("generate", "drums")
+        return [groove_to_grid(groove) for groove in self._generated(seed, temperature, count)]
+
+    def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> NDArray[np.int64]:
+        """Returns new melodies as classes (count, S), which `drumvae.tensors.melody_to_notes` reads; otherwise as `generate`."""
+        self._need("generate", "melodies")
+        return self._generated(seed, temperature, count).astype(np.int64)
+
+    def _generated(self, seed: int, temperature: float | None, count: int) -> Array:
         temperature = self.info.temperature if temperature is None else temperature
         _check_draws(seed, temperature)
         if count < 1:
             raise BundleError(f"{count} loops were asked for; ask for one at least.")
         draws = [np.random.default_rng([seed, index]) for index in range(count)]
         latent = np.stack([draw.standard_normal(self.info.latent_size, np.float32) for draw in draws])
-        noise = np.stack([draw.random((self.info.steps, len(VOICES)), np.float32) for draw in draws])
-        return [groove_to_grid(groove) for groove in self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature))]
+        noise = np.stack([draw.random(self.noise_shape, np.float32) for draw in draws])
+        return self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature))
+
+    # from what was played
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0) -> Grid:
         """Returns the same hits with new velocities and offsets, moved from the given ones by `amount`, 0 to 1.
 
-        `temperature` 0 plays the likeliest feel; above it, the seed draws another one around it. A grid that is longer than
-        a loop is played loop by loop; a shorter one as the beginning of a loop.
+        `temperature` 0 plays the likeliest feel; above it, the seed draws another one around it.
         """
-        self._need("humanize")
+        self._need("humanize", "drums")
         if not 0 <= amount <= 1:
             raise BundleError(f"An amount of {amount:g} was asked for; it goes from 0 (as played) to 1 (as the model plays).")
         _check_draws(seed, temperature)
         if not grid.steps:
             return grid
-        size = self.info.steps
-        parts = [grid.window(first, size) for first in range(0, grid.steps, size)]
-        plain = np.stack([grid_to_groove(Grid(part.hits, part.hits * 0, part.hits * 0)) for part in parts])
-        mean, scale = self.encode(plain)
-        draw = np.random.default_rng(seed)
-        latent = mean + np.float32(temperature) * scale * draw.standard_normal(mean.shape, np.float32)
-        hits = np.stack([part.hits for part in parts])
-        grooves = self.decode(latent, np.full_like(hits, _EVEN), 1.0, hits, np.ones_like(hits))
-        played = groove_to_grid(np.concatenate(grooves)[: grid.steps])
+        loops = self._cut(grid)
+        hits = loops[..., :VOICE_COUNT]
+        latent = self._heard(without_feel(loops), temperature, np.random.default_rng(seed))
+        played = _joined(self.decode(latent, locked_hits=hits, locked=np.ones_like(hits)), grid.steps)
         return grid.blended(Grid(grid.hits, played.velocities, played.offsets), amount)
 
-    def encode(self, grooves: Array) -> tuple[Array, Array]:
-        """Returns mean and standard deviation of the latents, each (B, Z), of groove tensors (B, S, 27)."""
-        mean, scale = self._encoder.run({"groove": grooves})
-        return mean, scale
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid:
+        """Returns a kit's groove for a rhythm, of which is read when and how loud it was struck, and not on which drum.
 
-    def decode(
-        self,
-        latent: Array,
-        noise: Array,
-        temperature: float = 1.0,
-        locked_hits: Array | None = None,
-        locked: Array | None = None,
-        thresholds: Array | None = None,
-    ) -> Array:
-        """Returns groove tensors (B, S, 27) written from latents (B, Z).
-
-        `noise` (B, S, 9), uniform in [0, 1), decides the hits; 0.5 takes those likelier than their threshold. Where `locked`
-        (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept. `thresholds` (9,) are by default the bundle's.
+        At every tapped step the loudest hit written there takes exactly the tap's velocity and offset. A tapped step where the
+        model writes no hit stays empty: no drum is made up for it. `temperature` 0 writes the likeliest hits; above it, the
+        seed draws others.
         """
-        nothing = np.zeros_like(noise)
-        if temperature < _COLDEST:
-            temperature, noise = 1.0, np.full_like(noise, _EVEN)
-        feeds = {
-            "latent": latent,
-            "noise": noise,
-            "temperature": np.full(len(latent), temperature, np.float32),
-            "thresholds": np.array(self.info.thresholds if thresholds is None else thresholds, np.float32),
-            "locked_hits": nothing if locked_hits is None else locked_hits,
-            "locked": nothing if locked is None else locked,
-        }
-        (groove,) = self._decoder.run(feeds)
-        return groove
+        self._need("drumify", "drums")
+        _check_draws(seed, temperature)
+        if not grid.steps:
+            return grid
+        taps = to_tap(self._cut(grid))
+        written = self._answered(taps, seed, temperature)
+        tap = taps[..., TAP_VOICE::VOICE_COUNT]  # (B, S, 3)
+        kept = tapped_hits(written) * tap[..., :1] > 0  # (B, S, 9): the hits that were tapped
+        written = np.where(np.tile(kept, 3), np.repeat(tap, VOICE_COUNT, axis=-1), written)
+        return _joined(written, grid.steps)
+
+    def infill(self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0) -> Grid:
+        """Returns the grid with some voices, numbers from 0 to 8, played anew by the model, whatever the grid holds of them.
+
+        The other voices come back exactly as given; the model hears them and writes with their hits in place. `temperature` 0
+        writes the likeliest hits; above it, the seed draws others.
+        """
+        self._need("infill", "drums")
+        _check_draws(seed, temperature)
+        if not voices or not set(voices) <= set(range(VOICE_COUNT)):
+            raise BundleError(f"The voices {list(voices)} were asked for; name one or more from 0 ({VOICES[0]}) to 8 ({VOICES[-1]}).")
+        if not grid.steps:
+            return grid
+        anew = np.isin(np.arange(VOICE_COUNT), voices)
+        heard = without_voices(self._cut(grid), anew)
+        hits = heard[..., :VOICE_COUNT]
+        played = _joined(self._answered(heard, seed, temperature, hits, np.broadcast_to(~anew, hits.shape)), grid.steps)
+        return Grid(*(np.where(anew, new, given) for new, given in zip(played.arrays(), grid.arrays(), strict=True)))
+
+    # through the latent
+
+    def reconstruct(self, loops: Array) -> Array:
+        """Returns the likeliest loops, written freely from the mean latents of loops; arrays (B, S, 27) or (B, S), as `decode`."""
+        self._need("reconstruct")
+        return self.decode(self.encode(loops)[0])
+
+    def interpolate(self, first: Array, last: Array, count: int) -> Array:
+        """Returns `count` likeliest loops, (count, S, 27) or (count, S), on the way from one loop to another, the ends included.
+
+        The mean latents of the two are joined by an arc (`drumvae.latents`); the ends are what `reconstruct` makes of them.
+        """
+        self._need("reconstruct")
+        if count < 2:
+            raise BundleError(f"{count} loops were asked for; from one loop to another there are two at least.")
+        mean, _ = self.encode(np.stack([first, last]))
+        return self.decode(spherical_path(mean[0], mean[1], count))
+
+    def _cut(self, grid: Grid) -> Array:
+        """Returns a grid as groove tensors (B, S, 27), the last one silent past the grid's end."""
+        return np.stack([grid_to_groove(grid.window(first, self.steps)) for first in range(0, grid.steps, self.steps)])
+
+    def _heard(self, loops: Array, temperature: float, draw: np.random.Generator) -> Array:
+        """Returns latents (B, Z) of loops: the mean ones, or at a temperature above 0 others around them."""
+        mean, scale = self.encode(loops)
+        return np.asarray(mean + np.float32(temperature) * scale * draw.standard_normal(mean.shape, np.float32))
+
+    def _answered(
+        self, heard: Array, seed: int, temperature: float, locked_hits: Array | None = None, locked: Array | None = None
+    ) -> Array:
+        """Returns the grooves (B, S, 27) that are written from what is heard (B, S, 27)."""
+        draw = np.random.default_rng(seed)
+        latent = self._heard(heard, temperature, draw)
+        noise = draw.random((len(heard), *self.noise_shape), np.float32)
+        return self.decode(latent, noise, temperature, locked_hits, locked, self._thresholds(temperature))
 
     def _thresholds(self, temperature: float) -> Array:
         """Returns thresholds (9,): the calibrated ones for the likeliest hits, even ones at temperature 1, where chance keeps density."""
@@ -129,9 +144,17 @@ class Engine:
         log_odds = np.log(odds / (1 - odds)) * max(0.0, 1 - temperature)
         return np.asarray(1 / (1 + np.exp(-log_odds)), np.float32)
 
-    def _need(self, task: str) -> None:
+    def _need(self, task: str, kind: str | None = None) -> None:
         if task not in self.tasks:
             raise BundleError(f"This bundle cannot {task}; it can {' and '.join(self.tasks)}. Choose one of these, or another bundle.")
+        own = "melodies" if self.encoding == "melody" else "drums"
+        if kind not in (own, None):
+            raise BundleError(f"This bundle writes {own} and was asked to {task} {kind}; name a bundle of {kind}.")
+
+
+def _joined(grooves: Array, steps: int) -> Grid:
+    """Returns groove tensors (B, S, 27) one after the other as a grid, cut to a number of steps."""
+    return groove_to_grid(np.concatenate(grooves)[:steps])
 
 
 def _check_draws(seed: int, temperature: float) -> None:

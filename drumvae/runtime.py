@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import GRAPHS, METADATA_KEY, BundleInfo, shape_of
+from .bundle import GRAPHS, METADATA_KEY, OPTIONAL, BundleInfo, shape_of
 from .errors import BundleError, nearest
 from .grid import Array
 
 PROVIDERS = ("auto", "cuda", "cpu")
 _NAMES = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+_ANY = 0  # a size that is free: however many loops
 _SILENT = 4  # ONNX Runtime's log level "fatal": what fails is said by us, in a sentence
 
 
@@ -22,6 +23,7 @@ class Session:
 
     def __init__(self, session: Any, path: Path, outputs: list[str]) -> None:
         self._session, self._path, self._outputs = session, path, outputs
+        self.inputs = frozenset(arg.name for arg in session.get_inputs())
 
     def run(self, feeds: dict[str, Array]) -> list[Array]:
         """Returns the graph's outputs, in the contract's order, for float32 inputs by name; raises BundleError where it cannot run."""
@@ -64,7 +66,7 @@ def open_session(folder: Path, name: str, info: BundleInfo, provider: str, threa
     if session.get_providers()[0] != _NAMES[provider]:
         raise BundleError(f"CUDA was asked for, but ONNX Runtime could not start it. {_INSTALL}")
     _check_graph(session, folder / name, info)
-    return Session(session, folder / name, list(GRAPHS[name][1]))
+    return Session(session, folder / name, list(GRAPHS[info.encoding][name][1]))
 
 
 _INSTALL = "Type pip install 'drumvae[cuda]' and check that the NVIDIA driver is recent enough, or use --provider cpu or auto."
@@ -98,10 +100,11 @@ def _describes(text: str | None, info: BundleInfo) -> bool:
 
 
 def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
-    wanted_inputs, wanted_outputs = GRAPHS[path.name]
+    wanted_inputs, wanted_outputs = GRAPHS[info.encoding][path.name]
     for kind, wanted, found in (("input", wanted_inputs, session.get_inputs()), ("output", wanted_outputs, session.get_outputs())):
-        shapes = {arg.name: [size if isinstance(size, int) else None for size in arg.shape] for arg in found}
-        expected = {name: shape_of(letters, info) for name, letters in wanted.items()}
+        shapes = {arg.name: tuple(size if isinstance(size, int) else _ANY for size in arg.shape) for arg in found}
+        whole = info.encoding == "melody" or not shapes.keys().isdisjoint(OPTIONAL)
+        expected = {name: shape_of(letters, info, _ANY) for name, letters in wanted.items() if whole or name not in OPTIONAL}
         if shapes != expected:
             raise BundleError(f"{path} does not keep the contract: its {kind}s are {shapes}, not {expected}. Export it again.")
         odd = [arg.name for arg in found if arg.type != "tensor(float)"]

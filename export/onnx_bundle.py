@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drumvae import __version__
-from drumvae.bundle import CARD, GRAPHS, BundleInfo, write_bundle_json
+from drumvae.bundle import CARD, DECODER, ENCODER, BundleInfo, write_bundle_json
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -32,6 +32,8 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
     """
     _check_place(out, replace)
     trained = load_trained(checkpoint)
+    if "thresholds" not in trained.facts and trained.model.config.encoding != "melody":
+        say("This run did not end by itself, so that no thresholds were chosen: every hit likelier than not is played. --resume mends it.")
     halve(trained.model)
     info = bundle_info(trained)
     try:
@@ -58,7 +60,7 @@ def _check_place(out: Path, replace: bool) -> None:
     if not out.exists():
         return
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not ("bundle.json" in found and found <= {"bundle.json", CARD, *GRAPHS}):
+    if not ("bundle.json" in found and found <= {"bundle.json", CARD, DECODER, ENCODER}):
         raise BundleError(f"{out} is there already and is no bundle, so it is not replaced; name another folder with --out.")
     if not replace:
         raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
@@ -67,14 +69,16 @@ def _check_place(out: Path, replace: bool) -> None:
 def bundle_info(trained: Trained) -> BundleInfo:
     """Returns the description that goes into a bundle of a trained model."""
     facts: dict[str, Any] = dict(trained.facts)
+    model = trained.model.config
+    voices = 0 if model.encoding == "melody" else len(DEFAULT_KIT.played)
     return BundleInfo(
-        encoding="groove",
-        steps=trained.model.config.steps,
-        latent_size=trained.model.config.latent_size,
+        encoding=model.encoding,
+        steps=model.steps,
+        latent_size=model.latent_size,
         tasks=trained.tasks,
         kit=DEFAULT_KIT,
         temperature=TEMPERATURE,
-        thresholds=tuple(facts.pop("thresholds", [0.5] * len(DEFAULT_KIT.played))),
+        thresholds=tuple(facts.pop("thresholds", [0.5] * voices))[:voices],
         preset=trained.preset,
         scores=facts.pop("validation", {}),
         training=facts | {"config": trained.config},

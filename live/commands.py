@@ -17,7 +17,7 @@ from .clock import Clock, Follower, InternalClock
 from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
 from .display import make_display, unheard_title
 from .generator import Generator
-from .modes import MODES, Mode, Verbs, make_loop, mode_named
+from .modes import MODES, Mode, Verbs, check_playable, make_loop, mode_named
 from .performer import Performer
 from .player import Player
 from .ports import Ports, list_ports
@@ -64,6 +64,7 @@ def play(config: LiveConfig, load: Load | None = None) -> None:
         ports = Ports(config.input_name, config.output_name, config.backend)
     try:
         engine = loading.result()
+        check_playable(engine)
         mode = mode_named(config.mode, engine)
         writer = LoopWriter(config.record) if config.record else None
         try:
@@ -117,6 +118,7 @@ def demo(config: LiveConfig, load: Load | None = None) -> None:
     target = Path("demo.mid")
     check_writable(Path.cwd(), target.name, "change to a folder of your own")
     engine = (load or Engine.load)(config.bundle, config.provider)
+    check_playable(engine)
     ports = _demo_ports(config)
     try:
         played = _demo_on(ports, engine, config)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drumvae.errors import BundleError, DrumVAEError, nearest
-from drumvae.grid import Grid
+from drumvae.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 
 from .player import Loop
 
@@ -19,6 +19,8 @@ class Verbs(Protocol):
 
     tasks: tuple[str, ...]
     provider: str
+    encoding: str
+    steps: int
 
     def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]: ...
 
@@ -74,6 +76,15 @@ MODES: Mapping[str, Mode] = {
     "generate": Mode("generate", True, "generated", _generated),
     "humanize": Mode("humanize", False, "humanized", _humanized),
 }
+
+
+def check_playable(engine: Verbs) -> None:
+    """Refuses a model whose loops the player cannot play: melodies, and loops of other than four bars; raises BundleError."""
+    if engine.encoding == "melody":
+        raise BundleError("This bundle writes melodies; drumvae-live plays drums: name another with --bundle, or type drumvae-export midi.")
+    if engine.steps != LOOP_STEPS:
+        loops = f"This bundle writes loops of {engine.steps / STEPS_PER_BAR:g} bars; drumvae-live plays loops of {LOOP_BARS}"
+        raise BundleError(f"{loops}: name another with --bundle, or type drumvae-export midi.")
 
 
 def mode_named(name: str, engine: Verbs) -> Mode:

@@ -103,8 +103,8 @@ class FakeEngine:
 
     provider = "cpu"
 
-    def __init__(self, tasks: tuple[str, ...] = ("generate", "humanize")) -> None:
-        self.tasks = tasks
+    def __init__(self, tasks: tuple[str, ...] = ("generate", "humanize"), encoding: str = "groove", steps: int = 64) -> None:
+        self.tasks, self.encoding, self.steps = tasks, encoding, steps
         self.asked: list[tuple[Any, ...]] = []
 
     def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]:

@@ -1,12 +1,13 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drumvae.bundle import default_bundle, read_bundle, sha256, write_bundle_json
+from drumvae.bundle import GRAPHS, default_bundle, read_bundle, sha256, shape_of, write_bundle_json
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 
@@ -25,7 +26,7 @@ def rewrite(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_the_default_bundle_keeps_the_contract() -> None:
     info = read_bundle(default_bundle())
     assert info.steps == 64
-    assert set(info.tasks) == {"generate", "humanize"}
+    assert set(info.tasks) == {"generate", "reconstruct", "humanize"}
     assert "CC BY 4.0" in info.licence
 
 
@@ -65,7 +66,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     [
         (lambda v: v.update(format=99), "format 99"),
         (lambda v: v.pop("kit"), "lacks kit"),
-        (lambda v: v.update(encoding="melody"), "encoding is 'melody'"),
+        (lambda v: v.update(encoding="image"), "encoding is 'image'"),
+        (lambda v: v.update(encoding="melody"), "thresholds are not 0"),
         (lambda v: v.update(voices=["kick"]), "its voices are"),
         (lambda v: v.update(tasks=["dance"]), "dance"),
         (lambda v: v.update(thresholds=[0.5]), "thresholds"),
@@ -85,6 +87,20 @@ def test_json_that_is_no_json_is_refused(bundle: Path) -> None:
     (bundle / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         read_bundle(bundle)
+
+
+def test_drums_of_either_encoding_have_the_same_contract_and_melodies_their_own(bundle: Path) -> None:
+    assert GRAPHS["groove"] == GRAPHS["pattern"]
+    rewrite(bundle, lambda v: v.update(encoding="melody", thresholds=[]))
+    with pytest.raises(BundleError, match="does not keep the contract"):
+        Engine.load(bundle, "cpu")
+
+
+@pytest.mark.parametrize("steps", [16, 256])
+def test_a_shape_is_told_by_letters(steps: int) -> None:
+    info = replace(read_bundle(default_bundle()), steps=steps)
+    assert shape_of("BSG", info, 3) == (3, steps, 27)
+    assert shape_of("V", info, 3) == (9,)
 
 
 def test_graphs_of_other_shapes_are_refused(bundle: Path) -> None:

@@ -67,6 +67,28 @@ def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
     assert all(made.deleted for made in driver.made)
 
 
+@pytest.mark.parametrize("arguments", [[], ["--demo"]])
+@pytest.mark.parametrize(
+    ("engine", "sentence"),
+    [(FakeEngine(encoding="melody"), "This bundle writes melodies"), (FakeEngine(steps=256), "loops of 16 bars")],
+)
+def test_a_bundle_that_the_stage_cannot_play_is_refused_at_the_start(
+    driver: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    engine: FakeEngine,
+    sentence: str,
+    arguments: list[str],
+) -> None:
+    monkeypatch.setattr(Engine, "load", lambda *_: engine)
+    assert run(monkeypatch, *arguments) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "drumvae-export midi" in said
+    assert len(said.strip().splitlines()) == 1
+    assert all(made.deleted for made in driver.made)
+
+
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -4,10 +4,11 @@ torch = pytest.importorskip("torch")
 
 from dataclasses import replace  # noqa: E402
 
+from drumvae.codec import COLDEST  # noqa: E402
 from drumvae.errors import RunError  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
-from drumvae.models.vae import COLDEST, LoopVAE  # noqa: E402
+from drumvae.models.vae import LoopVAE  # noqa: E402
 from drumvae.trainer.presets import parameter_count, presets  # noqa: E402
 
 pytestmark = pytest.mark.train

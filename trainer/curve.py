@@ -28,7 +28,7 @@ class KeepCurve(Callback):
         if trainer.is_global_zero:
             rows = [row for row in read_curve(self.path) if row["step"] <= trainer.global_step] if trainer.global_step else []
             with self.path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, FIELDS)
+                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
                 writer.writeheader()
                 writer.writerows({name: "" if math.isnan(value) else value for name, value in row.items()} for row in rows)
 
@@ -49,7 +49,7 @@ class KeepCurve(Callback):
             minutes = round(pl_module.minutes(), 3)  # type: ignore[operator]  # a KeptTask's
             row = {"step": trainer.global_step, "minutes": minutes} | {name: round(value, 5) for name, value in values.items()}
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, FIELDS).writerow(row)
+                csv.DictWriter(file, FIELDS, lineterminator="\n").writerow(row)
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

@@ -3,14 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from drumvae.codec import COLDEST
 from drumvae.tensors import VOICE_COUNT
 
 from .config import ModelConfig
 from .decoder import Decoder
 from .encoder import Encoder
-
-COLDEST = 1e-3
-"""A temperature at which what is likeliest is written, whatever the noise."""
 
 
 class LoopVAE(nn.Module):
