@@ -1,7 +1,7 @@
 """What the three commands share: how a Typer app is run and how its errors reach the user."""
 
 import sys
-from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
@@ -45,12 +45,10 @@ def show_version(wanted: bool) -> None:
 
 
 def need_training(what: str, *modules: str) -> None:
-    """Imports what the extra `train` brings; raises RunError with what to type where it is not installed."""
-    try:
-        for name in modules:
-            import_module(name)
-    except ImportError as error:
-        raise RunError(f"{what} needs {error.name}, which is not installed; type: pip install 'drumvae[train]'") from None
+    """Looks for what the extra `train` brings, without importing it; raises RunError with what to type where it is not installed."""
+    for name in modules:
+        if sys.modules.get(name, name) is None or find_spec(name) is None:
+            raise RunError(f"{what} needs {name}, which is not installed; type: pip install 'drumvae[train]'")
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -119,9 +119,9 @@ def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
     """Reads the corpus and says what is in it; leaves no empty folder behind where it cannot be used."""
     from drumvae.checkpoint import RUNS
 
+    from .config import too_small
     from .corpus import CorpusOptions, load_corpus
     from .download import groove_zip
-    from .windows import too_small
 
     try:
         if data is None and config.kind == "melody":
@@ -131,7 +131,7 @@ def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
             corpus = load_corpus(data or groove_zip(), options)
         training, validation = corpus.windows("train"), corpus.windows("validation")
         if len(training) < config.batch_size:
-            raise RunError(too_small(config, corpus))
+            raise RunError(too_small(config, len(training), corpus.rejected))
     except DrumVAEError:
         with suppress(OSError):
             run.rmdir()  # where it is empty, it is ours

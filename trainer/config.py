@@ -156,6 +156,15 @@ class TrainConfig:
         path.write_text(to_toml(self.to_dict()), "utf-8")
 
 
+def too_small(config: TrainConfig, windows: int, rejected: Mapping[str, int]) -> str:
+    """Returns the sentence for so many training windows that they do not fill one step; `rejected` counts takes by reason."""
+    left_out = ", ".join(f"{number} takes {reason}" for reason, number in sorted(rejected.items()))
+    because = f" (left out were {left_out})" if left_out else ""
+    few = f"There are {windows} windows to train on{because}, fewer than one batch of {config.batch_size}"
+    fits = windows - windows % config.accumulate
+    return f"{few}; type --batch-size {fits} or less, or add takes." if fits else f"{few}; add takes."
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Reads a table of settings; raises RunError where the file is missing or no TOML."""
     try:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drumvae.errors import RunError
 
-from .config import TrainConfig
+from .config import TrainConfig, too_small
 from .corpus import Corpus
 from .examples import draw_example
 
@@ -105,7 +105,7 @@ class WindowData(L.LightningDataModule):
         self.training = corpus.windows("train")
         self.validation = spread(corpus.windows("validation"), config.validation_windows)
         if len(self.training) < config.batch_size:
-            raise RunError(too_small(config, corpus))
+            raise RunError(too_small(config, len(self.training), corpus.rejected))
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
@@ -132,13 +132,3 @@ class WindowData(L.LightningDataModule):
 def spread(windows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Returns at most so many windows, evenly spread over all of them."""
     return windows[:: max(math.ceil(len(windows) / most), 1)]
-
-
-def too_small(config: TrainConfig, corpus: Corpus) -> str:
-    """Returns the sentence for a corpus that does not fill one step."""
-    found = len(corpus.windows("train"))
-    left_out = ", ".join(f"{number} {reason}" for reason, number in sorted(corpus.rejected.items()))
-    because = f" ({left_out} were left out)" if left_out else ""
-    few = f"There are {found} windows to train on{because}, fewer than one batch of {config.batch_size}"
-    fits = found - found % config.accumulate
-    return f"{few}; type --batch-size {fits} or less, or add takes." if fits else f"{few}; add takes."
