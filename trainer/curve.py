@@ -62,13 +62,11 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 def plot_curve(path: Path, picture: Path, title: str) -> None:
     """Draws a curve's losses, and its score on an axis of its own, by step."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = read_curve(path)
-    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axis = figure.subplots()
     right = axis.twinx()
     for place, name, style in ((axis, "train_loss", "-"), (axis, "validation_loss", "o-"), (right, "score", "s--")):
         points = [(row["step"], row[name]) for row in rows if not math.isnan(row[name])]
@@ -79,7 +77,6 @@ def plot_curve(path: Path, picture: Path, title: str) -> None:
     axis.set_ylim(0, _top(rows))
     figure.legend(loc="outside lower center", ncols=3)
     figure.savefig(picture, dpi=110)
-    plt.close(figure)
 
 
 def _top(rows: list[dict[str, float]]) -> float:
