@@ -49,28 +49,29 @@ def resolve(
 
 
 def _base(wanted: str | None, start: Path | None, resume: Path | None) -> tuple[TrainConfig, Path | None, "dict[str, Tensor] | None"]:
-    from drumvae.checkpoint import LAST, load_trained
-
     if wanted:
         preset(wanted)  # which says so where there is none
+    if not start and not resume:
+        return preset(wanted or DEFAULT), None, None
+    from drumvae.checkpoint import LAST, load_trained
+
     if resume:
         checkpoint = resume / LAST if resume.is_dir() else resume
         config = TrainConfig.from_dict(load_trained(checkpoint).config)
         _agree(wanted, config, resume)
         return config, checkpoint, None
-    if start and (start / "bundle.json").is_file():
+    assert start
+    if (start / "bundle.json").is_file():
         from drumvae.bundle_weights import read_weights
 
         table, weights = read_weights(start)
         config = TrainConfig.from_dict(table)
         _agree(wanted, config, start)
         return config, None, weights
-    if start:
-        trained = load_trained(start)
-        config = TrainConfig.from_dict(trained.config)
-        _agree(wanted, config, start)
-        return config, None, trained.model.state_dict()
-    return preset(wanted or DEFAULT), None, None
+    trained = load_trained(start)
+    config = TrainConfig.from_dict(trained.config)
+    _agree(wanted, config, start)
+    return config, None, trained.model.state_dict()
 
 
 def _agree(wanted: str | None, config: TrainConfig, source: Path) -> None:
