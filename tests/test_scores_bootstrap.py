@@ -1,9 +1,12 @@
+import math
+
 """Laws of the intervals."""
 
 import numpy as np
 import pytest
 
 from drumvae.trainer.scores.bootstrap import LEVEL, Row, add_by_take, estimate, ratio
+from drumvae.trainer.scores.markdown import _json_estimate as scores_to_json_value
 
 
 def mean_with_interval(values: np.ndarray) -> Row:
@@ -89,3 +92,7 @@ def test_sums_are_added_to_the_take_they_come_from() -> None:
     add_by_take(total, {"hits": np.array([[1.0], [2], [4]])}, np.array([0, 2, 0]), 3)
     add_by_take(total, {"hits": np.array([[8.0]])}, np.array([2]), 3)
     assert total["hits"].tolist() == [[5], [0], [10]]
+
+
+def test_what_is_no_finite_number_is_null_in_json() -> None:
+    assert scores_to_json_value(Estimate(math.inf, -math.inf, math.nan)) == {"value": None, "low": None, "high": None}

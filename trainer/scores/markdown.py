@@ -61,7 +61,10 @@ _VOICE_TABLES = {
 
 
 def scores_to_json(scores: TaskScores) -> dict[str, Any]:
-    """Returns the tables of a task as JSON values: a figure is {value, low, high}, one by voice is a dictionary of those, nan is null."""
+    """Returns the tables of a task as JSON values.
+
+    A figure is {value, low, high}, one by voice is a dictionary of those, and what is no finite number is null.
+    """
     tables = {name: asdict(table) | {"rows": _json_rows(table)} for name, table in scores.tables.items()}
     return tables | ({"facts": scores.facts} if scores.facts else {})
 
@@ -75,7 +78,7 @@ def _json_estimate(estimate: Estimate) -> dict[str, Any]:
     if np.ndim(estimate.value):
         triples = zip(estimate.value, estimate.low, estimate.high, strict=True)
         return {voice: _json_estimate(Estimate(*triple)) for voice, triple in zip(VOICES, triples, strict=True)}
-    return {name: None if math.isnan(value) else round(float(value), 6) for name, value in vars(estimate).items()}
+    return {name: round(float(value), 6) if math.isfinite(value) else None for name, value in vars(estimate).items()}
 
 
 def scores_to_markdown(task: str, scores: TaskScores) -> str:
