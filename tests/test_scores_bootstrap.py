@@ -1,11 +1,11 @@
-import math
-
 """Laws of the intervals."""
+
+import math
 
 import numpy as np
 import pytest
 
-from drumvae.trainer.scores.bootstrap import LEVEL, Row, add_by_take, estimate, ratio
+from drumvae.trainer.scores.bootstrap import LEVEL, Estimate, Row, add_by_take, estimate, ratio
 from drumvae.trainer.scores.markdown import _json_estimate as scores_to_json_value
 
 
