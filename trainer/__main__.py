@@ -13,6 +13,7 @@ from drumvae.command import run as run_app
 from drumvae.errors import DrumVAEError, RunError
 from drumvae.files import check_writable
 
+from .data_command import DataOption
 from .data_command import data as data_command
 from .processes import first_process, one_at_a_time, shared_name
 
@@ -43,10 +44,7 @@ def _show_presets(wanted: bool) -> None:
 )
 def train(
     context: typer.Context,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
-    ] = None,
+    data: DataOption = None,
     preset: Annotated[
         str | None, typer.Option(help="Which model to train; --list-presets shows them.", show_default="stage_4bar, the one that ships")
     ] = None,

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from drumvae.models.vae import LoopVAE
+from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT
-
-from .progress import watched
 
 ROUNDS = 7  # halvings of a span of 8 in log odds: to 0.06
 DENSITY_TOLERANCE = 0.1

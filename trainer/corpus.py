@@ -18,12 +18,12 @@ from platformdirs import user_cache_path
 from drumvae.errors import DataError
 from drumvae.grid import STEPS_PER_BAR, Array
 from drumvae.kit import DEFAULT_KIT
+from drumvae.progress import watched
 from drumvae.tensors import arrays_to_groove
 
 from .building import ARRAYS, FACTS, INDEX, build_corpus, listed
 from .download import source_folder
 from .melodies import without_stray_ends
-from .progress import watched
 from .readings import Facts
 from .takes import DRUMS, MELODY, CorpusOptions, Row, Take, list_rows
 

@@ -13,12 +13,15 @@ from drumvae.files import check_writable
 
 from .takes import DRUMS, CorpusOptions
 
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
+]
+"""The option --data of every command of the trainer that reads a corpus by default."""
+
 
 def data(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
-    ] = None,
+    data: DataOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Write report.json, report.md and plots (PNG) into this folder.", show_default="print only")
     ] = None,

@@ -13,11 +13,11 @@ import numpy as np
 
 from drumvae.grid import STEPS_PER_BAR, STEPS_PER_BEAT
 from drumvae.kit import DEFAULT_KIT, VOICES
+from drumvae.progress import watched
 from drumvae.tensors import MELODY_FIRST_PITCH, MELODY_LOWEST, MELODY_NO_EVENT
 
 from .corpus import Corpus
 from .histogram import Histogram
-from .progress import watched
 from .readings import Facts
 from .takes import DRUMS
 

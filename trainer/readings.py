@@ -19,9 +19,9 @@ from drumvae.errors import DataError, NoDrumsError
 from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, onsets_to_arrays
 from drumvae.kit import VOICES
 from drumvae.midifile import Part, Performance, Song, Timing, read_midi, read_notes
+from drumvae.progress import watched
 
 from .melodies import lively_starts, outside_range, part_to_melody
-from .progress import watched
 from .takes import MELODY, CorpusOptions, Row
 
 _POOL_FROM = 64  # files; below that a pool of processes costs more than it saves

@@ -10,6 +10,7 @@ import numpy as np
 
 from drumvae.engine import Engine
 from drumvae.grid import Array
+from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
 from drumvae.views import tapped_hits, to_tap, without_voices
 
@@ -18,7 +19,7 @@ from .bootstrap import Sums, ratio
 from .hits import Cells, feel_error_sums, feel_figures, hit_and_feel_figures, hit_cells, hit_figures, hit_sums
 from .reconstruction import MODEL_BATCH
 from .table import Table, Tallies, TaskScores
-from .windows import Numbers, Windows, progress
+from .windows import Numbers, Windows
 
 VOICE_SEED = 0
 """Draws the voice that is left out of each window."""
@@ -91,7 +92,7 @@ def _by_voice(left_out: Numbers) -> Iterator[tuple[int, Numbers]]:
     """Yields voices and places of windows without them, some at a time."""
     places = [(voice, np.flatnonzero(left_out == voice)) for voice in range(VOICE_COUNT)]
     parts = [(voice, all_of[i : i + MODEL_BATCH]) for voice, all_of in places for i in range(0, len(all_of), MODEL_BATCH)]
-    return progress(parts, "Infilling")
+    return watched(parts, "Infilling", len(parts))
 
 
 def draw_left_out(split: Windows) -> Numbers:

@@ -10,6 +10,7 @@ import numpy as np
 
 from drumvae.engine import Engine
 from drumvae.grid import Array
+from drumvae.progress import watched
 from drumvae.tensors import grid_to_groove
 
 from .bootstrap import SEED, Estimate, Row, Values, interval, take_weights
@@ -17,7 +18,7 @@ from .distances import density, frechet_distance, moments, overlap, own_distance
 from .features import drum_feature_table, drum_features
 from .melody_features import MELODY_FEATURES, melody_features
 from .table import Table, TaskScores
-from .windows import Numbers, Windows, progress
+from .windows import Numbers, Windows
 
 MODEL, SAMPLER, TRAIN, REAL = "model", "every cell drawn by itself", "training windows", "real windows"
 RESAMPLES = 200
@@ -57,7 +58,8 @@ class Set:
 def generated(engine: Engine, count: int) -> Array:
     """Returns loops from the prior, (count, S, 27) or (count, S), at the bundle's own temperature, from seeds 0 and up."""
     parts: list[Array] = []
-    for seed in progress(list(range(-(-count // _AT_ONCE))), "Generating loops"):
+    batches = -(-count // _AT_ONCE)
+    for seed in watched(range(batches), "Generating loops", batches):
         size = min(_AT_ONCE, count - seed * _AT_ONCE)
         if engine.encoding == "melody":
             parts.append(engine.generate_melodies(seed, count=size).astype(np.float32))
@@ -129,7 +131,7 @@ def overlap_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, Row]
     weights = {system: members.weights(RESAMPLES, SEED + (system != REAL)) for system, members in some.items()}
     areas: dict[str, Row] = {name: {} for name in names}
     nats: dict[str, Row] = {name: {} for name in names}
-    for number, name in enumerate(progress(names, "Comparing features")):
+    for number, name in enumerate(watched(names, "Comparing features", len(names))):
         values = {system: members.features[:, number] for system, members in some.items()}
         top = max(float(pair_distances(values[REAL], other).max()) for other in values.values()) or 1.0
         real = density(own_distances(values[REAL]), top, weights[REAL], weights[REAL])

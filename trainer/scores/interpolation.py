@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from drumvae.engine import Engine
 from drumvae.grid import STEPS_PER_BAR, Array
+from drumvae.progress import watched
 from drumvae.tensors import MELODY_CLASSES, MELODY_FIRST_PITCH
 
 from .bootstrap import Sums, Values, ratio
 from .features import pairs_of_bars
 from .hits import Cells, hit_cells
 from .table import Table, Tallies, TaskScores
-from .windows import Numbers, Windows, progress
+from .windows import Numbers, Windows
 
 PAIRS, LOOPS = 64, 9
 PAIR_SEED = 0
@@ -29,7 +30,7 @@ def score_interpolation(engine: Engine, split: Windows, pairs: int = PAIRS) -> T
     """Scores the paths between pairs of windows, beside a cut from one window to the other and cells switched one after the other."""
     tallies = Tallies(split.take_count)
     chosen = draw_pairs(split.takes, pairs, np.random.default_rng(PAIR_SEED))
-    for first, last in progress(list(chosen), "Interpolating"):
+    for first, last in watched(chosen, "Interpolating", len(chosen)):
         ends = split.loops(np.array([first, last]))
         path = engine.interpolate(ends[0], ends[1], LOOPS)
         exact = np.abs(engine.reconstruct(ends) - path[[0, -1]]).max() <= _SAME

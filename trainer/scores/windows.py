@@ -5,12 +5,12 @@ n windows, S steps. Loops are groove tensors (n, S, 27) or melody classes (n, S)
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drumvae.grid import Array
+from drumvae.progress import watched
 
 BLOCK = 1024
 """Windows that are read and compared at once."""
@@ -50,7 +50,8 @@ class Windows:
 
     def blocks(self, what: str, size: int = BLOCK) -> Iterator[slice]:
         """Yields the places of all windows, some at a time, with a progress bar that says what is being done."""
-        return progress([slice(first, min(first + size, len(self))) for first in range(0, len(self), size)], what)
+        blocks = [slice(first, min(first + size, len(self))) for first in range(0, len(self), size)]
+        return watched(blocks, what, len(blocks))
 
     def at(self, places: Numbers) -> "Windows":
         """Returns the windows at some places alone."""
@@ -61,12 +62,3 @@ class Windows:
         """Returns at most so many of the windows, evenly spaced over all of them."""
         count = min(most, len(self))
         return self.at(np.arange(count) * len(self) // max(count, 1))
-
-
-def progress(items: list[Any], what: str) -> Iterator[Any]:
-    """Yields items under a progress bar on stderr that leaves nothing behind."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return iter(track(items, what, transient=True, console=console, disable=not console.is_terminal))
