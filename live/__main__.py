@@ -52,7 +52,7 @@ def live(
     Send it MIDI clock (and, to be humanized, notes), press play, and take its notes on channel 10: drumvae-live --port IAC.
     """
     from . import commands
-    from .modes import Controls
+    from .controls import Controls
     from .session import DEFAULT_NAME, LiveConfig
 
     if list_ports:
@@ -68,7 +68,7 @@ def live(
         mode=mode,
         seed=commands.drawn_seed() if seed is None else seed,
         hold=hold,
-        controls=Controls(temperature, amount),
+        controls=Controls(mode=mode, temperature=temperature, humanize=amount),
         record=record,
         bars=bars,
         offset_s=offset_ms / 1000,

@@ -11,6 +11,7 @@ from typing import Protocol
 from drumvae.errors import BundleError, DrumVAEError, nearest
 from drumvae.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 
+from .controls import Controls
 from .player import Loop
 
 
@@ -25,16 +26,6 @@ class Verbs(Protocol):
     def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]: ...
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0) -> Grid: ...
-
-
-@dataclass(frozen=True)
-class Controls:
-    """Holds what the player may turn."""
-
-    temperature: float | None = None
-    """How adventurous generated loops are: 0 takes the likeliest hits, 1 is as trained; None is the bundle's own choice."""
-    amount: float = 1.0
-    """How much humanize changes velocity and timing: 0 nothing, 1 all the way."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ def _generated(engine: Verbs, job: Job) -> Grid:
 
 
 def _humanized(engine: Verbs, job: Job) -> Grid:
-    return engine.humanize(job.played, job.controls.amount, job.seed)
+    return engine.humanize(job.played, job.controls.humanize, job.seed)
 
 
 MODES: Mapping[str, Mode] = {

@@ -12,9 +12,10 @@ from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS
 from drumvae.kit import DEFAULT_KIT, Kit
 
 from .clock import Clock, Kind, Transport
+from .controls import Controls
 from .echo import EchoFilter
 from .generator import Generator
-from .modes import Controls, Mode
+from .modes import Mode
 from .player import NOTE_ON, Due, Loop, Player
 from .realtime import Wake
 from .recorder import Recording

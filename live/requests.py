@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 from drumvae.grid import Grid
 
+from .controls import Controls
 from .generator import Generator
-from .modes import Controls, Job, Mode, loop_seed
+from .modes import Job, Mode, loop_seed
 from .player import Loop, Player
 
 DRAFT_BEATS = 1.0

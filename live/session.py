@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from .controls import Controls
 from .display import Display
-from .modes import Controls
 from .performer import Performer
 from .realtime import Loop, settle
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from .clock import State
+from .controls import Controls
 from .player import Loop
 from .recorder import Recording
 
@@ -62,3 +63,13 @@ class Status:
     late_ms: float = 0.0
     """The largest delay, since the last status, between a message's due time and its sending."""
     trouble: str | None = None
+    controls: Controls = field(default_factory=Controls)
+    """What the player has turned to."""
+    kept: frozenset[int] = frozenset()
+    """The numbers of the slots that hold a loop."""
+    locked: bool = False
+    """Whether the tempo has been followed long enough to be trusted."""
+    jitter_ms: float = 0.0
+    """The median distance of the last beat's ticks from where they were expected."""
+    said: str = ""
+    """The last message, in words."""

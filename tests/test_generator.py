@@ -3,8 +3,9 @@ from fakes import FakeEngine, random_grid
 
 from drumvae.errors import BundleError, DrumVAEError
 from drumvae.grid import Grid
+from drumvae.live.controls import Controls
 from drumvae.live.generator import Generator
-from drumvae.live.modes import MODES, Controls, Job, loop_seed, make_loop, mode_named
+from drumvae.live.modes import MODES, Job, loop_seed, make_loop, mode_named
 
 
 def job(index: int = 0, played: Grid | None = None, controls: Controls | None = None) -> Job:
@@ -30,7 +31,7 @@ def test_generate_asks_the_engine_with_seed_and_temperature() -> None:
 
 def test_humanize_asks_the_engine_with_what_was_played_and_the_amount() -> None:
     engine, played = FakeEngine(), random_grid(9)
-    loop = make_loop(engine, MODES["humanize"], job(0, played, Controls(amount=0.4)))
+    loop = make_loop(engine, MODES["humanize"], job(0, played, Controls(humanize=0.4)))
     assert engine.asked == [("humanize", played, 0.4, loop_seed(1, 0))]
     assert loop.grid == engine.humanize(played, 0.4)
 

@@ -13,8 +13,9 @@ from fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.live.clock import InternalClock, State
+from drumvae.live.controls import Controls
 from drumvae.live.display import unheard_title
-from drumvae.live.modes import Controls, loop_seed
+from drumvae.live.modes import loop_seed
 from drumvae.live.player import pass_hits
 from drumvae.live.realtime import Loop as Thread
 from drumvae.live.realtime import Wake, sleep_until
@@ -262,7 +263,7 @@ def test_what_is_whole_a_beat_before_the_line_is_asked_for_once() -> None:
 def test_the_amount_reaches_the_engine() -> None:
     sender = Sender(120).say(START).beats(18)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
-    stage = humanized_stage(sender, controls=Controls(amount=0.25))
+    stage = humanized_stage(sender, controls=Controls(humanize=0.25))
     assert stage.engine.asked[0][2] == 0.25
 
 
