@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from drumvae.between import between
 from drumvae.bundle import BundleInfo
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -89,6 +91,140 @@ def test_an_amount_out_of_range_is_refused(engine: Engine, groove: Grid, amount:
 def test_draws_out_of_range_are_refused(engine: Engine, wrong: dict[str, float]) -> None:
     with pytest.raises(BundleError, match="asked for"):
         engine.generate(**({"seed": 0} | wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+def test_a_higher_density_makes_more_hits(engine: Engine, temperature: float) -> None:
+    hits = [np.mean([loop.hits.sum() for loop in engine.generate(0, temperature, 16, density)]) for density in (0, 0.25, 0.5, 1, 1.5, 2)]
+    assert hits[0] == 0
+    assert all(fewer < more for fewer, more in pairwise(hits))
+    assert 0.35 < hits[2] / hits[3] < 0.65
+    assert 1.5 < hits[5] / hits[3] < 2.3
+
+
+def test_a_density_of_one_is_the_models_own(engine: Engine) -> None:
+    assert engine.generate(5, density=1.0) == engine.generate(5)
+
+
+@pytest.mark.parametrize("density", [-0.1, 2.1, float("nan")])
+def test_a_density_out_of_range_is_refused(engine: Engine, density: float) -> None:
+    with pytest.raises(BundleError, match=r"from 0 \(silence\)"):
+        engine.generate(0, density=density)
+
+
+def changed(one: Grid, other: Grid) -> int:
+    """Counts the cells in which there is a hit in one and none in the other."""
+    return int((one.hits != other.hits).sum())
+
+
+def test_an_amount_of_zero_varies_nothing(engine: Engine, groove: Grid) -> None:
+    assert engine.vary(groove, 0.0, seed=3) == groove
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_drifts_further_by_a_larger_amount(engine: Engine, groove: Grid, temperature: float) -> None:
+    amounts = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
+    drift = [np.mean([changed(groove, engine.vary(groove, amount, seed, temperature)) for seed in range(8)]) for amount in amounts]
+    assert all(nearer < farther for nearer, farther in pairwise(drift))
+
+
+def test_a_loop_that_drifts_little_stays_near_what_was_given_and_not_near_what_the_model_makes_of_it(engine: Engine, groove: Grid) -> None:
+    written = engine.reconstruct(grid_to_groove(groove)[None])[0, :, :9]
+    assert (written != groove.hits).sum() > 10
+    assert np.mean([changed(groove, engine.vary(groove, 0.05, seed)) for seed in range(8)]) < 3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_that_drifts_all_the_way_has_the_hits_of_the_seeds_own_loop(engine: Engine, groove: Grid, temperature: float) -> None:
+    for seed in range(4):
+        (own,) = engine.generate(seed, temperature)
+        assert np.array_equal(engine.vary(groove, 1.0, seed, temperature).hits, own.hits)
+
+
+@pytest.mark.parametrize("amount", [0.6, 0.8, 1.0])
+def test_hits_that_stay_are_played_as_before_and_new_ones_as_the_model_plays(engine: Engine, groove: Grid, amount: float) -> None:
+    played = Grid(groove.hits, groove.velocities * 0.77, groove.hits * 0.123)
+    varied = engine.vary(played, amount, seed=1)
+    stay, new = varied.hits * played.hits > 0, varied.hits > played.hits
+    assert stay.any()
+    assert np.array_equal(varied.velocities[stay], played.velocities[stay])
+    assert np.array_equal(varied.offsets[stay], played.offsets[stay])
+    assert new.any()
+    assert varied.velocities[new].min() > 0
+    assert np.abs(varied.offsets[new]).max() > 0
+
+
+def test_a_seed_says_where_a_loop_drifts(engine: Engine, groove: Grid) -> None:
+    assert engine.vary(groove, 0.5, seed=1, temperature=0.7) == engine.vary(groove, 0.5, seed=1, temperature=0.7)
+    assert engine.vary(groove, 0.5, seed=1) != engine.vary(groove, 0.5, seed=2)
+
+
+def test_a_morph_begins_and_ends_with_exactly_what_was_given(engine: Engine, groove: Grid) -> None:
+    (other,) = engine.generate(seed=4)
+    assert engine.morph(groove, other, 0.0) == groove
+    assert engine.morph(groove, other, 1.0) == other
+
+
+def test_a_morph_goes_steadily_from_one_loop_to_the_other(engine: Engine, groove: Grid) -> None:
+    others = engine.generate(seed=4, count=6)
+    ways = [[engine.morph(groove, other, position) for position in (0.02, 0.25, 0.5, 0.75, 0.98)] for other in others]
+    from_first = np.mean([[changed(groove, grid) for grid in way] for way in ways], axis=0)
+    from_last = np.mean([[changed(other, grid) for grid in way] for way, other in zip(ways, others, strict=True)], axis=0)
+    assert (np.diff(from_first) > 0).all()
+    assert (np.diff(from_last) < 0).all()
+    apart = np.mean([changed(groove, other) for other in others])
+    assert from_first[0] < 0.1 * apart  # no jump at the ends
+    assert from_last[-1] < 0.1 * apart
+
+
+def test_loops_of_two_lengths_are_not_morphed(engine: Engine, groove: Grid) -> None:
+    with pytest.raises(BundleError, match="from 64 steps to 32"):
+        engine.morph(groove, groove.window(0, 32), 0.5)
+
+
+@pytest.mark.parametrize("steps", [0, 16, 100])
+def test_grids_of_any_length_are_varied_and_morphed(engine: Engine, groove: Grid, steps: int) -> None:
+    grid = Grid(*(np.tile(array, (2, 1))[:steps] for array in groove.arrays()))
+    assert engine.vary(grid, 0.9, seed=1).steps == steps
+    assert engine.morph(grid, Grid.empty(steps), 0.5).steps == steps
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_way_out_of_range_is_refused(engine: Engine, groove: Grid, share: float) -> None:
+    with pytest.raises(BundleError, match=r"goes from 0 \(as it is\) to 1"):
+        engine.vary(groove, share, seed=0)
+    with pytest.raises(BundleError, match=r"goes from 0 \(the first loop\) to 1"):
+        engine.morph(groove, groove, share)
+    with pytest.raises(BundleError, match="Seed -1"):
+        engine.vary(groove, 0.5, seed=-1)
+
+
+def kicks(letters: str) -> Grid:
+    return Grid.from_text(f"kick {letters}|")
+
+
+NOTHING = Grid.empty(16)
+
+
+def test_where_a_model_changes_nothing_the_softest_hits_leave_first_and_the_loudest_come_first() -> None:
+    first, last = kicks("X...x...-......."), kicks("..-...X.........")
+    way = [between(first, last, (NOTHING, NOTHING, NOTHING), share) for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    expected = ("X...x...-.......", "X...x.X.-.......", "X...x.X.........", "X.....X.........", "X.-...X.........", "..-...X.........")
+    assert [grid.to_text([0]) for grid in way] == [kicks(letters).to_text([0]) for letters in expected]
+
+
+def test_where_a_model_changes_its_mind_the_hit_changes_and_what_it_writes_for_neither_is_played() -> None:
+    written = (kicks("x...x..........."), kicks("x.X............."), NOTHING)
+    placed = between(kicks("x...x...x......."), kicks("............x..."), written, 0.1)
+    assert placed == kicks("x.X.....x.......")
+
+
+def test_a_hit_of_both_grids_glides_from_one_velocity_and_offset_to_the_other() -> None:
+    hits = kicks("x...").hits
+    first, last = Grid(hits, hits * 0.2, hits * -0.1), Grid(hits, hits * 0.8, hits * 0.3)
+    placed = between(first, last, (NOTHING.window(0, 4),) * 3, 0.25)
+    assert placed.velocities[0, 0] == pytest.approx(0.35)
+    assert placed.offsets[0, 0] == pytest.approx(0.0, abs=1e-6)
 
 
 def able(engine: Engine, *tasks: str, **changes: object) -> Engine:
@@ -207,10 +343,18 @@ def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(en
 
 
 def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:
-    tunes = able(engine, "generate", "humanize", "drumify", "infill", encoding="melody")
-    asked = (lambda: tunes.generate(0), lambda: tunes.humanize(groove), lambda: tunes.drumify(groove), lambda: tunes.infill(groove, [0]))
-    for ask in asked:
-        with pytest.raises(BundleError, match=r"writes melodies and was asked to \w+ drums"):
+    tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
+    asked = {
+        "generate": lambda: tunes.generate(0),
+        "humanize": lambda: tunes.humanize(groove),
+        "drumify": lambda: tunes.drumify(groove),
+        "infill": lambda: tunes.infill(groove, [0]),
+    }
+    for task, ask in asked.items():
+        with pytest.raises(BundleError, match=rf"writes melodies and was asked to {task} drums"):
+            ask()
+    for ask in (lambda: tunes.vary(groove, 0.5, 0), lambda: tunes.morph(groove, groove, 0.5)):
+        with pytest.raises(BundleError, match="writes melodies and was asked to reconstruct drums"):
             ask()
     with pytest.raises(BundleError, match="writes drums and was asked to generate melodies"):
         engine.generate_melodies(0)
@@ -242,11 +386,17 @@ def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, gro
         "infill": lambda: only.infill(groove, [0]),
         "reconstruct": lambda: only.reconstruct(loop[None]),
     }
+    through_the_latent = (
+        lambda: only.interpolate(loop, loop, 3),
+        lambda: only.vary(groove, 0.5, 0),
+        lambda: only.morph(groove, groove, 0.5),
+    )
     for task, ask in asked.items():
         with pytest.raises(BundleError, match=rf"cannot {task}; it can generate\."):
             ask()
-    with pytest.raises(BundleError, match="cannot reconstruct; it can generate"):
-        only.interpolate(loop, loop, 3)
+    for way in through_the_latent:
+        with pytest.raises(BundleError, match="cannot reconstruct; it can generate"):
+            way()
 
 
 def test_an_unknown_provider_names_the_nearest() -> None:
