@@ -1,6 +1,9 @@
 """What the player may turn, as one frozen value: any thread may share it, and a change is a new value."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .actions import MODE_NAMES, Action, Event, Kind, mode_at
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,48 @@ class Controls:
     """Whether the loop that plays is kept."""
     overdub: bool = False
     """Whether what is played is added to what was played before; otherwise each four bars stand alone."""
+
+    @property
+    def half_time(self) -> bool:
+        return self.speed < 1
+
+    @property
+    def double_time(self) -> bool:
+        return self.speed > 1
+
+    def after(self, event: Event, modes: Sequence[str] = MODE_NAMES) -> "Controls":
+        """Returns the controls once an event is over; a trigger that only does something leaves them as they are.
+
+        `modes` are those that the amount `mode` goes through: the ones that are offered. The end of the velocity range that is
+        moved stops at the other.
+        """
+        action, value = event
+        if action.kind is Kind.SWITCH:
+            return self._switched(action, not self.is_on(action) if value is None else value >= 0.5)
+        if action.verb == "mode":
+            return replace(self, mode=action.mode or mode_at(value or 0.0, modes))
+        if action.kind is not Kind.AMOUNT or value is None:
+            return self
+        amount = min(max(value, action.low), action.high)
+        if action.name == "velocity_low":
+            amount = min(amount, self.velocity_high)
+        elif action.name == "velocity_high":
+            amount = max(amount, self.velocity_low)
+        return replace(self, **{action.name: amount})  # type: ignore[arg-type]  # an amount is named as its field
+
+    def is_on(self, action: Action) -> bool:
+        """Says whether a switch is on."""
+        if action.voice is not None:
+            return action.voice in (self.muted if action.verb == "mute" else self.locked)
+        return bool(getattr(self, action.name))
+
+    def _switched(self, action: Action, on: bool) -> "Controls":
+        if action.voice is not None:
+            field = "muted" if action.verb == "mute" else "locked"
+            voices = getattr(self, field) | {action.voice} if on else getattr(self, field) - {action.voice}
+            return replace(self, **{field: voices})
+        if action.name not in ("half_time", "double_time"):
+            return replace(self, **{action.name: on})  # type: ignore[arg-type]  # a switch is named as its field
+        if on:
+            return replace(self, speed=0.5 if action.name == "half_time" else 2.0)
+        return replace(self, speed=1.0) if self.is_on(action) else self  # what is off already leaves the other one on

@@ -1,0 +1,122 @@
+"""The closed list of what a knob, a pad or a DAW's automation can do, and how a controller's 0 to 127 becomes an amount and back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from drumvae.kit import VOICES
+
+MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
+"""Every mode there is, in the order in which the amount `mode` goes through them."""
+SLOTS = tuple(range(1, 9))
+"""The numbers of the slots that loops are kept in."""
+ON = 64
+"""A controller's value from which a switch is on; a trigger goes off where a value rises to it. MIDI 1.0 has pedals do the same."""
+MIDDLE, TOP = 64, 127
+
+
+class Kind(Enum):
+    """How an action is moved."""
+
+    AMOUNT = "amount"
+    """By a knob or a fader: a controller's value, from 0 to 127."""
+    SWITCH = "switch"
+    """By a controller, on from 64; a pad's note turns it over."""
+    TRIGGER = "trigger"
+    """By a pad's note, or by a controller that rises through 64."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Names one thing that can be done."""
+
+    name: str
+    """As a map of controls spells it, e.g. `mute open hat`."""
+    verb: str
+    """The name without what it is about, e.g. `mute`."""
+    kind: Kind
+    help: str
+    """One line for people."""
+    low: float = 0.0
+    """What an amount is at a controller's 0."""
+    high: float = 1.0
+    """What an amount is at a controller's 127."""
+    voice: int | None = None
+    """The voice, from 0 to 8, that `mute` or `lock` is about."""
+    slot: int | None = None
+    """The slot, from 1 to 8, that `keep` or `recall` is about."""
+    mode: str | None = None
+    """The mode that a trigger goes to."""
+
+    def amount(self, value: int) -> float:
+        """Returns what a controller's value, from 0 to 127, stands for: straight from low to the middle at 64, and on to high at 127.
+
+        The middle has a value of its own because a knob's detent and a DAW's centre are 64; the two halves differ by a 64th part.
+        """
+        part = value / (2 * MIDDLE) if value <= MIDDLE else 0.5 + (value - MIDDLE) / (2 * (TOP - MIDDLE))
+        return self.low + part * (self.high - self.low)
+
+    def value(self, amount: float) -> int:
+        """Returns the controller's value, from 0 to 127, that comes nearest to an amount; the inverse of `amount`."""
+        part = min(max((amount - self.low) / (self.high - self.low), 0.0), 1.0)
+        return round(part * 2 * MIDDLE if part <= 0.5 else MIDDLE + (part - 0.5) * 2 * (TOP - MIDDLE))
+
+    @property
+    def range_text(self) -> str:
+        return f"{self.low:g} to {self.high:g}" if self.kind is Kind.AMOUNT else self.kind.value
+
+
+class Event(NamedTuple):
+    """Says that a player moved something."""
+
+    action: Action
+    value: float | None = None
+    """An amount in its own range; 1 or 0 for a switch that is put on or off; None for a trigger, and for a switch that is turned over."""
+
+
+def mode_at(position: float, modes: Sequence[str]) -> str:
+    """Returns the mode at a place from 0 to 1: each of them has an equal share of a knob's travel."""
+    return modes[min(int(position * len(modes)), len(modes) - 1)]
+
+
+_AMOUNTS = (
+    ("temperature", 1.5, "how adventurous generated loops are"),
+    ("humanize", 1, "how much humanize changes velocity and timing"),
+    ("drift", 1, "how far vary and respond go from what they start from"),
+    ("morph", 1, "where morph stands between its two loops"),
+    ("density", 2, "how many hits there are: fewer below 1, more above"),
+    ("velocity_low", 1, "the velocity that the softest hit is played at"),
+    ("velocity_high", 1, "the velocity that the loudest hit is played at"),
+    ("swing", 1, "how late every second sixteenth is played: 1 is a triplet's third"),
+    ("mode", 1, "chooses among the modes, from the first to the last"),
+)
+_SWITCHES = (
+    ("hold", "keeps the loop that plays"),
+    ("overdub", "adds what is played to what was played before"),
+    ("half_time", "plays the first two bars at half the speed"),
+    ("double_time", "plays the four bars twice, at double speed"),
+)
+_TRIGGERS = (
+    ("next", "asks for another loop"),
+    ("undo", "goes back to the loop before"),
+    ("panic", "silences everything at once"),
+    ("clear", "forgets what was overdubbed"),
+    ("align", "says that here is bar one"),
+)
+
+
+def _all() -> Iterator[Action]:
+    yield from (Action(name, name, Kind.AMOUNT, line, high=high) for name, high, line in _AMOUNTS)
+    yield from (Action(name, name, Kind.SWITCH, line) for name, line in _SWITCHES)
+    for verb, line in (("mute", "leaves out the {}"), ("lock", "keeps what the {} plays while loops change")):
+        yield from (Action(f"{verb} {name}", verb, Kind.SWITCH, line.format(name), voice=v) for v, name in enumerate(VOICES))
+    yield from (Action(name, name, Kind.TRIGGER, line) for name, line in _TRIGGERS)
+    for verb, line in (("keep", "keeps the loop that plays in slot {}"), ("recall", "plays the loop in slot {} again")):
+        yield from (Action(f"{verb} {slot}", verb, Kind.TRIGGER, line.format(slot), slot=slot) for slot in SLOTS)
+    yield from (Action(f"mode {mode}", "mode", Kind.TRIGGER, f"goes to the mode {mode}", mode=mode) for mode in MODE_NAMES)
+
+
+ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _all()})
+"""Every action by its name."""

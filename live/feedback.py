@@ -1,0 +1,102 @@
+"""Controls in, controller messages out, for a motor fader, a ring of lamps or a DAW to show what the drummer stands at.
+
+An amount is shown on the CC that moves it, a switch as 127 or 0. What triggers something is shown below 64, where it can set off
+nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME` while that is the mode, and `align`
+climbs from 0 to 60, by 4 a beat, through the four bars.
+
+A message that comes back is no move of the player: `is_echo` knows it by what was sent in the last moment. And what the player
+moves is not sent back to where it came from, so that a hand and a motor never pull against each other.
+"""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from drumvae.grid import LOOP_BEATS
+
+from .actions import MODE_NAMES, ON, TOP, Action, Kind, mode_at
+from .control_map import STATUS, Binding, ControlMap
+from .controls import Controls
+
+OWN_CHANNEL = 16
+"""Where a CC that is heard on any channel is shown."""
+LIT = ON - 1
+ECHO_S = 0.2
+"""A copy of a sent message that arrives within this time is its echo. A bus takes 2 ms, a DAW's thru some tens of them."""
+
+
+@dataclass
+class Feedback:
+    """Remembers what every CC shows. Called by the performer's thread only; times are monotonic seconds passed in."""
+
+    controls: ControlMap
+    modes: Sequence[str] = MODE_NAMES
+    """The modes that are offered."""
+    _places: list[tuple[tuple[int, int], Action]] = field(init=False)  # status byte and number of every CC
+    _shown: dict[tuple[int, int], int] = field(default_factory=dict)
+    _sent: deque[tuple[float, bytes]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.sort == "cc"]
+
+    def messages(self, now_s: float, controls: Controls, kept: Collection[int] = (), beat: float | None = None) -> list[bytes]:
+        """Returns a message for every CC that does not show the truth yet, which it is then taken to do.
+
+        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run. Each
+        call may return one message for every CC of the map: a caller that calls ten times a second is well below what MIDI carries.
+        """
+        out = []
+        for place, action in self._places:
+            value = self._value(action, controls, kept, beat)
+            if value is None or self._reads(action, self._shown.get(place)) == self._reads(action, value):
+                continue
+            self._shown[place] = value
+            out.append(bytes((*place, value)))
+            if action.kind is not Kind.TRIGGER:  # a button that is let go sends what a lamp that goes out was sent
+                self._sent.append((now_s, out[-1]))
+        return out
+
+    def is_echo(self, arrival_s: float, message: bytes) -> bool:
+        """Says whether a message is an amount or a switch that was sent a moment ago. It may come back more than once."""
+        while self._sent and arrival_s - self._sent[0][0] > ECHO_S:
+            self._sent.popleft()
+        return any(message == sent for _, sent in self._sent)
+
+    def heard(self, message: bytes) -> None:
+        """Takes a CC that the player moved: that is what it shows now."""
+        if len(message) == 3 and message[0] & 0xF0 == STATUS["cc"]:
+            self._shown[message[0], message[1]] = message[2]
+
+    def forget(self) -> None:
+        """Has everything sent again: what shows it was away, or the map is another one."""
+        self._shown.clear()
+
+    def _value(self, action: Action, controls: Controls, kept: Collection[int], beat: float | None) -> int | None:
+        """Returns what a CC is to show, from 0 to 127, or None where there is nothing to show."""
+        if action.kind is Kind.SWITCH:
+            return TOP if controls.is_on(action) else 0
+        if action.slot is not None:
+            return LIT if action.slot in kept else 0
+        if action.mode is not None:
+            return LIT if action.mode == controls.mode else 0
+        if action.name == "align":
+            return int(beat % LOOP_BEATS) * 4 if beat is not None else 0
+        if action.name == "mode":
+            at = self.modes.index(controls.mode) if controls.mode in self.modes else 0
+            return action.value((at + 0.5) / len(self.modes))
+        if action.kind is Kind.AMOUNT:
+            amount = getattr(controls, action.name)
+            return None if amount is None else action.value(amount)
+        return None
+
+    def _reads(self, action: Action, value: int | None) -> object:
+        """Returns what a value says, where several say the same."""
+        if value is None or action.kind is Kind.TRIGGER:
+            return value
+        if action.kind is Kind.SWITCH:
+            return value >= ON
+        return mode_at(action.amount(value), self.modes) if action.name == "mode" else value
+
+
+def _place(binding: Binding) -> tuple[int, int]:
+    return STATUS[binding.sort] | (binding.channel or OWN_CHANNEL) - 1, binding.number
