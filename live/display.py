@@ -4,18 +4,28 @@ Runs on the main thread. A render is short and rare, because every microsecond o
 """
 
 import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Protocol
 
 from drumvae.grid import BEATS_PER_BAR
-from drumvae.kit import VOICES
 
 from .clock import State
+from .page import Page, loop_title, unheard_title
 from .player import Loop
-from .timebase import bar_of, phase
+from .rows import Span
+from .timebase import bar_of
 from .values import Status
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions
+    from rich.segment import Segment
+
+__all__ = ["Display", "Lines", "Screen", "make_display", "unheard_title"]
+
+SAID_COUNT = 100
+"""How many of the last sentences are printed again when the screen closes."""
 
 
 class Display(Protocol):
@@ -60,59 +70,69 @@ class Lines:
 
 
 class Screen:
-    """Redraws a small block of text at the bottom of a terminal."""
+    """Redraws the whole of a terminal, which comes back as it was when this closes, followed by what was said."""
 
-    def __init__(self, title: str, footer: str) -> None:
+    def __init__(self, title: str, footer: str, console: "Console | None" = None) -> None:
+        from rich.console import Console
         from rich.live import Live
 
-        self._title, self._footer = title, footer
-        self._last: Status | None = None
-        self._live: Live = Live(auto_refresh=False, transient=False)  # Rich's own refresh thread would render at will
+        self._console = console or Console()
+        self._page = Page(title, footer)
+        self._status = Status()
+        self._drawn: object = None
+        self._said: deque[str] = deque(maxlen=SAID_COUNT)
+        # Rich's own refresh thread would render at will; its redirection would lose what others write, even  2> file
+        self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
 
     def show(self, status: Status) -> None:
-        if status != self._last:
-            self._last = status
-            self._live.update(self._render(status), refresh=True)
+        if status.said and status.said != self._status.said:
+            self._page.sentence = status.said
+        self._status = status
+        self._draw()
 
     def say(self, sentence: str) -> None:
-        self._live.console.print(sentence, markup=False, highlight=False)
+        self._said.append(sentence)
+        self._page.sentence = sentence
+        self._draw()
 
     def close(self) -> None:
         self._live.stop()
+        for sentence in self._said:
+            self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        self._said.clear()
 
-    def _render(self, status: Status) -> "RenderableType":
-        from rich.text import Text
-
-        text = Text(no_wrap=True, overflow="crop")
-        text.append(f"{self._title}\n", "dim")
-        colour = {State.RUNNING: "bold green", State.LOST: "bold red"}.get(status.state, "bold yellow")
-        text.append(f"{status.state.value:<22}", colour)
-        text.append(f"{status.bpm:6.1f} bpm   bar {bar_of(status.beat):>3}.{int(phase(status.beat, BEATS_PER_BAR)) + 1}\n\n")
-        text.append(f"{loop_title(status)}\n", "bold")
-        text.append(status.loop.grid.to_text(range(len(VOICES))) if status.loop else "(silence)")
-        text.append(f"\n\nheard  {status.notes} notes" + (f", {status.echoes} echoes of our own dropped" if status.echoes else "") + "\n")
-        if status.unheard:
-            text.append(f"{unheard_title(status)}\n", "yellow")
-        heard = status.heard.grid(status.number)
-        text.append(heard.to_text() if heard.hits.any() else "(nothing in these four bars)", "cyan")
-        if status.trouble:
-            text.append(f"\n{status.trouble}", "bold red")
-        text.append(f"\n\n{self._footer}", "dim")
-        return text
+    def _draw(self) -> None:
+        """Draws unless the screen shows just that already."""
+        size = self._console.size
+        drawn = (self._page.sentence, self._status, size)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._live.update(_Rows(self._page.lines(self._status, size.width, size.height)), refresh=True)
 
 
-def unheard_title(status: Status) -> str:
-    """Counts and names the pitches that no voice hears."""
-    pitches = ", ".join(str(pitch) for pitch in sorted(status.unheard))
-    return f"{sum(status.unheard.values())} notes on pitches that no voice hears: {pitches}"
+class _Rows:
+    """Rows of spans as Rich prints them: ready made, because to lay them out as Rich's Text takes longer."""
 
+    def __init__(self, rows: Sequence[Sequence[Span]]) -> None:
+        self._rows = rows
 
-def loop_title(status: Status) -> str:
-    """Names the loop that plays."""
-    return f"loop {status.loop.index} {status.loop.source}".rstrip() if status.loop else "no loop yet"
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":
+        from rich.segment import Segment
+
+        for row in self._rows:
+            for span in row:
+                yield Segment(span.text, console.get_style(span.style) if span.style else None)
+            yield Segment.line()
 
 
 def make_display(title: str, footer: str) -> Display:
-    """Returns a screen on a terminal, lines elsewhere."""
-    return Screen(title, footer) if sys.stdout is not None and sys.stdout.isatty() else Lines()
+    """Returns a screen on a terminal, lines elsewhere and on a terminal that cannot move its cursor."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a port's name in letters that a terminal lacks must not stop the music
+    if sys.stdout is None or not sys.stdout.isatty():
+        return Lines()
+    from rich.console import Console
+
+    console = Console()
+    return Screen(title, footer, console) if console.is_interactive else Lines()
