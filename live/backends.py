@@ -14,6 +14,9 @@ from typing import Any
 
 from drumvae.errors import PortError, nearest
 
+from .jackserver import hush
+from .portnames import PROBE_CLIENT
+
 BACKENDS = ("auto", "alsa", "jack", "core", "windows")
 _CONSTANTS = {"alsa": "API_LINUX_ALSA", "jack": "API_UNIX_JACK", "core": "API_MACOSX_CORE", "windows": "API_WINDOWS_MM"}
 _TITLES = {"alsa": "ALSA", "jack": "JACK", "core": "CoreMIDI", "windows": "Windows MIDI"}
@@ -29,6 +32,8 @@ class Backend:
         self.rtmidi = rtmidi
         self.error: type[Exception] = rtmidi.RtMidiError
         self._api = getattr(rtmidi, _CONSTANTS[name])
+        if name == "jack":
+            hush(rtmidi)
 
     @property
     def title(self) -> str:
@@ -47,6 +52,14 @@ class Backend:
     def midi_out(self, client: str) -> Any:
         with quiet():
             return self.rtmidi.MidiOut(self._api, name=client)
+
+    def names(self, midi: Any) -> list[str]:
+        """Returns the ports that an rtmidi object can be connected to, by number; "" for one that went while it was listed.
+
+        rtmidi ends a Windows name with its number in the list, which changes when another port goes; no DAW shows it.
+        """
+        names = [name or "" for name in midi.get_ports()]
+        return [name.removesuffix(f" {number}") for number, name in enumerate(names)] if self.name == "windows" else names
 
 
 def find_backend(wanted: str = "auto") -> Backend:
@@ -78,7 +91,7 @@ def _refusal(backend: Backend) -> str | None:
     if backend.name == "alsa" and sys.platform == "linux" and not ALSA_SEQUENCER.exists():
         return "has no sequencer here"  # asking it would print its own complaints on the screen
     try:
-        probe = backend.midi_in("drumvae-probe")
+        probe = backend.midi_in(PROBE_CLIENT)
     except backend.error:
         return "does not answer"
     probe.delete()

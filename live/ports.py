@@ -1,24 +1,19 @@
-"""Port names in, an open input and output out; the only place where a MIDI driver is touched (backends.py chooses it).
+"""Port names in, an open input and output out: what `drumvae-live` opens, watches and closes; port.py is one of the two.
 
 A port is found by part of its name, whatever the case. Where none matches and the system can, a virtual port of that name is
-created, for the DAW to connect to. A port that vanishes is looked for once a second by `Ports.watch`, on the main thread.
+created, for the DAW to connect to. What vanishes, a port or a whole JACK server, is looked for once a second by `Ports.watch`, on
+the main thread.
 """
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import Any
 
 from drumvae.errors import PortError
 
-from .backends import Backend, find_backend, quiet
-from .values import Arrival
-
-IN_CLIENT, OUT_CLIENT = "drumvae-in", "drumvae-out"
-OWN = (IN_CLIENT, OUT_CLIENT, "drumvae-probe")
-FLUSH_S = 0.03
-"""JACK sends what was written at its next period; closing sooner would swallow the last note-offs."""
+from .backends import find_backend
+from .jackserver import Lifeline
+from .port import FLUSH_S, InPort, OutPort, Port
+from .portnames import PROBE_CLIENT, others
 
 
 @dataclass(frozen=True)
@@ -33,160 +28,12 @@ class PortList:
 def list_ports(backend: str = "auto") -> PortList:
     """Returns every port of this machine but our own; raises PortError where there is no MIDI system."""
     system = find_backend(backend)
-    midi_in, midi_out = system.midi_in("drumvae-probe"), system.midi_out("drumvae-probe")
+    midi_in, midi_out = system.midi_in(PROBE_CLIENT), system.midi_out(PROBE_CLIENT)
     try:
-        return PortList(system.title, tuple(others(midi_in.get_ports())), tuple(others(midi_out.get_ports())))
+        return PortList(system.title, tuple(others(system.names(midi_in))), tuple(others(system.names(midi_out))))
     finally:
         midi_in.delete()
         midi_out.delete()
-
-
-def others(names: Sequence[str]) -> list[str]:
-    """Returns the names that are not ours; the client's name comes first in ALSA's and JACK's."""
-    return [name for name in names if name.split(":")[0].rstrip("0123456789-") not in {own.rstrip("-") for own in OWN}]
-
-
-def match(wanted: str, names: Sequence[str]) -> str | None:
-    """Returns the first name that contains what is wanted, whatever the case; a name that is equal goes first."""
-    lowered = wanted.casefold()
-    exact = [name for name in names if name.casefold() == lowered]
-    return next(iter(exact + [name for name in names if lowered in name.casefold()]), None)
-
-
-class _Port:
-    """One direction: an rtmidi object, the name it was asked for and the port it found."""
-
-    direction = ""
-
-    def __init__(self, backend: Backend, wanted: str) -> None:
-        self.wanted = wanted
-        self.found: str | None = None
-        """The port it is connected to; None for a virtual one."""
-        self.lost = False
-        self.own_twin: str | None = None
-        """The virtual port of the other direction: CoreMIDI lists it among other programs' ports."""
-        self._backend = backend
-        self._midi: Any = None
-
-    @property
-    def title(self) -> str:
-        return f"{self.found} (lost)" if self.lost else self.found or f"{self.wanted} (virtual)"
-
-    def look(self) -> list[str]:
-        """Returns the ports of other programs. Called by the main thread."""
-        midi = self._new()
-        try:
-            return [name for name in others(midi.get_ports()) if name != self.own_twin]
-        finally:
-            midi.delete()
-
-    def open(self, names: Sequence[str]) -> None:
-        """Connects to a port among names, or creates a virtual one; raises PortError where neither can be done."""
-        found = match(self.wanted, names)
-        midi = self._new()
-        try:
-            if found is None and not self._backend.can_create:
-                raise PortError(_unknown(self.direction, self.wanted, names))
-            self._attach(midi)
-            if found is None:
-                midi.open_virtual_port(self.wanted)
-            else:
-                midi.open_port(midi.get_ports().index(found), name=self.wanted)
-        except (self._backend.error, ValueError) as error:
-            midi.delete()
-            raise PortError(
-                f"The {self.direction} port {self.wanted!r} cannot be opened ({error}); if another program holds it, close it there,"
-                " or type drumvae-live --list-ports to see the others."
-            ) from None
-        except PortError:
-            midi.delete()
-            raise
-        self.found, self._midi, self.lost = found, midi, False
-
-    def present(self) -> bool:
-        """Says whether the port is still there. Called by the main thread, about once a second.
-
-        A virtual port goes only with its system, and rtmidi has no way to tell that: a dead JACK server's ports stay listed.
-        """
-        if self.found is None:
-            return True
-        try:
-            return self.found in self._midi.get_ports()
-        except self._backend.error:
-            return False
-
-    def reopen(self) -> bool:
-        """Looks for a lost port and opens it again; False while it is away."""
-        try:
-            names = self.look()
-            if self.found is not None and match(self.wanted, names) is None:
-                return False
-            self.close()  # first, or JACK would give the new one another name
-            self.open(names)
-        except (self._backend.error, PortError):
-            return False
-        return True
-
-    def close(self) -> None:
-        midi, self._midi = self._midi, None
-        if midi is not None:
-            with quiet():
-                midi.delete()
-
-    def _new(self) -> Any:
-        raise NotImplementedError
-
-    def _attach(self, midi: Any) -> None:
-        """Sets up an object before it is opened."""
-
-
-class InPort(_Port):
-    """Stamps and queues what arrives, in the driver's thread, and does nothing else there."""
-
-    direction = "input"
-
-    def __init__(self, backend: Backend, wanted: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        super().__init__(backend, wanted)
-        self._clock = clock
-        self._arrived: SimpleQueue[tuple[float, Sequence[int]]] = SimpleQueue()
-
-    def poll(self, now_s: float) -> Sequence[Arrival]:  # a driver has a clock of its own
-        """Returns what has arrived since the last call. Called by the performer's thread."""
-        arrivals: list[Arrival] = []
-        while True:
-            try:
-                at_s, message = self._arrived.get_nowait()
-            except Empty:
-                return arrivals
-            arrivals.append(Arrival(at_s, bytes(message)))
-
-    def _new(self) -> Any:
-        return self._backend.midi_in(IN_CLIENT)
-
-    def _attach(self, midi: Any) -> None:
-        midi.ignore_types(sysex=True, timing=False, active_sense=True)  # rtmidi drops the clock unless told not to
-        clock, put = self._clock, self._arrived.put
-
-        def arrived(event: tuple[Sequence[int], float], _: object) -> None:
-            put((clock(), event[0]))
-
-        midi.set_callback(arrived)
-
-
-class OutPort(_Port):
-    """Sends at once."""
-
-    direction = "output"
-
-    def send(self, message: bytes) -> None:
-        """Sends at once; a port that fails counts as lost. Called by the performer's thread."""
-        try:
-            self._midi.send_message(message)
-        except (self._backend.error, AttributeError):  # AttributeError: closed a moment ago
-            self.lost = True
-
-    def _new(self) -> Any:
-        return self._backend.midi_out(OUT_CLIENT)
 
 
 class Ports:
@@ -197,12 +44,19 @@ class Ports:
         self.backend = system.title
         self.input = InPort(system, input_name)
         self.output = OutPort(system, output_name)
+        self.losses = 0
+        """How often a port was lost."""
+        self._server_gone = False
+        self._lifeline = Lifeline()
+        if system.name == "jack":
+            self._lifeline.connect()
         inputs, outputs = self.input.look(), self.output.look()  # before any of our own can be among them
-        self.input.open(inputs)
         try:
+            self.input.open(inputs)
             self.output.open(outputs)
         except PortError:
-            self.input.close()
+            self._release()
+            self._lifeline.close()
             raise
         self.input.own_twin = self.output.wanted if self.output.found is None else None
         self.output.own_twin = self.input.wanted if self.input.found is None else None
@@ -211,28 +65,71 @@ class Ports:
     def title(self) -> str:
         return f"{self.input.title} → {self.output.title} ({self.backend})"
 
+    @property
+    def hint(self) -> str | None:
+        """A sentence for who asked for macOS's own bus and got a virtual port, or None."""
+        asked = {port.wanted.casefold() for port in (self.input, self.output) if port.found is None}
+        if self.backend != "CoreMIDI" or not any("iac" in wanted for wanted in asked):
+            return None
+        return (
+            "The IAC bus is not online, so virtual ports were made instead: to have it, open Audio MIDI Setup, Window > Show MIDI Studio,"
+            " double-click IAC Driver, tick Device is online, and start again."
+        )
+
     def watch(self) -> list[str]:
-        """Looks after lost ports and returns what there is to say about them."""
-        said = []
-        for port in (self.input, self.output):
-            if port.lost:
-                if port.reopen():
-                    said.append(f"The {port.direction} port {port.title} is back.")
-            elif not port.present():
-                said.append(f"The {port.direction} port {port.title} is gone; it will be opened again when it returns.")
-                port.lost = True
-        return said
+        """Looks after what is lost and returns what there is to say about it."""
+        if self._server_gone:
+            return self._revive()
+        if self._lifeline.is_broken():
+            return self._lose_server()
+        return [sentence for port in (self.input, self.output) for sentence in self._look_after(port)]
 
     def close(self) -> None:
         """Lets the last messages out and closes both."""
+        self.input.deafen()
         time.sleep(FLUSH_S)
+        self._release()
+        self._lifeline.close()
+
+    def _look_after(self, port: Port) -> list[str]:
+        if not port.lost and not port.is_present():
+            port.lost = True
+        if not port.lost:
+            return []
+        said = []
+        if not port.told:
+            port.told = True
+            self.losses += 1
+            said.append(f"The {port.direction} port {port.found or port.wanted} is gone; it will be opened again when it returns.")
+        if port.reopen():
+            said.append(f"The {port.direction} port {port.title} is back.")
+        return said
+
+    def _lose_server(self) -> list[str]:
+        self._server_gone = self.input.lost = self.output.lost = True
+        self.losses += 1
+        self.input.deafen()
+        time.sleep(FLUSH_S)  # a send that is under way ends
+        self._release()  # now: the first client that is opened makes libjack free these
+        return ["The JACK server is gone; it is waited for, and the ports will be opened again."]
+
+    def _revive(self) -> list[str]:
+        """Opens everything anew a round after a server has begun to listen; a port of another program may take longer to return.
+
+        A server listens before it runs: it would wait for ever so long, five seconds at a time, for a client that comes in between.
+        """
+        if not self._lifeline.is_connected or self._lifeline.is_broken():
+            self._lifeline.connect()
+            return []
+        for port in (self.output, self.input):  # the input last: what arrives would wait for the interpreter while the other opens
+            if not port.reopen():
+                port.told = True
+        if self.input.is_closed and self.output.is_closed:
+            self._lifeline.close()
+            return []
+        self._server_gone = False
+        return [f"The JACK server is back: {self.title}."]
+
+    def _release(self) -> None:
         self.input.close()
         self.output.close()
-
-
-def _unknown(direction: str, wanted: str, names: Sequence[str]) -> str:
-    there = f"there is {', '.join(names)}" if names else "there is none at all"
-    return (
-        f"No {direction} port contains {wanted!r}; {there}, and Windows cannot create one by itself: install loopMIDI (or use Windows"
-        " MIDI Services), make a port there and type drumvae-live --port with a part of its name."
-    )
