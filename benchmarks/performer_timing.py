@@ -1,12 +1,13 @@
 """How late notes leave the performer, as on stage, beside plain sleepers to the same deadlines, in one run.
 
-    python benchmarks/performer_timing.py [--bars 16] [--bpm 120] [--bundle DIR] [--seed N] [--ordinary]
+    python benchmarks/performer_timing.py [--bars 16] [--bpm 120] [--bundle DIR] [--seed N] [--ordinary] [--model process thread]
 
-The performer is drumvae-live's own: its step function, its thread and priority, its sleep; the default model makes a new loop every
-four bars in the thread beside it, and the display draws on a terminal. Only the port is replaced, by one that notes the time.
-What is due is counted from the clock's start and the engine's loops, not taken from the player. At the same time a C program
-(sleeper.c, compiled with cc; bash where there is no compiler) sleeps to the same deadlines with ordinary priority, and another with
-real-time priority where the system grants it.
+The performer is drumvae-live's own: its step function, its thread and priority, its sleep; the display draws on a terminal. The
+default model makes loops without pause: those that are played, and whenever none of these is asked for, others that nobody hears. It
+does so in a process of its own, as on stage, and in a second run in a thread beside the performer. Only the port is replaced, by
+one that notes the time. What is due is counted from the clock's start and the engine's loops, not taken from the player. At the
+same time a C program (sleeper.c, compiled with cc; bash where there is no compiler) sleeps to the same deadlines with ordinary
+priority, and another with real-time priority where the system grants it.
 """
 
 import argparse
@@ -19,7 +20,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +32,9 @@ from drumvae.grid import LOOP_BEATS
 from drumvae.kit import DEFAULT_KIT
 
 HERE = Path(__file__).parent
-AHEAD_S = 1.0
+AHEAD_S = 2.0
+FIRST_LOOP_S = 30.0
+PLACES = ("process", "thread")
 BASH = (
     "while read -r due; do left=$((due - ${EPOCHREALTIME/[.,]/}));"
     ' ((left > 0)) && sleep "$((left / 1000000)).$(printf %06d $((left % 1000000)))";'
@@ -44,15 +49,22 @@ def main() -> None:
     if options.play:
         play(options)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        rows = measure(options, Path(folder))
-    print(f"{'lateness in ms':<34} {'n':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}")
+    print(f"{'lateness in ms':<38} {'n':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}")
+    for where in options.model:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = measure(options, where, Path(folder))
+            print(f"the model in a {where}, {(Path(folder) / 'made').read_text()} loops made")
+        print_rows(rows)
+
+
+def print_rows(rows: dict[str, Late]) -> None:
+    """Prints the lateness of each, the performer first, and its ratio to each of the others."""
     for name, late in rows.items():
-        print(f"{name:<34} {len(late):>6} " + " ".join(f"{value:>8.3f}" for value in marks(late)))
+        print(f"  {name:<36} {len(late):>6} " + " ".join(f"{value:>8.3f}" for value in marks(late)))
     performer = next(iter(rows.values()))
     for name, late in list(rows.items())[1:]:
         ratios = marks(performer) / np.maximum(marks(late), 1e-3)
-        print(f"{'ratio to ' + name:<34} {'':>6} " + " ".join(f"{value:>8.2f}" for value in ratios))
+        print(f"  {'ratio to ' + name:<36} {'':>6} " + " ".join(f"{value:>8.2f}" for value in ratios))
 
 
 def marks(late: Late) -> Late:
@@ -67,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the session (default 0)")
     parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the model that ships")
     parser.add_argument("--ordinary", action="store_true", help="leave the performer at ordinary priority, as where real-time is refused")
+    parser.add_argument("--model", nargs="+", choices=PLACES, default=PLACES, help="where the model runs (default: each in turn)")
     parser.add_argument("--play", type=Path, default=None, help=argparse.SUPPRESS)  # the part that runs on a terminal of its own
     return parser
 
@@ -76,33 +89,89 @@ def _parser() -> argparse.ArgumentParser:
 
 def play(options: argparse.Namespace) -> None:
     """Plays, and leaves in a folder when the clock started and when each message was sent."""
-    from drumvae.live import realtime
     from drumvae.live.clock import InternalClock
     from drumvae.live.display import make_display
-    from drumvae.live.generator import Generator
-    from drumvae.live.modes import MODES, make_loop
     from drumvae.live.performer import Performer
     from drumvae.live.session import run_session
 
     if options.ordinary:
-        realtime.raise_priority = lambda: False
-    engine, mode, port = Engine.load(options.bundle), MODES["generate"], _Port()
-    generator = Generator(lambda job: make_loop(engine, mode, job))
-    clock = InternalClock(options.bpm, AHEAD_S)
-    performer = Performer(clock, port, port, generator, mode, options.seed, bars=options.bars)
+        refuse_priority()
+    maker, port = Unpaused(opened(options)), _Port()
+    performer = Performer(InternalClock(options.bpm, AHEAD_S), port, port, maker, options.seed, bars=options.bars)
     performer.prepare()
-    generator.start()
-    generator.await_first(AHEAD_S)
-    clock.check(time.perf_counter())
-    _announce(options.play / "start", repr(clock.timeline.origin_s))
+    maker.start()
+    maker.await_first(FIRST_LOOP_S)
     display = make_display("performer_timing", "wait")
+    performer.clock.check(time.perf_counter())
+    _announce(options.play / "start", repr(performer.clock.timeline.origin_s))
     try:
         thread = run_session(performer, display)
     finally:
         display.close()
     sent = [(at_s, message[1]) for at_s, message in port.sent if message[0] & 0xF0 == 0x90]
     np.save(options.play / "sent.npy", np.array(sent))
+    _announce(options.play / "made", str(maker.made))
     _announce(options.play / "priority", "real-time" if thread.real_time else "ordinary")
+
+
+def opened(options: argparse.Namespace) -> Any:
+    """Returns a maker of loops, in a process or in a thread."""
+    from performer_timing import load  # by the name by which the other process finds it
+
+    from drumvae.live.generator import Generator
+    from drumvae.live.modes import make_loop
+    from drumvae.live.worker import WorkerProcess
+
+    if options.model == ["process"]:
+        return WorkerProcess(partial(load, options.bundle, options.ordinary))
+    return Generator(partial(make_loop, load(options.bundle, options.ordinary)))
+
+
+def load(bundle: Path | None, ordinary: bool) -> Engine:
+    """Loads the model, in whichever process it will run."""
+    if ordinary:
+        refuse_priority()
+    return Engine.load(bundle)
+
+
+def refuse_priority() -> None:
+    """Makes this process one that is granted no real-time priority."""
+    from drumvae.live import generator, inference, process, realtime, worker
+
+    for module in (generator, inference, process, realtime, worker):
+        module.raise_priority = lambda *_: False
+
+
+class Unpaused:
+    """Keeps a maker at work: where no loop is asked for it asks for one itself, and throws it away."""
+
+    def __init__(self, maker: Any) -> None:
+        self._maker = maker
+        self._asked = 0
+        self.made = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._maker, name)
+
+    @property
+    def busy(self) -> bool:
+        return self._asked > 0
+
+    def ask(self, job: Any) -> None:
+        self._asked += 1
+        self._maker.ask(job)
+
+    def take(self) -> Any:
+        from drumvae.live.modes import Job
+
+        loop = self._maker.take()
+        if not self._maker.busy:
+            self._maker.ask(Job(-1, self.made, "generate"))
+        self.made += loop is not None
+        if loop is None or loop.index < 0:
+            return None
+        self._asked -= 1
+        return loop
 
 
 class _Port:
@@ -145,9 +214,9 @@ def terminal() -> Iterator[int]:
 # the comparison
 
 
-def measure(options: argparse.Namespace, folder: Path) -> dict[str, Late]:
+def measure(options: argparse.Namespace, where: str, folder: Path) -> dict[str, Late]:
     """Runs the performer and the sleepers at once; returns lateness in ms by name, the performer first."""
-    forwarded = ["--bars", str(options.bars), "--bpm", str(options.bpm), "--seed", str(options.seed)]
+    forwarded = ["--model", where, "--bars", str(options.bars), "--bpm", str(options.bpm), "--seed", str(options.seed)]
     forwarded += ["--bundle", str(options.bundle)] if options.bundle else []
     forwarded += ["--ordinary"] if options.ordinary else []
     loops = due_beats(options)

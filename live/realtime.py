@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 SPIN_S = 0.0002
@@ -18,7 +19,12 @@ SWITCH_INTERVAL_S = 0.0001
 PRIORITY = 2
 """Of SCHED_FIFO: above every ordinary thread, below JACK's clients, which have 5 where jackd runs with its default of 10."""
 MODEL_PRIORITY = 1
-"""The model works some 10 ms a loop, and an answer has half a step, 43 ms at 174 bpm: it goes before ordinary work, after the notes."""
+"""The model works some 10 ms a loop, and an answer has half a step, 43 ms at 174 bpm: it goes before ordinary work, after the notes.
+
+So do all threads of the performer's process: one that ordinary work puts off the core while it holds the interpreter lock makes the
+performer wait for that work, for 20 ms where a machine is busy.
+"""
+ORDINARY = 0
 
 
 class Wake(NamedTuple):
@@ -44,14 +50,39 @@ def _nap_until(deadline_s: float) -> float:
 
 
 def raise_priority(priority: int = PRIORITY) -> bool:
-    """Asks for real-time scheduling of the calling thread; False where the system does not grant it."""
-    if not hasattr(os, "sched_setscheduler"):
+    """Puts the calling thread before all ordinary work, or at ORDINARY back into it; False where that is not granted.
+
+    What the thread starts is ordinary, other processes included.
+    """
+    if sys.platform == "win32":
+        return _set_on_windows(priority)
+    if sys.platform == "darwin":
+        _set_on_mac(priority)
         return False
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        policy = os.SCHED_FIFO if priority else os.SCHED_OTHER
+        os.sched_setscheduler(0, policy | os.SCHED_RESET_ON_FORK, os.sched_param(priority))
     except (OSError, AttributeError):
         return False
     return True
+
+
+def _set_on_windows(priority: int) -> bool:
+    """Asks for THREAD_PRIORITY_NORMAL, _ABOVE_NORMAL or _TIME_CRITICAL (processthreadsapi.h), which need no rights."""
+    import ctypes
+
+    kernel = ctypes.CDLL("kernel32")
+    kernel.GetCurrentThread.restype = ctypes.c_void_p
+    kernel.SetThreadPriority.argtypes = (ctypes.c_void_p, ctypes.c_int)
+    return bool(kernel.SetThreadPriority(kernel.GetCurrentThread(), {ORDINARY: 0, MODEL_PRIORITY: 1, PRIORITY: 15}[priority]))
+
+
+def _set_on_mac(priority: int) -> None:
+    """Asks for QOS_CLASS_DEFAULT, _USER_INITIATED or _USER_INTERACTIVE (sys/qos.h): not real-time, but a fast core and an exact timer."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).pthread_set_qos_class_self_np({ORDINARY: 0x15, MODEL_PRIORITY: 0x19, PRIORITY: 0x21}[priority], 0)
 
 
 def settle() -> None:
@@ -73,6 +104,11 @@ class Loop(threading.Thread):
         self.error: BaseException | None = None
         """What ended the thread against its will."""
 
+    def start(self) -> None:
+        """Starts the thread, and puts the caller, who shows what it does, right behind it. Called by the main thread."""
+        raise_priority(MODEL_PRIORITY)
+        super().start()
+
     def run(self) -> None:
         try:
             self.real_time = raise_priority()
@@ -86,7 +122,8 @@ class Loop(threading.Thread):
             self._close(time.perf_counter())
 
     def stop(self) -> None:
-        """Ends the thread within a poll and waits for its silence. Called by the main thread."""
+        """Ends the thread within a poll and waits for its silence; the caller is ordinary again. Called by the main thread."""
         self._stop_asked.set()
         if self.is_alive():
             self.join(1.0)
+        raise_priority(ORDINARY)
