@@ -30,15 +30,48 @@ def live(
     provider: Annotated[str, _option("Where the model runs: auto (CUDA where it works), cuda or cpu.")] = "auto",
     seed: Annotated[int | None, _option("Repeats a session, loop by loop. [default: drawn, and shown]", min=0)] = None,
     mode: Annotated[
-        str, _option("generate: a new loop every four bars. humanize: what you play in four bars comes back with feel in the next four.")
+        str,
+        _option(
+            "generate: a new loop every four bars. humanize: what you play in four bars comes back with feel in the next four."
+            " drumify: any rhythm becomes a kit. respond: four bars listen, four bars answer. vary: your loop, drifting."
+            " morph: between the two loops that you keep first."
+        ),
     ] = "generate",
     hold: Annotated[bool, _option("Keep the first loop going.", "--hold")] = False,
     temperature: Annotated[
         float | None, _option("How adventurous generated loops are: 0.5 tame, 1 as trained, 1.5 wild. [default: the model's]", min=0, max=4)
     ] = None,
     amount: Annotated[float, _option("How much humanize changes: 0 nothing, 1 all the way.", min=0, max=1)] = 1.0,
-    offset_ms: Annotated[
-        float, _option("Milliseconds added to every note; negative plays earlier, for a slow sampler or interface.", min=-100, max=100)
+    drift: Annotated[float, _option("How far vary and respond go: 0 nowhere, 1 as far as a loop of its own.", min=0, max=1)] = 0.3,
+    density: Annotated[float, _option("How many hits: below 1 fewer, up to 2 more.", min=0, max=2)] = 1.0,
+    swing: Annotated[float, _option("How late every second sixteenth is: 1 is a triplet's.", min=0, max=1)] = 0.0,
+    overdub: Annotated[bool, _option("Add what you play to what you played before.", "--overdub")] = False,
+    kit: Annotated[str, _option("What the drums are: a name of --list-kits, or a TOML file of your own.")] = "default",
+    input_kit: Annotated[
+        str | None, _option("What you play on, likewise. [default: recognised from what is played]", "--input-kit")
+    ] = None,
+    list_kits: Annotated[bool, _option("Print the kits that are known and leave.", "--list-kits")] = False,
+    controls: Annotated[
+        Path | None,
+        _option("Map of knobs and pads to actions, a TOML file as --learn writes it. [default: CC 14 to 119, notes on channel 16]"),
+    ] = None,
+    list_controls: Annotated[bool, _option("Print every action, what moves it, and leave.", "--list-controls")] = False,
+    learn: Annotated[
+        Path | None, _option("Bind knobs and pads by moving them; what is moved is written into this file.", "--learn")
+    ] = None,
+    doctor: Annotated[
+        bool, _option("Listen to the DAW for a few bars and say what is right, what is wrong and what to click.", "--doctor")
+    ] = False,
+    report: Annotated[Path | None, _option("Write the figures of the run, or of --doctor, into this file, as JSON.")] = None,
+    latency_ms: Annotated[
+        float,
+        _option(
+            "Milliseconds added to every note; negative plays earlier, for a slow sampler or interface.",
+            "--latency-ms",
+            "--offset-ms",
+            min=-100,
+            max=100,
+        ),
     ] = 0.0,
     record: Annotated[Path | None, _option("Folder in which every loop played is left as a .mid, at the tempo it was played at.")] = None,
     bars: Annotated[int | None, _option("Stop by itself after so many bars.", min=1)] = None,
@@ -51,12 +84,21 @@ def live(
 
     Send it MIDI clock (and, to be humanized, notes), press play, and take its notes on channel 10: drumvae-live --port IAC.
     """
+    from drumvae.kits import kit_named
+
     from . import commands
+    from .control_file import default_map, read_map
     from .controls import Controls
     from .session import DEFAULT_NAME, LiveConfig
 
     if list_ports:
         commands.print_ports(backend)
+        return
+    if list_kits:
+        commands.print_kits()
+        return
+    if list_controls:
+        commands.print_controls(controls)
         return
     config = LiveConfig(
         input_name=input_name or port or DEFAULT_NAME,
@@ -65,15 +107,24 @@ def live(
         internal_bpm=bpm if commands.checked("clock", clock, commands.CLOCKS) == "internal" or demo else None,
         bundle=bundle,
         provider=provider,
-        mode=mode,
         seed=commands.drawn_seed() if seed is None else seed,
-        hold=hold,
-        controls=Controls(mode=mode, temperature=temperature, humanize=amount),
+        controls=Controls(mode, temperature, amount, drift, density=density, swing=swing, hold=hold, overdub=overdub),
+        kit=kit_named(kit),
+        input_kit=kit_named(input_kit) if input_kit else None,
+        control_map=read_map(controls) if controls else default_map(),
+        report=report,
         record=record,
         bars=bars,
-        offset_s=offset_ms / 1000,
+        offset_s=latency_ms / 1000,
     )
-    commands.demo(config) if demo else commands.play(config)
+    if learn:
+        commands.learn_controls(config, learn)
+    elif doctor:
+        commands.diagnose(config)
+    elif demo:
+        commands.demo(config)
+    else:
+        commands.play(config)
 
 
 def main() -> None:

@@ -2,32 +2,51 @@
 
 import secrets
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from drumvae.command import INTERRUPTED
-from drumvae.engine import Engine
 from drumvae.errors import DrumVAEError, PortError, nearest
 from drumvae.files import check_writable
+from drumvae.kit import DEFAULT_KIT
+from drumvae.kits import kit_rows
 from drumvae.runtime import PROVIDERS
 
 from .backends import NO_DRIVER
 from .clock import Clock, Follower, InternalClock
+from .control_file import default_map, read_map
 from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
 from .display import make_display, unheard_title
-from .generator import Generator
-from .modes import MODES, Mode, Verbs, check_playable, make_loop, mode_named
+from .doctor import run_doctor
+from .generator import Maker
+from .inference import Model, ModelFacts
+from .kit_choice import InputKit
+from .learn import learn, typed_lines
+from .lock_report import check_report, write_report
+from .modes import MODES, check_mode, check_playable, make_loop, offered_modes
 from .performer import Performer
 from .player import Player
 from .ports import Ports, list_ports
 from .record import LoopWriter
 from .session import LiveConfig, run_session
 from .values import Played
+from .worker import WorkerProcess
 
 FIRST_LOOP_S = 30.0
 CLOCKS = ("midi", "internal")
-Load = Callable[[Path | None, str], Verbs]
+
+
+class Stage(Maker, Protocol):
+    """A model and the place where it runs."""
+
+    restarts: int
+
+    def ready(self) -> ModelFacts:
+        """Waits until the model is loaded; raises what loading it raised."""
 
 
 def print_ports(backend: str) -> None:
@@ -52,79 +71,130 @@ def checked(kind: str, name: str, known: tuple[str, ...]) -> str:
 
 def check_names(config: LiveConfig) -> None:
     """Refuses a mistyped mode or provider before anything is loaded; raises DrumVAEError."""
-    checked("mode", config.mode, tuple(MODES))
+    checked("mode", config.controls.mode, tuple(MODES))
     checked("provider", config.provider, PROVIDERS)
 
 
-def play(config: LiveConfig, load: Load | None = None) -> None:
+def start_model(config: LiveConfig) -> Stage:
+    """Starts the process that loads and runs the model."""
+    model = WorkerProcess(partial(_load, config.bundle, config.provider), make_loop)
+    model.start()
+    return model
+
+
+def _load(bundle: Path | None, provider: str) -> Model:
+    """Loads the model. Called in the model's process, which alone needs ONNX Runtime."""
+    from drumvae.engine import Engine
+
+    return Engine.load(bundle, provider)
+
+
+def play(config: LiveConfig) -> None:
     """Plays a session until it is stopped; raises DrumVAEError where something asked for cannot be had."""
     check_names(config)
-    with ThreadPoolExecutor(1, "load") as pool:  # a model and a MIDI system take half a second each to open: both at once
-        loading = pool.submit(load or Engine.load, config.bundle, config.provider)
-        ports = Ports(config.input_name, config.output_name, config.backend)
-    try:
-        engine = loading.result()
-        check_playable(engine)
-        mode = mode_named(config.mode, engine)
+    if config.report:
+        check_report(config.report)
+    with closing(start_model(config)) as model, closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        facts = model.ready()  # it loads while the ports are opened
+        check_playable(facts)
+        check_mode(config.controls.mode, facts)
         writer = LoopWriter(config.record) if config.record else None
         try:
-            _play_on(ports, engine, mode, writer, config)
+            _play_on(ports, model, facts, writer, config)
         finally:
             if writer:
                 writer.close()
-    finally:
-        ports.close()
     if writer:
         print(f"{writer.written} loops are in {writer.folder}.")
 
 
-def _play_on(ports: Ports, engine: Verbs, mode: Mode, writer: LoopWriter | None, config: LiveConfig) -> None:
+def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter | None, config: LiveConfig) -> None:
     performer = Performer(
         clock=_clock(config),
         source=ports.input,
         sink=ports.output,
-        generator=Generator(lambda job: make_loop(engine, mode, job)),
-        mode=mode,
+        generator=model,
         seed=config.seed,
         controls=config.controls,
-        hold=config.hold,
+        offered=offered_modes(facts),
+        input_kit=InputKit(config.input_kit or DEFAULT_KIT, fixed=config.input_kit is not None),
+        control_map=config.control_map,
         bars=config.bars,
         offset_s=config.offset_s,
         on_played=writer.add if writer else None,
+        player=Player(kit=config.kit),
     )
     performer.prepare()
-    performer.generator.start()
-    performer.generator.await_first(FIRST_LOOP_S)  # ready means ready
-    print(f"ready: {config.mode}, seed {config.seed}, {engine.provider}, {ports.title}", flush=True)
+    model.await_first(FIRST_LOOP_S)  # ready means ready
+    print(f"ready: {config.controls.mode}, seed {config.seed}, {facts.provider}, {ports.title}", flush=True)
+    if ports.hint:
+        print(ports.hint)
     hint = "send MIDI clock to the input and press play   " if config.internal_bpm is None else ""
-    display = make_display(f"{ports.title}   {config.mode}   seed {config.seed}", f"{hint}Ctrl-C stops")
+    display = make_display(f"{ports.title}   seed {config.seed}", f"{hint}Ctrl-C stops")
     try:
         thread = run_session(performer, display, ports.watch, lambda: writer.trouble if writer else None)
     finally:
         display.close()
-    status, priority = performer.status, "real-time" if thread.real_time else "ordinary"
+    _report(performer, ports, model, thread.real_time, config.report)
+
+
+def _report(performer: Performer, ports: Ports, model: Stage, real_time: bool | None, path: Path | None) -> None:
+    """Says how the run went, and writes it where that was asked for."""
+    meter, status = performer.meter, performer.status
+    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.losses, model.restarts
     if status.unheard:
         print(unheard_title(status))
-    print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {priority} priority")
+    report = meter.report(time.perf_counter())
+    print("\n".join(report.lines()))
+    print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {'real-time' if real_time else 'ordinary'} priority")
+    if path:
+        write_report(path, report)
+
+
+def diagnose(config: LiveConfig) -> None:
+    """Listens to what the DAW sends, and says what is right and wrong with it."""
+    with closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        print(f"listening on {ports.title}", flush=True)
+        run_doctor(ports, config.report, config.input_kit or DEFAULT_KIT)
+
+
+def learn_controls(config: LiveConfig, path: Path) -> None:
+    """Asks for one control after another, and writes what is moved into a map."""
+    with closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        print(f"listening on {ports.title}", flush=True)
+        learn(lambda: [arrival.message for arrival in ports.input.poll(time.perf_counter())], print, typed_lines(), path)
+    print(f"Play with it: drumvae-live --controls {path}")
+
+
+def print_kits() -> None:
+    """Prints every kit that --kit knows."""
+    for row in kit_rows():
+        print(f"{row.kit.name:<12} {' '.join(f'{pitch:>3}' for pitch in row.kit.played)}  {row.title}: {row.trap}")
+
+
+def print_controls(path: Path | None) -> None:
+    """Prints every action and what it is bound to."""
+    print((read_map(path) if path else default_map()).listing())
 
 
 def _clock(config: LiveConfig) -> Clock:
     return Follower() if config.internal_bpm is None else InternalClock(config.internal_bpm)
 
 
-def demo(config: LiveConfig, load: Load | None = None) -> None:
+def demo(config: LiveConfig) -> None:
     """Plays eight bars by itself: four as if a person had played them, four in answer; leaves demo.mid in the working folder."""
     check_names(config)
     target = Path("demo.mid")
     check_writable(Path.cwd(), target.name, "change to a folder of your own")
-    engine = (load or Engine.load)(config.bundle, config.provider)
-    check_playable(engine)
-    ports = _demo_ports(config)
-    try:
-        played = _demo_on(ports, engine, config)
-    finally:
-        if ports:
-            ports.close()
+    with closing(start_model(config)) as model:
+        ports = _demo_ports(config)
+        try:
+            facts = model.ready()
+            check_playable(facts)
+            played = _demo_on(ports, model, facts, config)
+        finally:
+            if ports:
+                ports.close()
     if len(played) < 2:
         print("The demo was stopped before its answer; demo.mid was not written.")
         sys.exit(INTERRUPTED)
@@ -141,9 +211,9 @@ def _demo_ports(config: LiveConfig) -> Ports | None:
     return ports
 
 
-def _demo_on(ports: Ports | None, engine: Verbs, config: LiveConfig) -> list[Played]:
-    opening, mode = performance(), demo_mode(engine)
-    if mode.source != "humanized":
+def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveConfig) -> list[Played]:
+    opening, mode = performance(), demo_mode(facts)
+    if mode != "humanize":
         print("This bundle cannot humanize: the answer is a loop of its own.")
     clock = InternalClock(config.internal_bpm or 120.0)
     played: list[Played] = []
@@ -151,18 +221,18 @@ def _demo_on(ports: Ports | None, engine: Verbs, config: LiveConfig) -> list[Pla
         clock=clock,
         source=Script(opening.grid, clock),
         sink=ports.output if ports else Silence(),
-        generator=Generator(lambda job: make_loop(engine, mode, job)),
-        mode=mode,
+        generator=model,
         seed=config.seed,
-        controls=config.controls,
+        controls=replace(config.controls, mode=mode),
+        offered=offered_modes(facts),
         bars=DEMO_BARS,
         offset_s=config.offset_s,
         echo=None,
         on_played=played.append,
-        player=Player(loop=opening),
+        player=Player(kit=config.kit),
     )
-    performer.generator.start()
-    print(f"ready: demo, {DEMO_BARS} bars at {clock.timeline.bpm:g} bpm, seed {config.seed}, {engine.provider}", flush=True)
+    performer.player.offer(opening)
+    print(f"ready: demo, {DEMO_BARS} bars at {clock.timeline.bpm:g} bpm, seed {config.seed}, {facts.provider}", flush=True)
     display = make_display(f"demo   seed {config.seed}", "Ctrl-C stops")
     try:
         run_session(performer, display, ports.watch if ports else list)

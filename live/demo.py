@@ -1,7 +1,6 @@
 """Nothing in but a tempo, eight bars out: a written performance, played as if by a person, and its answer."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from drumvae.grid import LOOP_BARS, Grid
@@ -9,7 +8,7 @@ from drumvae.kit import DEFAULT_KIT
 from drumvae.midifile import write_midi
 
 from .clock import Clock, State
-from .modes import MODES, Mode, Verbs
+from .modes import Facts
 from .player import NOTE_ON, Loop
 from .values import Arrival, Played
 
@@ -30,9 +29,9 @@ def performance() -> Loop:
     return Loop(0, Grid.from_text(PERFORMANCE), source="performance")
 
 
-def demo_mode(engine: Verbs) -> Mode:
+def demo_mode(facts: Facts) -> str:
     """Returns how the demo answers: by humanizing, or by a loop of its own where the model cannot humanize."""
-    return MODES["humanize"] if "humanize" in engine.tasks else replace(MODES["generate"], ahead=False)
+    return "humanize" if "humanize" in facts.tasks else "generate"
 
 
 class Script:

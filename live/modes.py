@@ -1,11 +1,11 @@
 """An engine and a job in, a Loop out: what the drummer can be asked to do, each mode in a few lines.
 
-A mode says when it wants a job (`ahead`: as soon as the last loop is taken; otherwise: when four bars with notes in them are
-over), and how a job becomes a grid. A new mode is a new entry in MODES.
+A mode says when it asks for a loop, what it works on, and how that becomes a grid. A new mode is a new entry in MODES.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
 from drumvae.errors import BundleError, DrumVAEError, nearest
@@ -16,30 +16,61 @@ from .player import Loop
 
 
 class Verbs(Protocol):
-    """What a mode needs of the engine; drumvae.engine.Engine has it."""
+    """What the modes need of the engine; drumvae.engine.Engine has it."""
 
-    tasks: tuple[str, ...]
-    provider: str
-    encoding: str
-    steps: int
-
-    def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]: ...
+    def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]: ...
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0) -> Grid: ...
+
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid: ...
+
+    def vary(self, grid: Grid, amount: float, seed: int) -> Grid: ...
+
+    def morph(self, first: Grid, last: Grid, position: float) -> Grid: ...
+
+
+class Facts(Protocol):
+    """What must be known of a model before it plays."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
+
+    @property
+    def encoding(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Job:
-    """Asks for one loop."""
+    """Asks for one loop. It crosses to another process: plain values only."""
 
     index: int
     """The how-manieth loop of the session, from 0."""
     seed: int
-    played: Grid
-    """What was played during the four bars before; silent where the mode does not listen."""
-    controls: Controls
+    mode: str
+    """A key of MODES."""
+    given: tuple[Grid, ...] = ()
+    """What the mode works on: nothing, what was played or is varied, or the two loops that are morphed."""
+    controls: Controls = field(default_factory=Controls)
     draft: bool = False
     """Whether four bars are answered before they are over, in case the whole answer comes too late."""
+    remake: bool = False
+    """Whether the loop that plays is made once more because an amount was turned; it comes in at the next bar."""
+
+
+class When(Enum):
+    """When a mode asks for the next loop."""
+
+    AHEAD = auto()
+    """As soon as the last one is taken."""
+    ANSWER = auto()
+    """When four bars with notes in them are over."""
+    TURNS = auto()
+    """As ANSWER, but it is silent for the four bars in which it listens."""
+    MOVED = auto()
+    """When an amount is turned or what it works on has changed."""
 
 
 @dataclass(frozen=True)
@@ -48,50 +79,80 @@ class Mode:
 
     task: str
     """What the bundle must be able to do."""
-    ahead: bool
-    """Whether loops are made one ahead of the bar, from nothing; otherwise each answers what was played."""
+    when: When
     source: str
     """The word for what it makes."""
+    amounts: tuple[str, ...]
+    """The fields of Controls that its loops depend on."""
     grid: Callable[[Verbs, Job], Grid]
+
+    @property
+    def listens(self) -> bool:
+        """Whether it answers what is played."""
+        return self.when in (When.ANSWER, When.TURNS)
 
 
 def _generated(engine: Verbs, job: Job) -> Grid:
-    return engine.generate(job.seed, job.controls.temperature, 1)[0]
+    return engine.generate(job.seed, job.controls.temperature, 1, max(job.controls.density, 1.0))[0]
 
 
 def _humanized(engine: Verbs, job: Job) -> Grid:
-    return engine.humanize(job.played, job.controls.humanize, job.seed)
+    return engine.humanize(job.given[0], seed=job.seed)  # wholly: how much of it is heard is decided where it is played
+
+
+def _drumified(engine: Verbs, job: Job) -> Grid:
+    return engine.drumify(job.given[0], job.seed)
+
+
+def _varied(engine: Verbs, job: Job) -> Grid:
+    return engine.vary(job.given[0], job.controls.drift, job.seed)
+
+
+def _morphed(engine: Verbs, job: Job) -> Grid:
+    first, last = job.given
+    return engine.morph(first, last, job.controls.morph)
 
 
 MODES: Mapping[str, Mode] = {
-    "generate": Mode("generate", True, "generated", _generated),
-    "humanize": Mode("humanize", False, "humanized", _humanized),
+    "generate": Mode("generate", When.AHEAD, "generated", ("temperature", "density"), _generated),
+    "humanize": Mode("humanize", When.ANSWER, "humanized", (), _humanized),
+    "drumify": Mode("drumify", When.ANSWER, "drumified", (), _drumified),
+    "respond": Mode("reconstruct", When.TURNS, "responded", ("drift",), _varied),
+    "vary": Mode("reconstruct", When.AHEAD, "varied", ("drift",), _varied),
+    "morph": Mode("reconstruct", When.MOVED, "morphed", ("morph",), _morphed),
 }
 
 
-def check_playable(engine: Verbs) -> None:
+def check_playable(facts: Facts) -> None:
     """Refuses a model whose loops the player cannot play: melodies, and loops of other than four bars; raises BundleError."""
-    if engine.encoding == "melody":
+    if facts.encoding == "melody":
         raise BundleError("This bundle writes melodies; drumvae-live plays drums: name another with --bundle, or type drumvae-export midi.")
-    if engine.steps != LOOP_STEPS:
-        loops = f"This bundle writes loops of {engine.steps / STEPS_PER_BAR:g} bars; drumvae-live plays loops of {LOOP_BARS}"
+    if facts.steps != LOOP_STEPS:
+        loops = f"This bundle writes loops of {facts.steps / STEPS_PER_BAR:g} bars; drumvae-live plays loops of {LOOP_BARS}"
         raise BundleError(f"{loops}: name another with --bundle, or type drumvae-export midi.")
 
 
-def mode_named(name: str, engine: Verbs) -> Mode:
-    """Returns a mode; raises DrumVAEError where there is none of that name, BundleError where the model cannot do it."""
-    mode = MODES.get(name)
-    if mode is None:
+def offered_modes(facts: Facts) -> tuple[str, ...]:
+    """Returns the modes that a model can play."""
+    return tuple(name for name, mode in MODES.items() if mode.task in facts.tasks)
+
+
+def check_mode(name: str, facts: Facts) -> str:
+    """Returns the name of a mode; raises DrumVAEError where there is none of that name, BundleError where the model cannot do it."""
+    if name not in MODES:
         raise DrumVAEError(f"There is no mode {name!r}; {nearest(name, list(MODES))}")
-    if mode.task not in engine.tasks:
-        offered = ", ".join(m for m in MODES if MODES[m].task in engine.tasks) or "none of the modes"
-        raise BundleError(f"This bundle cannot {mode.task}; it can do {', '.join(engine.tasks)}: type --mode {offered}.")
-    return mode
+    if name not in (offered := offered_modes(facts)):
+        raise BundleError(
+            f"This bundle cannot {name}; it can do {', '.join(facts.tasks)}: type --mode {', '.join(offered) or 'none of the modes'}."
+        )
+    return name
 
 
-def make_loop(engine: Verbs, mode: Mode, job: Job) -> Loop:
-    """Runs the model once; whatever the engine raises passes through. Called by the worker's thread."""
-    return Loop(job.index, mode.grid(engine, job), job.seed, mode.source, job.draft)
+def make_loop(engine: Verbs, job: Job) -> Loop:
+    """Runs the model once; whatever the engine raises passes through."""
+    mode = MODES[job.mode]
+    played = job.given[0] if mode.task == "humanize" else None
+    return Loop(job.index, mode.grid(engine, job), job.seed, mode.source, job.draft, job.remake, played)
 
 
 def loop_seed(seed: int, index: int) -> int:

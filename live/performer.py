@@ -8,18 +8,23 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS
-from drumvae.kit import DEFAULT_KIT, Kit
+from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS, Grid
 
-from .clock import Clock, Kind, Transport
+from .actions import Event
+from .clock import TICK, Clock, Kind, Transport
+from .control_map import ControlMap, Positions
 from .controls import Controls
+from .desk import Desk
 from .echo import EchoFilter
-from .generator import Generator
-from .modes import Mode
+from .feedback import Feedback
+from .generator import Maker
+from .kit_choice import InputKit
+from .lock_report import LockMeter
 from .player import NOTE_ON, Due, Loop, Player
 from .realtime import Wake
-from .recorder import Recording
-from .requests import DRAFT_BEATS, Requests
+from .recorder import Recording, layered
+from .requests import DRAFT_BEATS, REST, Requests
+from .shelf import Shelf
 from .timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
 
@@ -29,6 +34,8 @@ AHEAD_S = 0.005
 POLL_S = 0.001
 """The longest sleep: a Stop is heard, and the first beat after Start played, within this time."""
 PUBLISH_S = 0.1
+TAPPED = 1
+"""The voice, the snare, that takes what no voice hears, where only the rhythm counts."""
 
 
 @dataclass
@@ -38,13 +45,16 @@ class Performer:
     clock: Clock
     source: Input
     sink: Output
-    generator: Generator
-    mode: Mode
+    generator: Maker
     seed: int
     controls: Controls = field(default_factory=Controls)
-    kit: Kit = DEFAULT_KIT
-    hold: bool = False
-    """Whether the first loop is kept."""
+    """What is turned to at the start."""
+    offered: tuple[str, ...] = ("generate",)
+    """The modes that the model can play."""
+    input_kit: InputKit = field(default_factory=InputKit)
+    """How what is played is understood."""
+    control_map: ControlMap | None = None
+    """What moves the controls; None leaves them where they are."""
     bars: int | None = None
     """After how many bars to finish; None plays on."""
     offset_s: float = 0.0
@@ -52,6 +62,8 @@ class Performer:
     echo: EchoFilter | None = field(default_factory=EchoFilter)
     on_played: Callable[[Played], None] | None = None
     player: Player = field(default_factory=Player)
+    meter: LockMeter = field(default_factory=LockMeter)
+    """Gathers what a run is reported by."""
     status: Status = field(default_factory=Status)
     finished: bool = False
     _rolling: bool = False
@@ -60,19 +72,24 @@ class Performer:
     _unrolled_beats: float = 0.0  # what unrolled beats are ahead of the song's
     _recording: Recording = field(default_factory=Recording)
     _recorded_pass: int = 0
+    _layers: Grid = field(default_factory=Grid.empty)  # what was overdubbed
+    _positions: Positions = field(default_factory=Positions)
+    _said: str = ""
     _end_beats: float = float("inf")
     _outbox: deque[Due] = field(default_factory=deque)
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
-    _notes: int = 0
-    _echoes: int = 0
     _unheard: Counter[int] = field(default_factory=Counter)
     _late_s: float = 0.0
     _published_s: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._requests = Requests(self.generator, self.player, self.mode, self.seed, self.controls, self.hold)
+        self.player.controls = self.controls
+        self._requests = Requests(self.generator, self.player, self.offered, self.seed, self.controls)
+        self._shelf = Shelf()
+        self._desk = Desk(self.player, self._requests, self._shelf)
+        self._feedback = Feedback(self.control_map, self.offered) if self.control_map else None
 
     def prepare(self) -> None:
         """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
@@ -90,6 +107,7 @@ class Performer:
         self._send(now_s)
         if now_s - self._published_s > PUBLISH_S:
             self._publish(now_s)
+            self._feed_back(now_s)
         poll_s = now_s + POLL_S
         due_s = self._outbox[0].at_s if self._outbox else poll_s
         return Wake(min(due_s, poll_s), due_s < poll_s)
@@ -101,34 +119,76 @@ class Performer:
         for due in self.player.panic(now_s):
             self.sink.send(due.message)
         self._report_played(now_s)
+        self.meter.stale = self.player.stale
         self._publish(now_s)
 
     # hearing
 
     def _hear(self, arrival: Arrival, now_s: float) -> None:
+        if not arrival.message:
+            return
         if arrival.message[0] >= SYSTEM:
+            if arrival.message[0] == TICK:
+                self.meter.tick(arrival.at_s)
             for event in self.clock.feed(arrival.at_s, arrival.message):
                 self._transport(event, now_s)
             if self._rolling:  # a halted one keeps the timeline that says where it would be by now
                 self._timeline = self.clock.timeline.moved(self._unrolled_beats)
+        elif self._moved(arrival, now_s):
+            return
         elif arrival.message[0] & 0xF0 == NOTE_ON and len(arrival.message) == 3 and arrival.message[2]:
             self._note(arrival)  # whatever else arrives is no hit: note-offs, controllers 120 and 123 in bursts, pedals
 
+    def _moved(self, arrival: Arrival, now_s: float) -> bool:
+        """Takes a message that may move a control, and says whether it was one."""
+        if not (self.control_map and self._feedback):
+            return False
+        if self._feedback.is_echo(arrival.at_s, arrival.message):
+            return True
+        event = self.control_map.read(arrival.message, self._positions)
+        if event is None:
+            return False
+        self._feedback.heard(arrival.message)
+        self.move(event, now_s)
+        return True
+
+    def move(self, event: Event, now_s: float) -> None:
+        """Does what a player asks for by a control."""
+        name = event.action.name
+        if name == "panic":
+            self._silence(now_s)
+            for due in self.player.panic(now_s):
+                self.sink.send(due.message)
+            self._said = "Every note was let go."
+        elif name == "clear":
+            self._layers = Grid.empty()
+            self._said = "What was overdubbed is forgotten."
+        elif name == "align":
+            for transport in self.clock.align(now_s):
+                self._transport(transport, now_s)
+            self._said = "Here is bar one."
+        else:
+            self._said = self._desk.move(event)
+
     def _note(self, arrival: Arrival) -> None:
-        _, pitch, velocity = arrival.message
-        if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity):
-            self._echoes += 1
+        status, pitch, velocity = arrival.message
+        if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity, status & 0x0F):
+            self.meter.echoes += 1
             return
-        voice = self.kit.voice_of(pitch)
+        voice = self.input_kit.voice_of(pitch)
+        if voice is None and self.player.controls.mode == "drumify":
+            voice = TAPPED  # a rhythm may come on any notes
         if voice is None:
             self._unheard[pitch] += 1
         elif self._rolling and self._timeline:
-            self._notes += 1
+            self.meter.heard += 1
             self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, velocity)
 
     # the transport
 
     def _transport(self, event: Transport, now_s: float) -> None:
+        expected = self._timeline.beat_at(event.at_s) - self._unrolled_beats if (self._rolling or self._held) and self._timeline else None
+        self.meter.transport(event, expected)
         if event.kind is Kind.SEATED:
             self._seat(event, now_s)
         else:
@@ -155,9 +215,9 @@ class Performer:
         if not continues:
             self._report_played(now_s)
             self._silence(now_s)
+            self._requests.rewind()
             self.player.reseat(beat)
             self._recording, self._recorded_pass = Recording(), pass_of(beat)
-            self._requests.forget()
 
     def _silence(self, now_s: float) -> None:
         """Lets go of every note: those the player holds, and those whose note-off waits to be sent. Notes that wait are forgotten."""
@@ -173,19 +233,30 @@ class Performer:
         if beat >= self._end_beats:
             self.finished = True
         if pass_of(beat) > self._recorded_pass:
-            self._requests.answer(self._recording.grid(self._recorded_pass))
+            played = self._played()
+            self._layers = played if self.player.controls.overdub else Grid.empty()
+            self._requests.answer(played)
+            if (recognised := self.input_kit.look()) is not None:
+                self._said = f"What is played sounds like {recognised.name}, and is heard so from now on."
             self._recorded_pass = pass_of(beat)
             self._recording = self._recording.since(self._recorded_pass)
         elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - beat < DRAFT_BEATS:
-            self._requests.draft(self._recording.grid(self._recorded_pass))
+            self._requests.draft(self._played())
         self._requests.last_call(timeline.time_at(line_of(self._recorded_pass)) - now_s)
         self._outbox.extend(self.player.advance(timeline.delayed(self.offset_s), now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
 
+    def _played(self) -> Grid:
+        """Returns what was played in the pass so far, over what was overdubbed."""
+        played = self._recording.grid(self._recorded_pass)
+        return layered(self._layers, played) if self.player.controls.overdub else played
+
     def _open_pass(self, beat: float, now_s: float) -> None:
         self._open = (self.player.passes, self.player.loop)
+        if self.player.loop is not None and self.player.loop.grid.hits.any():
+            self._shelf.played(self.player.loop)
         song_beat = max(beat, float(self.player.number * LOOP_BEATS)) - self._unrolled_beats
         self._pass_start = (beat, now_s, bar_of(song_beat))
         self._publish(now_s)
@@ -193,7 +264,7 @@ class Performer:
     def _report_played(self, now_s: float) -> None:
         """Tells of the loop whose pass is over or cut; one that repeats was told of before."""
         _, loop = self._open
-        if loop is None or loop is self._reported or self._timeline is None:
+        if loop is None or loop is self._reported or loop is REST or self._timeline is None:
             return
         self._reported = loop
         beat, at_s, bar = self._pass_start
@@ -211,6 +282,8 @@ class Performer:
                 self.echo.sent(now_s, due.message[1], due.message[2])
             self.sink.send(due.message)
             self._late_s = max(self._late_s, now_s - due.at_s)
+            if due.message[0] & 0xF0 == NOTE_ON:
+                self.meter.sent(now_s - due.at_s)
 
     def _publish(self, now_s: float) -> None:
         timeline = self.clock.timeline
@@ -223,11 +296,23 @@ class Performer:
             bar=self._pass_start[2],
             number=self._recorded_pass,
             heard=self._recording,
-            notes=self._notes,
-            echoes=self._echoes,
+            notes=self.meter.heard,
+            echoes=self.meter.echoes,
             unheard=dict(self._unheard),
             struck=self.player.struck,
             late_ms=self._late_s * 1000,
             trouble=self.generator.trouble,
+            controls=self.player.controls,
+            kept=frozenset(self._shelf.kept),
+            locked=self.clock.locked,
+            jitter_ms=self.clock.jitter_ms,
+            said=self._said,
         )
         self._late_s, self._published_s = 0.0, now_s
+
+    def _feed_back(self, now_s: float) -> None:
+        """Shows a controller where everything stands."""
+        if self._feedback:
+            beat = self.status.beat if self._rolling else None
+            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat):
+                self.sink.send(message)

@@ -3,17 +3,21 @@
 Beats only grow here (the performer unrolls the song's jumps), and pass n is what sounds from half a step before beat 16 n to
 half a step before the next line. A hit's offset is at least -0.5 step, so each hit sounds in exactly one pass, an early first hit
 at the end of the pass before by the ear, and in its own by this count. A cursor in beats divides what was sent from what was
-not: the tempo may be corrected as it likes, nothing is sent twice or left out.
+not: the tempo may be corrected as it likes, nothing is sent twice or left out. What the player turns counts from the next bar on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from drumvae.grid import STEPS_PER_BEAT, Grid
+import numpy as np
+
+from drumvae.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
 from drumvae.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 
-from .timebase import EARLY_BEATS, Timeline, line_of, pass_of
+from .controls import Controls
+from .shaping import merged, shaped
+from .timebase import EARLY_BEATS, Timeline, line_of
 
 NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
 ALL_NOTES_OFF = 123
@@ -43,6 +47,17 @@ class Loop:
     """Where it came from, in a word: generated, humanized, performance."""
     draft: bool = False
     """Whether it answers four bars of which the last beat was still to come."""
+    remake: bool = False
+    """Whether it takes the place of the same loop, which plays already."""
+    plain: Grid | None = None
+    """The same hits without the model's feel: as they were played; None for a loop that is the model's own."""
+
+    def as_turned(self, controls: Controls) -> Grid:
+        """Returns what is heard of it: with so much of its feel, shaped."""
+        grid = self.grid
+        if controls.humanize < 1:
+            grid = (self.plain or stiffened(grid)).blended(grid, controls.humanize)
+        return shaped(grid, controls)
 
 
 class _Hit(NamedTuple):
@@ -63,21 +78,30 @@ class Player:
     channel: int = DRUM_CHANNEL
     loop: Loop | None = None
     """What plays; None is silence."""
+    controls: Controls = field(default_factory=Controls)
+    """What the player has turned to, heard from the next bar on."""
     passes: int = 0
     """How many passes were begun, jumps included."""
-    number: int = 0
-    """The pass that the cursor is in; it begins at beat 16 times this."""
+    bar: int = 0
+    """The bar that the cursor is in; it begins at beat 4 times this."""
     struck: int = 0
     """How many hits were given out."""
     stale: int = 0
     """How many hits were left out because their time had long gone."""
     _cursor_beats: float = 0.0
     _next: Loop | None = None
+    _change: Loop | None = None
+    _heard: Controls = field(default_factory=Controls)  # what this bar is played with
     _hits: Sequence[_Hit] = ()
     _done: int = 0
     _renewed: bool = False  # whether this pass has brought in a new loop: it brings in one at most
     _first_voices: set[int] = field(default_factory=set)  # what this pass has struck for its step 0
     _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
+
+    @property
+    def number(self) -> int:
+        """The pass that the cursor is in; it begins at beat 16 times this."""
+        return self.bar // LOOP_BARS
 
     @property
     def waiting(self) -> Loop | None:
@@ -102,6 +126,18 @@ class Player:
         self._bring_in(self._cursor_beats)
         self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]
 
+    def change(self, loop: Loop) -> None:
+        """Takes the loop that the next bar brings in, at its own place in the four; the one that waits goes on waiting."""
+        if self.loop is None:
+            self.offer(loop)
+        else:
+            self._change = loop
+
+    def withdraw(self) -> Loop | None:
+        """Gives back the loop that waits."""
+        loop, self._next = self._next, None
+        return loop
+
     def reseat(self, beat: float) -> None:
         """Begins at a beat, mid-pass or on a line, after `silence`.
 
@@ -109,26 +145,25 @@ class Player:
         it, early on its own step, sounds at once, so that a song that starts on an early kick has its kick.
         """
         self._cursor_beats = beat
-        self.number = pass_of(beat)
+        self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
         self._begin_pass()
-        if beat <= line_of(self.number) + SEATED_BEATS:
+        if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None:
             self._bring_in(beat)
         else:
-            self._loop_from(self.loop or self._take_next(), beat)
+            self._turn(beat)
 
     def advance(self, timeline: Timeline, until_s: float, end_beats: float = float("inf")) -> list[Due]:
         """Returns what is due up to a time and was not given out before, in order; hits from a beat on stay out."""
         until_beats = timeline.beat_at(until_s)
         out: list[Due] = []
         while True:
-            close = line_of(self.number + 1) - EARLY_BEATS
+            close = (self.bar + 1) * BEATS_PER_BAR - EARLY_BEATS
             self._strike(timeline, min(until_beats, close, end_beats - EARLY_BEATS), until_s, out)
             if until_beats < close or end_beats - EARLY_BEATS <= close:
                 break
-            self.number += 1
-            self._begin_pass()
+            self.bar += 1
             self._cursor_beats = close
-            self._bring_in(close)
+            self._begin_bar(close)
         self._release(until_s, out)
         return sorted(out, key=lambda due: due.at_s)  # stable: a note-off made for a note-on stays before it
 
@@ -147,19 +182,37 @@ class Player:
         self._first_voices = set()
         self._renewed = False
 
-    def _take_next(self) -> Loop | None:
-        self._renewed = self._renewed or self._next is not None
-        loop, self._next = self._next or self.loop, None
-        return loop
+    def _begin_bar(self, beat: float) -> None:
+        if self.bar % LOOP_BARS == 0:
+            self._begin_pass()
+            self._bring_in(beat)
+        elif self._change is not None or self._heard != self.controls:
+            self._turn(beat)
+
+    def _turn(self, from_beat: float) -> None:
+        """Goes on from a beat with what was changed since the last bar."""
+        loop, self._change = self._change or self.loop, None
+        self._loop_from(self._keeping(loop), from_beat)
 
     def _bring_in(self, from_beat: float) -> None:
-        self._loop_from(self._take_next(), from_beat)
+        """Goes on from a beat, on a line or into silence, with what was changed, else with what waits, else as before."""
+        held = self.controls.hold and self.loop is not None and self.loop.grid.hits.any()  # silence is not held
+        if self._change is None and self._next is not None and not held:
+            self._change, self._next, self._renewed = self._next, None, True
+        self._turn(from_beat)
+
+    def _keeping(self, loop: Loop | None) -> Loop | None:
+        """Returns a loop in which the voices that are locked go on with what they play."""
+        if loop is None or self.loop is None or loop is self.loop or not self.controls.locked:
+            return loop
+        return replace(loop, grid=merged(self.loop.grid, loop.grid, self.controls.locked), plain=None)
 
     def _loop_from(self, loop: Loop | None, from_beat: float) -> None:
-        self.loop = loop
+        self.loop, self._heard = loop, self.controls
         self._done = 0
-        hits = pass_hits(loop.grid, line_of(self.number)) if loop else []
-        self._hits = [hit for hit in hits if max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
+        hits = pass_hits(loop.as_turned(self.controls), line_of(self.number)) if loop else []
+        first_step = self.bar % LOOP_BARS * STEPS_PER_BAR  # the last hits of the bar before may be late to within the rounding
+        self._hits = [hit for hit in hits if hit.step >= first_step and max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
 
     def _strike(self, timeline: Timeline, until_beats: float, until_s: float, out: list[Due]) -> None:
         while self._done < len(self._hits) and self._hits[self._done].beat < until_beats:
@@ -185,6 +238,12 @@ class Player:
 
     def _note_off(self, pitch: int) -> bytes:
         return bytes((NOTE_OFF | self.channel, pitch, 0))
+
+
+def stiffened(grid: Grid) -> Grid:
+    """Returns the same hits exactly on their steps, all of a voice at its mean velocity."""
+    count = np.maximum(grid.hits.sum(axis=0), 1)
+    return Grid(grid.hits, grid.hits * (grid.velocities.sum(axis=0) / count), np.zeros_like(grid.offsets))
 
 
 def pass_hits(grid: Grid, line: float) -> list[_Hit]:

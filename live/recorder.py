@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from drumvae.grid import Grid, Onset
 
 from .timebase import EARLY_BEATS, line_of
@@ -26,3 +28,9 @@ class Recording:
         """Returns only what belongs to a pass or to later ones."""
         first_beat = line_of(number) - EARLY_BEATS
         return Recording(tuple(onset for onset in self.onsets if onset.beat >= first_beat))
+
+
+def layered(first: Grid, second: Grid) -> Grid:
+    """Returns the hits of both; where both have one, the louder stays, the first of equals."""
+    is_second = second.velocities * second.hits > first.velocities * first.hits
+    return Grid(*(np.where(is_second, b, a) for a, b in zip(first.arrays(), second.arrays(), strict=True)))

@@ -3,7 +3,7 @@
     main thread       opens, shows, watches the ports, takes the signals
     driver's thread   stamps and queues arrivals
     performer         sleeps to deadlines, owns the clock, the player and the output
-    generator         runs the model          record   writes files
+    generator         minds the process that runs the model          record   writes files
 
 Whatever ends a session, the performer's last act is to silence every note.
 """
@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from drumvae.kit import DEFAULT_KIT, Kit
+
+from .control_map import ControlMap
 from .controls import Controls
 from .display import Display
 from .performer import Performer
@@ -43,14 +46,18 @@ class LiveConfig:
     """A folder with another model than the default."""
     provider: str = "auto"
     """Where the model runs: auto, cuda or cpu."""
-    mode: str = "generate"
-    """A key of modes.MODES."""
     seed: int = 0
     """Repeats a session; 0 or above."""
-    hold: bool = False
-    """Whether the first loop is kept."""
     controls: Controls = field(default_factory=Controls)
-    """Temperature and amount."""
+    """What is turned to at the start, the mode among it."""
+    kit: Kit = DEFAULT_KIT
+    """What the drums play on."""
+    input_kit: Kit | None = None
+    """What is played on; None recognises it."""
+    control_map: ControlMap | None = None
+    """What moves the controls; None leaves them where they are."""
+    report: Path | None = None
+    """Where the figures of the run are written."""
     record: Path | None = None
     """Where played loops are written."""
     bars: int | None = None

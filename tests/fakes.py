@@ -4,16 +4,20 @@ A song is a list of (seconds, bytes), so a whole performance is compared as a li
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 
 from drumvae.grid import Grid
+from drumvae.live import commands
 from drumvae.live.clock import Clock, Follower
+from drumvae.live.controls import Controls
 from drumvae.live.generator import Generator
-from drumvae.live.modes import MODES, make_loop
+from drumvae.live.inference import ModelFacts
+from drumvae.live.modes import make_loop, offered_modes
 from drumvae.live.performer import Performer
 from drumvae.live.values import Arrival, Played
 
@@ -103,17 +107,50 @@ class FakeEngine:
 
     provider = "cpu"
 
-    def __init__(self, tasks: tuple[str, ...] = ("generate", "humanize"), encoding: str = "groove", steps: int = 64) -> None:
+    def __init__(
+        self, tasks: tuple[str, ...] = ("generate", "reconstruct", "humanize", "drumify"), encoding: str = "groove", steps: int = 64
+    ) -> None:
         self.tasks, self.encoding, self.steps = tasks, encoding, steps
         self.asked: list[tuple[Any, ...]] = []
 
-    def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]:
-        self.asked.append(("generate", seed, temperature))
-        return [random_grid(seed + i) for i in range(count)]
+    def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+        self.asked.append(("generate", seed, temperature, density))
+        return [random_grid(seed + i, 0.2 * density) for i in range(count)]
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0) -> Grid:
         self.asked.append(("humanize", grid, amount, seed))
         return Grid(grid.hits, grid.velocities * 0.5, grid.hits * 0.25 * amount)
+
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid:
+        self.asked.append(("drumify", grid, seed))
+        return Grid(*(np.roll(array, 1, axis=1) for array in grid.arrays()))  # every voice on the next drum
+
+    def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
+        self.asked.append(("vary", grid, amount, seed))
+        return Grid(*(np.roll(array, round(16 * amount), axis=0) for array in grid.arrays()))  # later by up to a bar
+
+    def morph(self, first: Grid, last: Grid, position: float) -> Grid:
+        self.asked.append(("morph", first, last, position))
+        return first if position < 0.5 else last
+
+
+class FakeModel(Generator):
+    """Stands for the model's process: an engine in a thread of this one."""
+
+    restarts = 0
+
+    def __init__(self, engine: FakeEngine) -> None:
+        super().__init__(lambda job: make_loop(engine, job))
+        self._engine = engine
+        self.start()
+
+    def ready(self) -> ModelFacts:
+        return ModelFacts.of(self._engine)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
+    """Has drumvae-live run an engine of the test's in its own process."""
+    monkeypatch.setattr(commands, "start_model", lambda _: FakeModel(engine))
 
 
 def random_grid(seed: int, density: float = 0.2) -> Grid:
@@ -140,15 +177,16 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mode = MODES[self.mode]
-        generator = Generator(lambda job: make_loop(self.engine, mode, job))
+        generator = Generator(lambda job: make_loop(self.engine, job))
+        controls = self.options.pop("controls", Controls())
         self.performer = Performer(
             **{
                 "clock": self.clock,
                 "source": FakeInput(self.song),
                 "sink": self.output,
                 "generator": generator,
-                "mode": mode,
+                "controls": replace(controls, mode=self.mode),
+                "offered": offered_modes(self.engine),
                 "seed": 1,
                 "on_played": self.played.append,
                 **self.options,
@@ -224,6 +262,12 @@ class _FakeMidi:
 
     def set_callback(self, callback: Callable[..., None]) -> None:
         self.callback = callback
+
+    def cancel_callback(self) -> None:
+        self.callback = None
+
+    def close_port(self) -> None:
+        self.opened = self.virtual = None
 
     def send_message(self, message: bytes) -> None:
         if self.opened is not None and self.opened not in self.names:

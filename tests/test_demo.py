@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import NOW_S, FakeEngine
+from fakes import NOW_S, FakeEngine, stand_in
 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
@@ -43,9 +43,12 @@ def test_a_script_plays_a_grid_once_at_its_times() -> None:
     assert sorted(beats) == sorted((o.beat, o.voice) for o in performance().grid.onsets())
 
 
-def test_the_demo_leaves_four_bars_of_performance_and_their_answer(silent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_leaves_four_bars_of_performance_and_their_answer(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = FakeEngine()
-    commands.demo(FAST, lambda *_: engine)
+    stand_in(monkeypatch, engine)
+    commands.demo(FAST)
     said = capsys.readouterr().out
     assert "nothing will be heard" in said
     assert "demo.mid holds four bars of performance, then four bars humanized, at 400 bpm." in said
@@ -61,11 +64,14 @@ def test_the_demo_leaves_four_bars_of_performance_and_their_answer(silent: Path,
     assert np.allclose(both.offsets[64:][both.hits[64:] > 0], 0.25, atol=0.02)
 
 
-def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(silent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = FakeEngine(("generate",))
-    commands.demo(FAST, lambda *_: engine)
+    stand_in(monkeypatch, engine)
+    commands.demo(FAST)
     said = capsys.readouterr().out
     assert "cannot humanize: the answer is a loop of its own" in said
     assert "then four bars generated" in said
     assert engine.asked[0][0] == "generate"
-    assert demo_mode(engine).ahead is False
+    assert demo_mode(engine) == "generate"

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes import FakeDriver, FakeEngine
+from fakes import FakeDriver, FakeEngine, stand_in
 
 from drumvae import __version__
-from drumvae.engine import Engine
 from drumvae.live import __main__ as command
 from drumvae.live.ports import Ports
 
@@ -25,7 +24,7 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeDriver:
     driver = FakeDriver(["Keys:out"], ["Synth:in"])
     monkeypatch.setitem(sys.modules, "rtmidi", driver)
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(Engine, "load", lambda *_: FakeEngine())
+    stand_in(monkeypatch, FakeEngine())
     monkeypatch.chdir(tmp_path)
     return driver
 
@@ -61,7 +60,7 @@ def test_without_a_midi_system_it_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Engine, "load", lambda *_: FakeEngine(("generate",)))
+    stand_in(monkeypatch, FakeEngine(("generate",)))
     assert run(monkeypatch, "--mode", "humanize") == 2
     assert "This bundle cannot humanize; it can do generate" in capsys.readouterr().err
     assert all(made.deleted for made in driver.made)
@@ -80,7 +79,7 @@ def test_a_bundle_that_the_stage_cannot_play_is_refused_at_the_start(
     sentence: str,
     arguments: list[str],
 ) -> None:
-    monkeypatch.setattr(Engine, "load", lambda *_: engine)
+    stand_in(monkeypatch, engine)
     assert run(monkeypatch, *arguments) == 2
     said = capsys.readouterr().err
     assert sentence in said

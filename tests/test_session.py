@@ -150,7 +150,7 @@ def test_a_jump_to_another_bar_silences_and_goes_on_from_there() -> None:
 
 def test_hold_keeps_the_first_loop() -> None:
     sender = Sender(240).say(START).beats(40)
-    stage = Stage(sender.song, options={"hold": True}).play(sender.at_s)
+    stage = Stage(sender.song, options={"controls": Controls(hold=True)}).play(sender.at_s)
     assert len(stage.engine.asked) == 1
     got = [h for h in stage.output.hits() if h[0] < NOW_S + 7.9]
     assert_same_hits(got, [h for h in expected_hits({0: loop_of(0), 1: loop_of(0)}, 240) if h[0] < NOW_S + 7.9], within_s=0.0035)
@@ -166,7 +166,7 @@ def test_a_slow_model_lets_the_last_loop_play_on() -> None:
 
 def test_a_failing_model_lets_the_last_loop_play_on() -> None:
     class Failing(FakeEngine):
-        def generate(self, seed: int, temperature: float | None = None, count: int = 1) -> list[Grid]:
+        def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
             if self.asked:
                 raise RuntimeError("no more")
             return super().generate(seed, temperature, count)
@@ -227,9 +227,17 @@ def test_when_nothing_was_played_the_last_answer_plays_on() -> None:
     assert kicks == [16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60]
 
 
-def test_before_anything_was_played_there_is_silence() -> None:
-    sender = Sender(120).say(START).beats(40)
+def test_when_nothing_was_played_yet_the_drummer_begins_by_itself() -> None:
+    sender = Sender(120).say(START).beats(50)
     stage = humanized_stage(sender)
+    assert [asked[:2] for asked in stage.engine.asked] == [("generate", loop_seed(1, 0))]
+    assert min(h[0] for h in stage.output.hits()) > NOW_S + 7.8
+    assert stage.performer.status.loop is not None
+
+
+def test_a_model_that_cannot_generate_stays_silent_until_something_is_played() -> None:
+    sender = Sender(120).say(START).beats(40)
+    stage = humanized_stage(sender, offered=("humanize",))
     assert stage.output.hits() == []
     assert stage.engine.asked == []
 
@@ -260,11 +268,15 @@ def test_what_is_whole_a_beat_before_the_line_is_asked_for_once() -> None:
     assert len([h for h in stage.output.hits() if h[0] < NOW_S + 16]) == 8
 
 
-def test_the_amount_reaches_the_engine() -> None:
-    sender = Sender(120).say(START).beats(18)
-    performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
-    stage = humanized_stage(sender, controls=Controls(humanize=0.25))
-    assert stage.engine.asked[0][2] == 0.25
+def test_the_amount_says_how_much_of_the_feel_is_heard() -> None:
+    played = Grid.from_text("kick " + "X...............|" * 4)
+    sender = Sender(120).say(START).beats(34)
+    performance(sender, played, 0)
+    stage = humanized_stage(sender, controls=Controls(humanize=0.4))
+    assert stage.engine.asked[0][2] == 1.0
+    first = stage.output.hits()[0]
+    assert (first[0] - NOW_S) * 8 == pytest.approx(64 + 0.25 * 0.4, abs=0.03)  # in sixteenths
+    assert first[2] == round((0.6 * 0.9 + 0.4 * 0.45) * 127)
 
 
 def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
@@ -288,7 +300,7 @@ def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
 def test_all_notes_off_bursts_are_no_hits() -> None:
     burst = [bytes((0xB0 | channel, controller, 0)) for channel in range(16) for controller in (120, 123)]
     sender = Sender(120).say(*burst).say(START).beats(2).say(*burst).beats(15)
-    stage = humanized_stage(sender)
+    stage = humanized_stage(sender, offered=("humanize",))
     assert stage.performer.status.notes == 0
     assert stage.engine.asked == []
 
