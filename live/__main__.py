@@ -55,6 +55,10 @@ def live(
         Path | None,
         _option("Map of knobs and pads to actions, a TOML file as --learn writes it. [default: CC 14 to 119, notes on channel 16]"),
     ] = None,
+    show_controls: Annotated[
+        bool,
+        _option("Send where everything stands, as controllers on channel 16, for faders and lamps.", "--show-controls/--hide-controls"),
+    ] = True,
     list_controls: Annotated[bool, _option("Print every action, what moves it, and leave.", "--list-controls")] = False,
     learn: Annotated[
         Path | None, _option("Bind knobs and pads by moving them; what is moved is written into this file.", "--learn")
@@ -112,6 +116,7 @@ def live(
         kit=kit_named(kit),
         input_kit=kit_named(input_kit) if input_kit else None,
         control_map=read_map(controls) if controls else default_map(),
+        shows_controls=show_controls,
         report=report,
         record=record,
         bars=bars,

@@ -119,6 +119,7 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
         offered=offered_modes(facts),
         input_kit=InputKit(config.input_kit or DEFAULT_KIT, fixed=config.input_kit is not None),
         control_map=config.control_map,
+        shows_controls=config.shows_controls,
         bars=config.bars,
         offset_s=config.offset_s,
         on_played=writer.add if writer else None,

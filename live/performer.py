@@ -55,6 +55,8 @@ class Performer:
     """How what is played is understood."""
     control_map: ControlMap | None = None
     """What moves the controls; None leaves them where they are."""
+    shows_controls: bool = True
+    """Whether where the controls stand is sent out."""
     bars: int | None = None
     """After how many bars to finish; None plays on."""
     offset_s: float = 0.0
@@ -75,6 +77,7 @@ class Performer:
     _layers: Grid = field(default_factory=Grid.empty)  # what was overdubbed
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
+    _returns: int = 0
     _end_beats: float = float("inf")
     _outbox: deque[Due] = field(default_factory=deque)
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
@@ -145,10 +148,10 @@ class Performer:
             return False
         if self._feedback.is_echo(arrival.at_s, arrival.message):
             return True
+        self._feedback.heard(arrival.message)
         event = self.control_map.read(arrival.message, self._positions)
         if event is None:
             return False
-        self._feedback.heard(arrival.message)
         self.move(event, now_s)
         return True
 
@@ -312,7 +315,10 @@ class Performer:
 
     def _feed_back(self, now_s: float) -> None:
         """Shows a controller where everything stands."""
-        if self._feedback:
+        if self._feedback and self.shows_controls:
+            if self._returns != self.sink.returns:  # what shows it was away
+                self._returns = self.sink.returns
+                self._feedback.forget()
             beat = self.status.beat if self._rolling else None
             for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat):
                 self.sink.send(message)

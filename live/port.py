@@ -102,16 +102,19 @@ class Port:
         self.returns += 1
         return True
 
+    def deafen(self) -> None:
+        """Takes no more messages: to be called before anything of ours is closed. Called by the main thread."""
+        if self._midi is not None:
+            self._deafen(self._midi)
+
     def close(self) -> None:
         """Lets go of everything. Called by the main thread."""
-        self.deafen()
         midi, self._midi, self._is_open = self._midi, None, False
         if midi is not None:
             self._discard(midi)
 
     def _open(self, found: str | None) -> None:
         """Opens a port, or a virtual one, on the object that there is: to JACK a new one is a new client, under another name."""
-        self.deafen()
         midi, self._midi = self._midi, None
         was_open, self._is_open = self._is_open, False
         try:
@@ -121,6 +124,7 @@ class Port:
             if midi is None:
                 midi = self._new()
             elif was_open:
+                self._deafen(midi)
                 midi.close_port()
             self._attach(midi)
             if found is None:
@@ -149,8 +153,8 @@ class Port:
                 f" to name one of our own: type at most {LONGEST_NAME}."
             )
 
-    def deafen(self) -> None:
-        """Takes no more messages."""
+    def _deafen(self, midi: Any) -> None:
+        """Has an object take no more messages."""
 
     def _new(self) -> Any:
         raise NotImplementedError
@@ -159,6 +163,7 @@ class Port:
         """Sets up an object before it is opened."""
 
     def _discard(self, midi: Any) -> None:
+        self._deafen(midi)
         with quiet():
             midi.delete()
 
@@ -187,16 +192,14 @@ class InPort(Port):
                 return arrivals
             arrivals.append(Arrival(at_s, bytes(message)))
 
-    def deafen(self) -> None:
-        """Takes no more messages, which everything that closes a port should wait for.
+    def _deafen(self, midi: Any) -> None:
+        """Ends the callbacks: rtmidi closes with the interpreter's lock held, and waits for the driver's thread, which may want it.
 
-        rtmidi closes with the interpreter's lock held, and waits for the driver's thread, which may wait for that lock to deliver a
-        message. What remains, a note in the very moment, is why `_attach` keeps what python-rtmidi would free too early.
+        What remains, a note in the very moment, is why `_attach` keeps what python-rtmidi frees too early.
         """
-        if self._midi is not None:
-            self._midi.ignore_types(sysex=True, timing=True, active_sense=True)  # ticks are what comes all the time
-            time.sleep(QUIET_S)
-            self._midi.cancel_callback()
+        midi.ignore_types(sysex=True, timing=True, active_sense=True)  # ticks are what comes all the time
+        time.sleep(QUIET_S)
+        midi.cancel_callback()
 
     def _new(self) -> Any:
         return self._backend.midi_in(IN_CLIENT)

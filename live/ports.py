@@ -116,7 +116,8 @@ class Ports:
     def _revive(self) -> list[str]:
         """Opens everything anew a round after a server has begun to listen; a port of another program may take longer to return.
 
-        A server listens before it runs: it would wait for ever so long, five seconds at a time, for a client that comes in between.
+        A server listens before it runs. A client that comes in between leaves it slow: jackd 1.9.21 then took five seconds for
+        every answer, to anybody.
         """
         if not self._lifeline.is_connected or self._lifeline.is_broken():
             self._lifeline.connect()

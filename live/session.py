@@ -25,7 +25,7 @@ from .performer import Performer
 from .realtime import Loop, settle
 
 DEFAULT_NAME = "drumvae"
-SHOW_S = 0.25
+SHOW_S = 0.125
 WATCH_S = 1.0
 Watch = Callable[[], list[str]]
 
@@ -56,6 +56,8 @@ class LiveConfig:
     """What is played on; None recognises it."""
     control_map: ControlMap | None = None
     """What moves the controls; None leaves them where they are."""
+    shows_controls: bool = True
+    """Whether where the controls stand is sent out."""
     report: Path | None = None
     """Where the figures of the run are written."""
     record: Path | None = None

@@ -27,6 +27,10 @@ class Input(Protocol):
 class Output(Protocol):
     """Where messages go."""
 
+    @property
+    def returns(self) -> int:
+        """How often it was away and has come back."""
+
     def send(self, message: bytes) -> None:
         """Sends at once."""
 

@@ -80,6 +80,8 @@ class FakeInput:
 class FakeOutput:
     """Keeps what was sent, with the time at which it was."""
 
+    returns = 0
+
     def __init__(self) -> None:
         self.now_s = 0.0
         self.sent: list[Event] = []

@@ -97,9 +97,9 @@ def test_no_density_is_silence() -> None:
 
 
 def test_of_equal_places_the_softer_goes_first_and_of_equal_loudness_the_weaker_place() -> None:
-    steps = grid_of(*((step / 4, HAT, 0.5) for step in range(16)))
-    order = [step for count in range(1, 17) for step, _ in cells(thinned(steps, count / 16)) - cells(thinned(steps, (count - 1) / 16))]
-    assert order == [0, 8, 4, 12, 2, 6, 10, 14, 1, 3, 5, 7, 9, 11, 13, 15]
+    steps = grid_of(*((step / 4, HAT, 0.5) for step in range(32)))
+    order = [step for count in range(1, 33) for step, _ in cells(thinned(steps, count / 32)) - cells(thinned(steps, (count - 1) / 32))]
+    assert order == [0, 16, 8, 24, 4, 12, 20, 28, *range(2, 32, 4), *range(1, 32, 2)]
     assert cells(thinned(grid_of((1, KICK, 0.3), (3, KICK, 0.4)), 0.5)) == {(12, KICK)}
 
 
@@ -204,6 +204,10 @@ def test_a_muted_voice_is_silent_and_the_others_play_as_before(grid: Grid, silen
     others = [voice for voice in range(9) if voice not in silent]
     assert not out.hits[:, sorted(silent)].any()
     assert all(np.array_equal(a[:, others], b[:, others]) for a, b in zip(out.arrays(), grid.arrays(), strict=True))
+
+
+def test_a_muted_voice_counts_where_hits_are_left_out() -> None:
+    assert shaped(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), Controls(density=0.5, muted=frozenset({KICK}))) == Grid.empty()
 
 
 @law
