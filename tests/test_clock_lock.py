@@ -231,3 +231,23 @@ def test_a_seek_under_jitter_starts_no_new_phase() -> None:
     sender = Sender(120, jitter_s=0.001).say(START).beats(16).say(STOP, b"\xf2\x00\x00", b"\xfb").ticks(1)
     follower, _ = follow(sender)
     assert follower.timeline.time_at(1 / 24) == pytest.approx(sender.at_s, abs=0.0008)
+
+
+def test_a_late_tick_on_a_wrap_while_running_moves_no_beat() -> None:
+    """The position says which tick it is; when it falls was known."""
+    sender = Sender(120).say(START).beats(16).say(b"\xf2\x00\x00")
+    wrap_s = sender.at_s
+    follower, _ = follow(sender.rest(0.008).ticks(1))
+    assert follower.timeline.time_at(1) == pytest.approx(wrap_s + 0.5, abs=0.0012)
+
+
+def test_a_long_heap_of_a_fast_clock_is_no_tempo() -> None:
+    """At 300 bpm a driver that stands still for 0.28 s holds up 33 ticks, more than a beat."""
+    true_s = clock(beats(300, 16))[:-1].tolist()
+    heard = [*true_s[:200], *(true_s[233] + 0.001 + i * 0.0002 for i in range(34)), *true_s[234:]]
+    follower = Follower()
+    follower.feed(NOW_S - 0.02, START)
+    for at_s in heard:
+        follower.feed(at_s, TICK)
+        assert at_s < true_s[72] or follower.timeline.time_at(16) == pytest.approx(NOW_S + 3.2, abs=0.002)
+    assert follower.timeline.origin_beats == pytest.approx(16)

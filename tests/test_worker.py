@@ -126,11 +126,15 @@ def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open) -> None:
     assert not exists(before)
 
 
-def test_good_news_does_not_stand_for_ever(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sentence_stands_for_ever(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as long:
+        long.setattr(worker, "SAID_S", 600.0)
+        maker = opened()
+        maker.ask(job(0, "raise"))
+        assert next_loop(maker) is None
+        assert maker.trouble
     monkeypatch.setattr(worker, "SAID_S", 0.05)
-    maker = opened()
-    maker.ask(job(0, "raise"))
-    until(lambda: maker.trouble)
+    maker.ask(job(1))
     until(lambda: maker.trouble is None)
 
 
