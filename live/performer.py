@@ -78,6 +78,7 @@ class Performer:
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
     _returns: int = 0
+    _knows_bus: bool = False
     _end_beats: float = float("inf")
     _outbox: deque[Due] = field(default_factory=deque)
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
@@ -176,6 +177,8 @@ class Performer:
     def _note(self, arrival: Arrival) -> None:
         status, pitch, velocity = arrival.message
         if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity, status & 0x0F):
+            if self.echo.recognised and not self._knows_bus:
+                self._knows_bus, self._said = True, "What is sent comes back and is dropped; turn off MIDI thru, or use two ports."
             self.meter.echoes += 1
             return
         voice = self.input_kit.voice_of(pitch)

@@ -294,6 +294,7 @@ def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
     stage.output.send = looped_back  # type: ignore[method-assign]
     stage.play(sender.at_s)
     assert stage.performer.status.echoes > 100
+    assert "turn off MIDI thru" in stage.performer.status.said
     assert stage.performer.status.notes == 0
 
 
