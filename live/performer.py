@@ -307,7 +307,7 @@ class Performer:
             unheard=dict(self._unheard),
             struck=self.player.struck,
             late_ms=self._late_s * 1000,
-            trouble=self.generator.trouble,
+            trouble=self.generator.trouble or self.clock.advice,
             controls=self.player.controls,
             kept=frozenset(self._shelf.kept),
             locked=self.clock.locked,

@@ -1,0 +1,173 @@
+"""Plays for a long time while everything that can happen does: no note may hang or double, nothing may raise, memory may not grow.
+
+    python benchmarks/soak.py [--minutes 60] [--bpm 300] [--seed 0]
+
+Needs JACK, jack_midi_clock and JACK-Client. drumvae-live plays on real ports, after a real clock, at a tempo that makes an hour's
+loops pass in less. Drawn from the seed, every second or two: the song is moved while it runs, stopped and started, notes and whole bars
+are played in, every knob and pad of the default map is moved, the clock's cable is pulled, the model's process is killed. A line a
+minute says how it stands, the last one how it ended; the exit status is 1 where something was wrong.
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from jackparts import Drummer, real_jack_server
+from jackrig import Rig
+from judge import Captured, sounding
+
+from drumvae.kit import DEFAULT_KIT
+from drumvae.live.actions import ACTIONS
+from drumvae.live.control_file import default_map
+
+MAP = default_map()
+PAUSE_S = (0.3, 2.5)
+SETTLED_S = 60.0
+"""Memory is compared with what it was then: the first loops load what is loaded late."""
+GROWTH_MB = 10.0
+
+
+class Soak:
+    """Draws what happens next, and does it."""
+
+    def __init__(self, rig: Rig, sender: object, drummer: Drummer, seed: int) -> None:
+        self.rig, self.sender, self.drummer = rig, sender, drummer
+        self.done: Counter[str] = Counter()
+        self.hung: list[str] = []
+        self._draw = random.Random(seed)
+        self._acts: list[tuple[float, Callable[[], None]]] = [
+            (6, self.seek),
+            (4, self.stop_and_start),
+            (8, self.knob),
+            (5, self.pad),
+            (4, self.bars),
+            (1, self.pull_clock),
+            (1, self.kill_model),
+        ]
+
+    def step(self) -> None:
+        """Does one thing."""
+        act = self._draw.choices([act for _, act in self._acts], [weight for weight, _ in self._acts])[0]
+        self.done[act.__name__] += 1
+        act()
+        time.sleep(self._draw.uniform(*PAUSE_S))
+
+    def seek(self) -> None:
+        self.rig.locate(self._draw.uniform(0, 200))
+
+    def stop_and_start(self) -> None:
+        self.rig.stop()
+        time.sleep(0.4)
+        if left := sounding(self.rig.notes):
+            self.hung.append(f"{sorted(left)} after Stop at frame {self.rig.frame}")
+        self.rig.start()
+
+    def knob(self) -> None:
+        binding = self._draw.choice([binding for binding in MAP.bindings if binding.sort == "cc"])
+        self._send(bytes((0xB0 | (binding.channel or 1) - 1, binding.number, self._draw.randrange(128))))
+
+    def pad(self) -> None:
+        binding = self._draw.choice([b for b, action in MAP.bindings.items() if b.sort == "note" and action is not ACTIONS["hold"]])
+        self._send(bytes((0x90 | (binding.channel or 1) - 1, binding.number, 100)))
+
+    def bars(self) -> None:
+        first, gap = self.rig.frame + 2000, self.rig.frames_per_beat / 4
+        pitches = self._draw.choices(DEFAULT_KIT.played, k=self._draw.randrange(1, 40))
+        self.rig.play([(round(first + i * gap), bytes((0x99, pitch, self._draw.randrange(1, 128)))) for i, pitch in enumerate(pitches)])
+
+    def pull_clock(self) -> None:
+        client = self.rig._client
+        with suppress(Exception):
+            client.disconnect(self.sender, self.drummer.input)
+        time.sleep(0.8)
+        if left := sounding(self.rig.notes):
+            self.hung.append(f"{sorted(left)} after the clock was lost at frame {self.rig.frame}")
+        self.rig.connect(self.sender, self.drummer.input)
+
+    def kill_model(self) -> None:
+        for pid in children(self.drummer.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _send(self, message: bytes) -> None:
+        self.rig.play([(self.rig.frame + 500, message)])
+
+
+def children(pid: int) -> list[int]:
+    """Returns the processes that a process started."""
+    return [int(child) for tasks in Path(f"/proc/{pid}/task").iterdir() for child in (tasks / "children").read_text().split()]
+
+
+def megabytes(pid: int) -> float:
+    """Returns what a process holds in memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def doubled(notes: list[Captured]) -> int:
+    """Counts note-ons of a pitch that sounds already."""
+    held: set[tuple[int, int]] = set()
+    count = 0
+    for _, data in notes:
+        kind, key = data[0] & 0xF0, (data[0] & 0x0F, data[1])
+        if kind == 0x90 and data[2]:
+            count += key in held
+            held.add(key)
+        elif kind in (0x80, 0x90):
+            held.discard(key)
+        elif kind == 0xB0 and data[1] in (120, 123):
+            held.clear()
+    return count
+
+
+def main() -> int:
+    """Soaks, and says how it went."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--bpm", type=float, default=300.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with real_jack_server() as server, Rig(server, options.bpm) as rig, rig.clock_sender() as sender:
+        with rig.drummer(sender, "--seed", str(options.seed)) as drummer:
+            soak, began_s, settled_mb, said_s = Soak(rig, sender, drummer, options.seed), time.monotonic(), None, 0.0
+            rig.start()
+            while (gone_s := time.monotonic() - began_s) < options.minutes * 60:
+                soak.step()
+                drummer.check()
+                if settled_mb is None and gone_s > SETTLED_S:
+                    settled_mb = megabytes(drummer.process.pid)
+                if gone_s - said_s > 60:
+                    said_s = gone_s
+                    print(f"{gone_s / 60:5.1f} min, {len(rig.notes)} messages, {megabytes(drummer.process.pid):.1f} MB", flush=True)
+            held_mb = megabytes(drummer.process.pid)
+            rig.stop_and_wait()
+            status = drummer.quit()
+            shown = drummer.shown()
+        time.sleep(0.2)
+        growth_mb = held_mb - (settled_mb or held_mb)
+        wrong = [
+            *soak.hung,
+            *([f"{count} doubled notes"] if (count := doubled(rig.notes)) else []),
+            *([f"{sorted(left)} sound at the end"] if (left := sounding(rig.notes)) else []),
+            *([f"exit status {status}"] if status else []),
+            *(["a traceback was shown"] if "Traceback" in shown else []),
+            *([f"memory grew by {growth_mb:.1f} MB"] if growth_mb > GROWTH_MB else []),
+        ]
+        print(f"{dict(soak.done)}; {len(rig.notes)} messages; memory {held_mb:.1f} MB, {growth_mb:+.1f} MB since the first minute")
+        print("\n".join(line for line in shown.splitlines()[-12:] if line.strip()))
+        print("wrong: " + "; ".join(wrong) if wrong else "nothing was wrong")
+        return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
