@@ -137,8 +137,8 @@ class WorkerProcess(Pending):
             self._facts = reply
             self._met.set()
         elif isinstance(reply, ModelFacts):
+            self._say(f"The model is back (restart {self.restarts + 1}).")
             self.restarts += 1
-            self._say(f"The model is back (restart {self.restarts}).")
         if isinstance(reply, Exception):
             raise EndedError(f"The model could not be loaded again: {reply}")
 

@@ -133,6 +133,14 @@ def test_the_first_beat_after_start_is_on_time_where_the_tempo_was_known(idle_cl
     assert follower.timeline.time_at(4) == pytest.approx(start_s + 4 * 60 / 97, abs=0.005)
 
 
+def test_a_known_tempo_is_not_unlearned_by_the_first_rough_ticks_after_start() -> None:
+    sender = Sender(97, jitter_s=0.003).say(START).beats(8).say(STOP).rest(4.8).say(START)
+    follower, _ = follow(sender.ticks(1))
+    for _ in range(6):
+        assert follower.timeline.bpm == pytest.approx(97, abs=1)
+        follower.feed(sender.ticks(1).song[-1][0], TICK)
+
+
 def test_a_tempo_that_changed_while_stopped_is_found_within_a_beat() -> None:
     sender = Sender(120).say(START).beats(8).say(STOP).rest(2)
     sender.bpm = 90

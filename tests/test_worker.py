@@ -41,11 +41,13 @@ def opened() -> Iterator[Open]:
         each.close()
 
 
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+def until(condition: Callable[[], object], within_s: float = 60.0) -> object:
+    """Polls until something is so, and returns it."""
     end_s = time.monotonic() + within_s
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < end_s, "it never came"
         time.sleep(0.005)
+    return value
 
 
 def next_loop(maker: WorkerProcess) -> Loop | None:
@@ -108,14 +110,14 @@ def test_waiting_for_the_first_loop_ends_when_it_is_there(opened: Open) -> None:
 
 
 @posix
-def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open) -> None:
+def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "SAID_S", 600.0)
     maker = opened()
     maker.ready()
     before = maker.pid
     assert before
     os.kill(before, signal.SIGKILL)
-    until(lambda: maker.trouble)
-    died = maker.trouble
+    died = until(lambda: maker.trouble)
     until(lambda: maker.restarts == 1)
     back = maker.trouble
     maker.ask(job(1))
