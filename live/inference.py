@@ -60,7 +60,7 @@ def load_engine(bundle: Path | None, provider: str) -> Model:
 
 
 def packed(value: object) -> bytes:
-    """Returns a message."""
+    """Returns a message; protocol 5 and above keep an array read-only."""
     return pickle.dumps(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), pickle.HIGHEST_PROTOCOL)
 
 

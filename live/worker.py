@@ -15,7 +15,6 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from drumvae.errors import DrumVAEError
-from drumvae.grid import Grid
 
 from .generator import Answer, Pending
 from .inference import Model, ModelFacts, packed
@@ -161,8 +160,6 @@ class WorkerProcess(Pending):
         assert isinstance(reply, Answer)
         if reply.trouble:
             self._say(reply.trouble)
-        if reply.loop:
-            _freeze(reply.loop)
         self._at_work = 0
         self._hand_over(reply.loop)
 
@@ -185,10 +182,3 @@ class WorkerProcess(Pending):
 
     def _say(self, sentence: str) -> None:
         self.trouble, self._said_s = sentence, time.monotonic()
-
-
-def _freeze(loop: Loop) -> None:
-    """Makes the arrays of a loop read-only again, which pickle forgets."""
-    for grid in vars(loop).values():
-        for array in grid.arrays() if isinstance(grid, Grid) else ():
-            array.setflags(write=False)

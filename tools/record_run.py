@@ -178,6 +178,13 @@ repeated, the nearest training window, the average feel, the tap itself). In bra
 of these runs had a GPU: the models are narrower than their presets, as each page says, and were stopped by the clock
 and not because they had finished learning. The same command without the settings that a page lists as changed trains
 the preset at full size.
+
+A repetition of the true bar before is told the truth at every bar, which a free-running model is not: it is the
+guess to beat when teacher-forced. What brought the small models past the others is named as changed on their pages:
+the latent read at every bar (`model.bar_readout`), a mark of each step (`model.position_size`), half of the previous
+step dropped (`model.previous_keep`), a twentieth of the hits kept from the encoder (`input_hit_drop`). Without them, in
+12 to 14 minutes, `groovae_4bar` came to 0.699, `hierdec_drums_4bar` to 0.670, `segment_drums_4bar` to 0.651,
+`conductor_drums_4bar` to 0.652, `flat_drums_4bar` to 0.659.
 """
 
 if __name__ == "__main__":
