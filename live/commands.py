@@ -23,7 +23,7 @@ from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
 from .display import make_display, unheard_title
 from .doctor import run_doctor
 from .generator import Maker
-from .inference import Model, ModelFacts
+from .inference import ModelFacts, load_engine
 from .kit_choice import InputKit
 from .learn import learn, typed_lines
 from .lock_report import check_report, write_report
@@ -77,16 +77,9 @@ def check_names(config: LiveConfig) -> None:
 
 def start_model(config: LiveConfig) -> Stage:
     """Starts the process that loads and runs the model."""
-    model = WorkerProcess(partial(_load, config.bundle, config.provider), make_loop)
+    model = WorkerProcess(partial(load_engine, config.bundle, config.provider), make_loop)
     model.start()
     return model
-
-
-def _load(bundle: Path | None, provider: str) -> Model:
-    """Loads the model. Called in the model's process, which alone needs ONNX Runtime."""
-    from drumvae.engine import Engine
-
-    return Engine.load(bundle, provider)
 
 
 def play(config: LiveConfig) -> None:

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from drumvae.errors import DataError
 from drumvae.files import check_writable
 
+from .realtime import MODEL_PRIORITY, raise_priority
 from .values import Played
 
 
@@ -41,6 +42,7 @@ class LoopWriter:
         self._thread.join()
 
     def _work(self) -> None:
+        raise_priority(MODEL_PRIORITY)  # it holds the interpreter's lock, for which the performer would wait
         while (played := self._queue.get()) is not None:
             try:
                 write_played(self.folder, played)

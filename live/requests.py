@@ -44,6 +44,8 @@ class Requests:
     _draft: Grid | None = None  # what the draft of the coming answer was asked for
     _drafted: Loop | None = None  # that draft, finished and kept
     _draft_is_whole: bool = False  # nothing was played after it was asked for
+    _open: bool = False  # a job was asked for and nothing has come of it yet
+    _failed_bar: int | None = None  # where the last job failed
     _looked_at: tuple[object, ...] = (None, None, None)  # what was in force when amounts were last compared
 
     @property
@@ -75,6 +77,12 @@ class Requests:
             self._take(loop)
         if self.generator.busy:
             return
+        if self._open and loop is None:  # it failed; asked at once again, it would fail a thousand times a second
+            self._failed_bar = self.player.bar
+        self._open = False
+        if self._failed_bar == self.player.bar:
+            return
+        self._failed_bar = None
         begins = self.mode.when is When.MOVED and not self._sounds and "generate" in self.offered
         if (self.mode.when is When.AHEAD or begins) and not self.player.waiting and not self._holds:
             self._ask(self._ahead())
@@ -192,6 +200,7 @@ class Requests:
         if self._holds and not job.remake:
             return
         self.generator.ask(job)
+        self._open = True
         if not job.draft:
             self._jobs.append(job)
         self._asked = max(self._asked, job.index + (not job.draft))  # an answer has its draft's number and seed

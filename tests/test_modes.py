@@ -321,3 +321,14 @@ def test_without_a_map_nothing_is_a_control() -> None:
     stage = Stage(sender.song, options={"echo": None, "control_map": ControlMap({})}).play(sender.at_s)
     assert stage.performer.status.controls == Controls()
     assert DEFAULT_KIT.played[0] in {hit[1] for hit in stage.output.hits()}
+
+
+def test_a_model_that_fails_is_asked_again_with_the_next_bar_and_not_before() -> None:
+    class Failing(FakeEngine):
+        def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+            super().generate(seed, temperature, count, density)
+            raise RuntimeError("no more")
+
+    sender = Sender(120).say(START).beats(17)
+    stage = stage_of(sender, "generate", engine=Failing()).play(sender.at_s)
+    assert 4 <= len(stage.engine.asked) <= 6
