@@ -217,7 +217,7 @@ def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveC
         sink=ports.output if ports else Silence(),
         generator=model,
         seed=config.seed,
-        controls=replace(config.controls, mode=mode),
+        controls=replace(config.controls, mode=mode, hold=False),
         offered=offered_modes(facts),
         bars=DEMO_BARS,
         offset_s=config.offset_s,

@@ -27,8 +27,7 @@ class Desk:
         if action.slot is not None:
             return self._keep(action.slot) if action.verb == "keep" else self._recall(action.slot)
         if action.name == "next":
-            self.requests.renew()
-            return "Another loop comes with the next bar."
+            return "Another loop comes with the next bar." if self.requests.renew() else "There is nothing to make another loop of."
         if action.name == "undo":
             return self._undo()
         if action.mode is not None and action.mode not in self.requests.offered:
@@ -77,3 +76,4 @@ class Desk:
         """Brings in a loop that is to stay: hold goes on, and a press of hold lets the drummer go on."""
         self.player.change(loop)
         self.turn(replace(self.controls, hold=True))
+        self.requests.adopt(loop)

@@ -23,7 +23,7 @@ from .lock_report import LockMeter
 from .player import NOTE_ON, Due, Loop, Player
 from .realtime import Wake
 from .recorder import Recording, layered
-from .requests import DRAFT_BEATS, REST, Requests
+from .requests import DRAFT_BEATS, Requests
 from .shelf import Shelf
 from .timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
@@ -92,6 +92,7 @@ class Performer:
         self.player.controls = self.controls
         self._requests = Requests(self.generator, self.player, self.offered, self.seed, self.controls)
         self._shelf = Shelf()
+        self._requests.turn(self.controls)
         self._desk = Desk(self.player, self._requests, self._shelf)
         self._feedback = Feedback(self.control_map, self.offered) if self.control_map else None
 
@@ -221,7 +222,7 @@ class Performer:
         if not continues:
             self._report_played(now_s)
             self._silence(now_s)
-            self._requests.rewind()
+            self._requests.rewind(pass_of(beat))
             self.player.reseat(beat)
             self._recording, self._recorded_pass = Recording(), pass_of(beat)
 
@@ -238,17 +239,18 @@ class Performer:
         beat = timeline.beat_at(now_s)
         if beat >= self._end_beats:
             self.finished = True
-        if pass_of(beat) > self._recorded_pass:
+        closing = timeline.beat_at(now_s + max(-self.offset_s, 0.0))  # what is played early must be answered early
+        if pass_of(closing) > self._recorded_pass:
             played = self._played()
             self._layers = played if self.player.controls.overdub else Grid.empty()
             self._requests.answer(played)
             if (recognised := self.input_kit.look()) is not None:
                 self._said = f"What is played sounds like {recognised.name}, and is heard so from now on."
-            self._recorded_pass = pass_of(beat)
+            self._recorded_pass = pass_of(closing)
             self._recording = self._recording.since(self._recorded_pass)
-        elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - beat < DRAFT_BEATS:
+        elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - closing < DRAFT_BEATS:
             self._requests.draft(self._played())
-        self._requests.last_call(timeline.time_at(line_of(self._recorded_pass)) - now_s)
+        self._requests.last_call(timeline.delayed(self.offset_s).time_at(line_of(self._recorded_pass)) - now_s)
         self._outbox.extend(self.player.advance(timeline.delayed(self.offset_s), now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
@@ -261,7 +263,7 @@ class Performer:
 
     def _open_pass(self, beat: float, now_s: float) -> None:
         self._open = (self.player.passes, self.player.loop)
-        if self.player.loop is not None and self.player.loop.grid.hits.any():
+        if self.player.loop is not None:
             self._shelf.played(self.player.loop)
         song_beat = max(beat, float(self.player.number * LOOP_BEATS)) - self._unrolled_beats
         self._pass_start = (beat, now_s, bar_of(song_beat))
@@ -270,14 +272,14 @@ class Performer:
     def _report_played(self, now_s: float) -> None:
         """Tells of the loop whose pass is over or cut; one that repeats was told of before."""
         _, loop = self._open
-        if loop is None or loop is self._reported or loop is REST or self._timeline is None:
+        if loop is None or loop is self._reported or self._timeline is None:
             return
         self._reported = loop
         beat, at_s, bar = self._pass_start
         beats = self._timeline.beat_at(now_s) - beat
         mean_bpm = beats * 60 / (now_s - at_s) if beats > 1 else self._timeline.bpm
         if self.on_played:
-            self.on_played(Played(loop, bar, round(mean_bpm, 2)))
+            self.on_played(Played(replace(loop, grid=loop.as_turned(self.player.controls)), bar, round(mean_bpm, 2)))
 
     # sending and showing
 

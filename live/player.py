@@ -80,6 +80,8 @@ class Player:
     """What plays; None is silence."""
     controls: Controls = field(default_factory=Controls)
     """What the player has turned to, heard from the next bar on."""
+    takes_turns: bool = False
+    """Whether every other pass, from the one where playback began on, is for listening: nothing is played."""
     passes: int = 0
     """How many passes were begun, jumps included."""
     bar: int = 0
@@ -91,6 +93,7 @@ class Player:
     _cursor_beats: float = 0.0
     _next: Loop | None = None
     _change: Loop | None = None
+    _first_pass: int = 0  # where playback began
     _heard: Controls = field(default_factory=Controls)  # what this bar is played with
     _hits: Sequence[_Hit] = ()
     _done: int = 0
@@ -126,6 +129,10 @@ class Player:
         self._bring_in(self._cursor_beats)
         self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]
 
+    def listens_in(self, number: int) -> bool:
+        """Says whether a pass is for listening, where turns are taken."""
+        return (number - self._first_pass) % 2 == 0
+
     def change(self, loop: Loop) -> None:
         """Takes the loop that the next bar brings in, at its own place in the four; the one that waits goes on waiting."""
         if self.loop is None:
@@ -146,6 +153,7 @@ class Player:
         """
         self._cursor_beats = beat
         self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
+        self._first_pass = self.number
         self._begin_pass()
         if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None:
             self._bring_in(beat)
@@ -196,7 +204,9 @@ class Player:
 
     def _bring_in(self, from_beat: float) -> None:
         """Goes on from a beat, on a line or into silence, with what was changed, else with what waits, else as before."""
-        held = self.controls.hold and self.loop is not None and self.loop.grid.hits.any()  # silence is not held
+        held = self.controls.hold and self.loop is not None
+        if self._change and self._next and self.loop and self._change.index == self.loop.index:
+            self._change = None  # the same loop made again, too late: its turn is over
         if self._change is None and self._next is not None and not held:
             self._change, self._next, self._renewed = self._next, None, True
         self._turn(from_beat)
@@ -205,12 +215,15 @@ class Player:
         """Returns a loop in which the voices that are locked go on with what they play."""
         if loop is None or self.loop is None or loop is self.loop or not self.controls.locked:
             return loop
-        return replace(loop, grid=merged(self.loop.grid, loop.grid, self.controls.locked), plain=None)
+        plains = [one.plain or stiffened(one.grid) for one in (self.loop, loop)]
+        locked = self.controls.locked
+        return replace(loop, grid=merged(self.loop.grid, loop.grid, locked), plain=merged(plains[0], plains[1], locked))
 
     def _loop_from(self, loop: Loop | None, from_beat: float) -> None:
         self.loop, self._heard = loop, self.controls
         self._done = 0
-        hits = pass_hits(loop.as_turned(self.controls), line_of(self.number)) if loop else []
+        rests = self.takes_turns and self.listens_in(self.number)
+        hits = pass_hits(loop.as_turned(self.controls), line_of(self.number)) if loop and not rests else []
         first_step = self.bar % LOOP_BARS * STEPS_PER_BAR  # the last hits of the bar before may be late to within the rounding
         self._hits = [hit for hit in hits if hit.step >= first_step and max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
 

@@ -21,8 +21,6 @@ LAST_CALL_S = 0.015
 """So long before the line the draft comes in, if the whole answer is not there: time for the notes of its first step."""
 REMEMBERED = 8
 """So many jobs are remembered, to be made again when an amount is turned."""
-REST = Loop(-1, Grid.empty(), source="listening")
-"""What plays while a mode that takes turns listens."""
 
 
 @dataclass
@@ -40,11 +38,12 @@ class Requests:
     _base: Grid | None = None  # what is varied: the last thing played, or what sounded when the mode was chosen
     _asked: int = 0
     _jobs: deque[Job] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    _listening: bool = True  # of a mode that takes turns
+    _pass: int = 0  # the four bars that are being played
     _draft: Grid | None = None  # what the draft of the coming answer was asked for
+    _draft_job: Job | None = None
     _drafted: Loop | None = None  # that draft, finished and kept
     _draft_is_whole: bool = False  # nothing was played after it was asked for
-    _open: bool = False  # a job was asked for and nothing has come of it yet
+    _open: Job | None = None  # what was asked for last, as long as nothing has come of it
     _failed_bar: int | None = None  # where the last job failed
     _looked_at: tuple[object, ...] = (None, None, None)  # what was in force when amounts were last compared
 
@@ -55,7 +54,7 @@ class Requests:
     @property
     def listening(self) -> bool:
         """Whether what is played now will be answered or varied."""
-        return self._listening or self.mode.when is not When.TURNS
+        return self.mode.when is not When.TURNS or self.player.listens_in(self._pass)
 
     @property
     def _sounds(self) -> bool:
@@ -68,7 +67,7 @@ class Requests:
     @property
     def wants_draft(self) -> bool:
         """Whether the four bars being played have no draft yet."""
-        return self._draft is None and self.mode.listens and self._listening
+        return self._draft is None and self.mode.listens and self.listening
 
     def attend(self) -> None:
         """Takes what is finished, and asks for what is due whatever the place in the song."""
@@ -77,13 +76,17 @@ class Requests:
             self._take(loop)
         if self.generator.busy:
             return
-        if self._open and loop is None:  # it failed; asked at once again, it would fail a thousand times a second
-            self._failed_bar = self.player.bar
-        self._open = False
+        if self._open is not None and loop is None:
+            self._fail(self._open)
+        self._open = None
         if self._failed_bar == self.player.bar:
             return
-        self._failed_bar = None
-        begins = self.mode.when is When.MOVED and not self._sounds and "generate" in self.offered
+        if self._failed_bar is not None:
+            self._failed_bar = None
+            if self.mode.listens:
+                self._go_on()
+                return
+        begins = self.mode.when is When.MOVED and self.pair is None and not self._sounds and "generate" in self.offered
         if (self.mode.when is When.AHEAD or begins) and not self.player.waiting and not self._holds:
             self._ask(self._ahead())
             return
@@ -95,40 +98,38 @@ class Requests:
     def turn(self, controls: Controls) -> None:
         """Takes what the player has turned to; another mode begins with what sounds and forgets what waits."""
         if controls.mode != self.controls.mode:
-            self._base = self.player.loop.grid if self.player.loop and self.player.loop is not REST else self._base
-            self._listening = True
+            self._base = self.player.loop.grid if self._sounds and self.player.loop else self._base
             self.player.withdraw()
             self._jobs.clear()
             self.forget()
         self.controls = controls
+        self.player.takes_turns = self.mode.when is When.TURNS and not controls.hold
 
     def draft(self, played: Grid) -> None:
         """Takes what was played so far of four bars that end within a beat, and asks for a draft of their answer."""
         self._draft, self._drafted, self._draft_is_whole = played, None, False
+        self._draft_job = self._job((played,), draft=True)
         if played.hits.any():
-            self._ask(self._job((played,), draft=True))
+            self._ask(self._draft_job)
 
     def answer(self, played: Grid) -> None:
         """Takes what was played in four bars that are over. Silence is not answered: what sounds plays on, or a loop is made up."""
         draft, self._draft = self._draft, None
+        listened, self._pass = self.listening, self._pass + 1
         if draft is None:
             self._drafted = None
-        if played.hits.any() and self.listening:
+        if played.hits.any() and listened:
             self._base = played
-        if not self.mode.listens:
+        if not (self.mode.listens and listened):
             return
-        if self.mode.when is When.TURNS:
-            self._listening = not self._listening
-            if self._listening:
-                self._rest()
-                return
         if not played.hits.any():
             self._go_on()
             return
         self._draft_is_whole = played == draft
-        if not self._draft_is_whole:
+        if not self._draft_is_whole or self._draft_job is None:
             self._ask(self._job((played,)))
             return
+        self._jobs.append(replace(self._draft_job, draft=False))
         self._asked += 1
         if self._drafted is not None:
             self._offer(self._drafted)
@@ -138,25 +139,32 @@ class Requests:
         if self._drafted is not None and 0 < to_line_s < LAST_CALL_S:
             self._offer(self._drafted)
 
-    def renew(self) -> None:
-        """Makes another loop of what the last one was made of, for the next bar; the one that waits, where one does."""
+    def renew(self) -> bool:
+        """Brings another loop with the next bar: the one that waits, or one more of what the last was made of; False where there is neither."""
         waiting = self.player.withdraw()
         if waiting is not None:
             self.player.change(waiting)
-        elif self._jobs:
-            self._ask(
-                replace(self._jobs[-1], index=self._asked, seed=loop_seed(self.seed, self._asked), controls=self.controls, remake=True)
-            )
+            return True
+        job = self._jobs[-1] if self._jobs else replace(self._job(), mode="generate")
+        if MODES[job.mode].when is When.MOVED or job.mode not in self.offered:
+            return False
+        self._ask(replace(job, index=self._asked, seed=loop_seed(self.seed, self._asked), controls=self.controls, remake=True))
+        return True
+
+    def adopt(self, loop: Loop) -> None:
+        """Takes a loop that is brought back as it was: only what is turned from now on has it made anew."""
+        same = [replace(job, controls=self.controls) if job.index == loop.index else job for job in self._jobs]
+        self._jobs.clear()
+        self._jobs.extend(same)
 
     def forget(self) -> None:
         """Drops the draft: the song has jumped."""
-        self._draft = self._drafted = None
+        self._draft = self._drafted = self._draft_job = None
+        self._draft_is_whole = False
 
-    def rewind(self) -> None:
-        """Begins to listen: the song has started."""
-        self._listening = True
-        if self.mode.when is When.TURNS and self.player.loop is not None:
-            self._rest()
+    def rewind(self, number: int) -> None:
+        """Begins to listen in a pass: the song has started, or jumped."""
+        self._pass = number
         self.forget()
 
     # what is asked for
@@ -177,7 +185,8 @@ class Requests:
         """Asks again for what sounds, or what waits, where an amount that it depends on was turned since."""
         if self.mode.when is When.MOVED:
             wanted = self._job(self.pair, remake=True) if self.pair else None
-            if wanted and not any(self._same(wanted, job) for job in self._jobs):
+            if wanted and not (self._jobs and self._same(wanted, self._jobs[-1])):
+                self.player.withdraw()
                 self._ask(wanted)
             return
         for job in self._jobs:
@@ -200,27 +209,33 @@ class Requests:
         if self._holds and not job.remake:
             return
         self.generator.ask(job)
-        self._open = True
+        self._open = job
         if not job.draft:
             self._jobs.append(job)
-        self._asked = max(self._asked, job.index + (not job.draft))  # an answer has its draft's number and seed
+        if not job.draft and MODES[job.mode].when is not When.MOVED:  # an answer has its draft's number and seed
+            self._asked = max(self._asked, job.index + 1)
 
     # what comes back
 
+    def _fail(self, job: Job) -> None:
+        """Takes that a job came to nothing; asked again at once, it would fail a thousand times a second."""
+        self._failed_bar = self.player.bar
+        self._looked_at = (None, None, None)
+        if job in self._jobs:
+            self._jobs.remove(job)
+
     def _take(self, loop: Loop) -> None:
-        job = next((job for job in self._jobs if job.index == loop.index), None)
-        if job is None and not loop.draft:
-            return  # asked for in another mode
+        asked = (self._draft_job,) if loop.draft else self._jobs
+        if not any(job and job.index == loop.index for job in asked):
+            return  # asked for in another mode, or before a jump
         if loop.remake:
-            self.player.change(replace(loop, remake=False))
+            playing = self.player.loop
+            if playing is None or loop.index >= playing.index or MODES[self.controls.mode].when is When.MOVED:
+                self.player.change(replace(loop, remake=False))  # else its turn is over
         elif loop.draft and not self._draft_is_whole:
             self._drafted = loop
         else:
             self._offer(loop)
-
-    def _rest(self) -> None:
-        self._drafted = None
-        self.player.offer(REST)
 
     def _offer(self, loop: Loop) -> None:
         self._drafted = None

@@ -126,13 +126,6 @@ def test_hold_lets_nothing_in_and_afterwards_the_one_that_waits() -> None:
     assert player.loop is B
 
 
-def test_silence_is_not_held() -> None:
-    player = playing(Loop(-1, Grid.empty()), hold=True)
-    player.offer(B)
-    run(player, 17.0)
-    assert player.loop is B
-
-
 def test_a_change_into_silence_comes_at_once() -> None:
     player = Player()
     player.reseat(0.0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fakes import NOW_S, START, FakeEngine, Sender, Stage, random_grid
+from fakes import CONTINUE, NOW_S, START, FakeEngine, Sender, Stage, position, random_grid
 from test_session import assert_same_hits, expected_hits, loop_of, performance
 
 from drumvae.errors import BundleError, DrumVAEError
@@ -310,7 +310,7 @@ def test_the_same_seed_and_the_same_input_give_the_same_notes(mode: str) -> None
         press(sender, name, beat, value=80)
     first, again = (stage_of(sender, mode).play(sender.at_s).output.sent for _ in range(2))
     assert first == again
-    if mode not in ("humanize", "drumify"):  # of which the engine here draws nothing
+    if mode not in ("humanize", "drumify", "respond"):  # of which the engine here draws nothing
         other = Stage(sender.song, mode=mode, options={"echo": None, "control_map": MAP, "seed": 2}).play(sender.at_s).output.sent
         assert first != other
 
@@ -332,3 +332,106 @@ def test_a_model_that_fails_is_asked_again_with_the_next_bar_and_not_before() ->
     sender = Sender(120).say(START).beats(17)
     stage = stage_of(sender, "generate", engine=Failing()).play(sender.at_s)
     assert 4 <= len(stage.engine.asked) <= 6
+
+
+EARLY_ENDING = Grid.from_text("kick " + "X...x...X.......|" * 4)
+
+
+def calls(stage: Stage, task: str) -> list[tuple[object, ...]]:
+    return [call for call in stage.engine.asked if call[0] == task]
+
+
+def test_an_answer_that_was_whole_as_a_draft_is_made_anew_too() -> None:
+    sender = Sender(120).say(START).beats(40)
+    performance(sender, EARLY_ENDING, 0)
+    press(sender, "next", 20)
+    press(sender, "drift", 24, value=127)
+    stage = stage_of(sender, "respond").play(sender.at_s)
+    assert [call[2:] for call in calls(stage, "vary")] == [(0.3, loop_seed(1, 0)), (0.3, loop_seed(1, 1)), (1.0, loop_seed(1, 1))]
+
+
+def test_morph_follows_the_knob_back() -> None:
+    sender = Sender(120).say(START).beats(60)
+    for name, beat, value in (("keep 1", 4, 127), ("keep 2", 20, 127), ("mode morph", 24, 127), ("morph", 34, 127), ("morph", 42, 0)):
+        press(sender, name, beat, value)
+    stage = stage_of(sender, "generate").play(sender.at_s)
+    assert [call[3] for call in calls(stage, "morph")] == [0.0, 1.0, 0.0]
+
+
+def test_a_recalled_loop_comes_back_as_it_was() -> None:
+    sender = Sender(120).say(START).beats(50)
+    for name, beat, value in (("keep 1", 4, 127), ("temperature", 20, 0), ("recall 1", 36, 127)):
+        press(sender, name, beat, value)
+    stage = stage_of(sender, "generate").play(sender.at_s)
+    assert [call[2] for call in calls(stage, "generate") if call[1] == loop_seed(1, 0)] == [None]
+
+
+def test_respond_takes_turns_from_where_the_song_begins() -> None:
+    sender = Sender(120).say(position(16), CONTINUE).beats(66)
+    for line in (0, 16, 32, 48):
+        performance(sender, EARLY_ENDING, line - 4)  # the song's beat 4 is played at once
+    stage = stage_of(sender, "respond").play(sender.at_s)
+    passes = [len(sounded(stage, first, first + 15.8)) > 0 for first in (-4, 12, 28, 44)]
+    assert passes == [False, True, False, True]
+
+
+def test_after_hold_respond_takes_its_turn_again() -> None:
+    sender = Sender(120).say(START).beats(114)
+    for line in (0, 32, 64):
+        performance(sender, EARLY_ENDING, line)
+    press(sender, "hold", 20)
+    press(sender, "hold", 36, value=0)
+    stage = stage_of(sender, "respond").play(sender.at_s)
+    assert len(sounded(stage, 16, 31.8)) == len(sounded(stage, 48, 63.8)) == len(sounded(stage, 80, 95.8)) == EARLY_ENDING.hits.sum()
+    assert sounded(stage, 40.2, 47.8) == sounded(stage, 64.2, 79.8) == []
+
+
+def test_a_lock_does_not_sound_while_it_listens() -> None:
+    sender = Sender(120).say(START).beats(66)
+    performance(sender, EARLY_ENDING, 0)
+    press(sender, "lock kick", 20)
+    stage = stage_of(sender, "respond").play(sender.at_s)
+    assert sounded(stage, 32.2, 47.8) == []
+
+
+@pytest.mark.parametrize("offset_s", [-0.1, -0.07, 0.0, 0.05])
+@pytest.mark.parametrize("mode", ["humanize", "respond"])
+def test_an_answer_is_in_time_however_early_or_late_it_is_played(mode: str, offset_s: float) -> None:
+    sender = Sender(120).say(START).beats(66)
+    lines = (0, 16, 32) if mode == "humanize" else (0, 32)
+    for number, line in enumerate(lines):
+        performance(sender, Grid.from_text("kick " + "X...............|" * (number + 1) + "................|" * (3 - number)), line)
+    stage = stage_of(sender, mode)
+    stage.model_s, stage.performer.offset_s = 0.01, offset_s
+    stage.play(sender.at_s)
+    counts = [len(sounded(stage, first - 0.3, first + 15.6)) for first in (0, 16, 32, 48)]
+    assert counts == ([0, 1, 2, 3] if mode == "humanize" else [0, 1, 0, 2])
+
+
+def test_what_is_recorded_is_what_was_heard() -> None:
+    sender = Sender(120).say(START).beats(34)
+    performance(sender, PLAYED, 0)
+    stage = stage_of(sender, "humanize", humanize=0.0, muted=frozenset({0})).play(sender.at_s).close()
+    heard = stage.played[-1].loop.grid
+    assert not heard.hits[:, 0].any()
+    assert not (heard.offsets > 0.1).any()
+
+
+def test_an_answer_that_fails_is_stood_in_for() -> None:
+    class Failing(FakeEngine):
+        def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
+            raise RuntimeError("no more")
+
+    sender = Sender(120).say(START).beats(66)
+    performance(sender, EARLY_ENDING, 0)
+    stage = stage_of(sender, "respond", engine=Failing()).play(sender.at_s)
+    assert len(sounded(stage, 16, 31.8)) > 10
+
+
+def test_next_in_a_mode_that_has_made_nothing_yet_makes_a_loop() -> None:
+    sender = Sender(120).say(START).beats(34)
+    press(sender, "mode humanize", 4)
+    press(sender, "next", 20)
+    stage = stage_of(sender, "generate").play(sender.at_s)
+    assert stage.engine.asked[-1][0] == "generate"
+    assert stage.engine.asked[-1][1] not in (loop_seed(1, 0), loop_seed(1, 1))
