@@ -140,7 +140,7 @@ class Requests:
             self._offer(self._drafted)
 
     def renew(self) -> bool:
-        """Brings another loop with the next bar: the one that waits, or one more of what the last was made of; False where there is neither."""
+        """Brings another loop with the next bar, the one that waits or one more like the last; False where there is neither."""
         waiting = self.player.withdraw()
         if waiting is not None:
             self.player.change(waiting)
