@@ -37,7 +37,6 @@ class Desk:
 
     def turn(self, controls: Controls) -> None:
         """Takes controls as a whole; they are heard from the next bar on."""
-        self.player.controls = controls
         self.requests.turn(controls)
 
     def _title(self, event: Event) -> str:
@@ -45,8 +44,8 @@ class Desk:
         if action.kind is Kind.SWITCH:
             return f"{action.name} {'on' if self.controls.is_on(action) else 'off'}"
         if action.verb == "mode":
-            needs = " Keep two loops, and it goes between them." if self.controls.mode == "morph" and not self.shelf.pair else ""
-            return f"mode {self.controls.mode}.{needs}" if needs else f"mode {self.controls.mode}"
+            needs = ". Keep two loops, and it goes between them." if self.controls.mode == "morph" and not self.shelf.pair else ""
+            return f"mode {self.controls.mode}{needs}"
         value = getattr(self.controls, action.name, None)
         return f"{action.name} {value:.2f}" if value is not None else action.name
 

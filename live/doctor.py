@@ -14,8 +14,9 @@ from drumvae.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 from .clock import CONTINUE, START, STOP, TICK
 from .daw_habits import RESUME_S
 from .diagnosis import ECHO_S, Diagnosis, diagnose
+from .dll import TICKS_PER_BEAT
 from .lock_report import check_report, write_report
-from .meters import TICKS_PER_BEAT, TickMeter
+from .meters import TickMeter
 from .player import NOTE_OFF, NOTE_ON
 from .values import Arrival, Input, Output
 

@@ -7,8 +7,10 @@ import math
 from array import array
 from dataclasses import dataclass
 
-TICKS_PER_BEAT = 24
-GAP_S = 0.3
+from .clock import LOST_S
+from .dll import TICKS_PER_BEAT
+
+GAP_S = LOST_S
 """Ticks further apart are of two clocks' runs: at 20 bpm they are 0.125 s apart."""
 LEAST_S, WIDTH, BINS = 1e-6, 0.02, 922
 """From a microsecond to 100 s in logarithmic bins, each two per cent wide."""

@@ -90,7 +90,7 @@ class Performer:
 
     def __post_init__(self) -> None:
         self.player.controls = self.controls
-        self._requests = Requests(self.generator, self.player, self.offered, self.seed, self.controls)
+        self._requests = Requests(self.generator, self.player, self.offered, self.seed)
         self._shelf = Shelf()
         self._requests.turn(self.controls)
         self._desk = Desk(self.player, self._requests, self._shelf)
@@ -120,9 +120,7 @@ class Performer:
     def close(self, now_s: float) -> None:
         """Silences everything, whatever happened before, and reports the loop that was cut."""
         self._rolling = False
-        self._silence(now_s)
-        for due in self.player.panic(now_s):
-            self.sink.send(due.message)
+        self._panic(now_s)
         self._report_played(now_s)
         self.meter.stale = self.player.stale
         self._publish(now_s)
@@ -161,9 +159,7 @@ class Performer:
         """Does what a player asks for by a control."""
         name = event.action.name
         if name == "panic":
-            self._silence(now_s)
-            for due in self.player.panic(now_s):
-                self.sink.send(due.message)
+            self._panic(now_s)
             self._said = "Every note was let go."
         elif name == "clear":
             self._layers = Grid.empty()
@@ -233,6 +229,12 @@ class Performer:
         for due in (*waiting, *self.player.silence(now_s)):
             self.sink.send(due.message)
 
+    def _panic(self, now_s: float) -> None:
+        """Silences, and says so to the whole channel."""
+        self._silence(now_s)
+        for due in self.player.panic(now_s):
+            self.sink.send(due.message)
+
     # the loops
 
     def _play(self, timeline: Timeline, now_s: float) -> None:
@@ -250,8 +252,9 @@ class Performer:
             self._recording = self._recording.since(self._recorded_pass)
         elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - closing < DRAFT_BEATS:
             self._requests.draft(self._played())
-        self._requests.last_call(timeline.delayed(self.offset_s).time_at(line_of(self._recorded_pass)) - now_s)
-        self._outbox.extend(self.player.advance(timeline.delayed(self.offset_s), now_s + AHEAD_S, self._end_beats))
+        heard = timeline.delayed(self.offset_s)
+        self._requests.last_call(heard.time_at(line_of(self._recorded_pass)) - now_s)
+        self._outbox.extend(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)

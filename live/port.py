@@ -13,6 +13,7 @@ from typing import Any
 from drumvae.errors import PortError
 
 from .backends import Backend, quiet
+from .player import NOTE_OFF, NOTE_ON
 from .portnames import IN_CLIENT, OUT_CLIENT, match, match_again, others
 from .values import Arrival
 
@@ -22,7 +23,6 @@ LONGEST_NAME = 64
 """What every system takes as the name of a port of our own; ALSA cuts there."""
 QUIET_S = 0.02
 """A message that was on its way when the port was told to ignore it has been delivered by then."""
-NOTE_ON, NOTE_OFF = 0x90, 0x80
 
 
 class Port:

@@ -32,7 +32,6 @@ class Requests:
     offered: tuple[str, ...]
     """The modes that the model can play."""
     seed: int
-    controls: Controls
     pair: tuple[Grid, Grid] | None = None
     """The two loops that are morphed; None where there are no two."""
     _base: Grid | None = None  # what is varied: the last thing played, or what sounded when the mode was chosen
@@ -46,6 +45,11 @@ class Requests:
     _open: Job | None = None  # what was asked for last, as long as nothing has come of it
     _failed_bar: int | None = None  # where the last job failed
     _looked_at: tuple[object, ...] = (None, None, None)  # what was in force when amounts were last compared
+
+    @property
+    def controls(self) -> Controls:
+        """What the player has turned to."""
+        return self.player.controls
 
     @property
     def mode(self) -> Mode:
@@ -102,7 +106,7 @@ class Requests:
             self.player.withdraw()
             self._jobs.clear()
             self.forget()
-        self.controls = controls
+        self.player.controls = controls
         self.player.takes_turns = self.mode.when is When.TURNS and not controls.hold
 
     def draft(self, played: Grid) -> None:
@@ -173,8 +177,9 @@ class Requests:
         if self.mode.task == "generate":
             return self._job()
         self._base = self._base or (self.player.loop.grid if self.player.loop else None)
-        varies = self._base is not None and self.mode.when is When.AHEAD
-        return self._job((self._base,)) if varies and self._base else replace(self._job(), mode="generate")
+        if self._base is not None and self.mode.when is When.AHEAD:
+            return self._job((self._base,))
+        return replace(self._job(), mode="generate")
 
     def _go_on(self) -> None:
         """Plays on by itself, where nothing sounds or another turn has come."""
@@ -182,7 +187,7 @@ class Requests:
             self._ask(replace(self._job(), mode="generate"))
 
     def _remake(self) -> None:
-        """Asks again for what sounds, or what waits, where an amount that it depends on was turned since."""
+        """Asks again for what sounds, where an amount that it depends on was turned since."""
         if self.mode.when is When.MOVED:
             wanted = self._job(self.pair, remake=True) if self.pair else None
             if wanted and not (self._jobs and self._same(wanted, self._jobs[-1])):

@@ -1,5 +1,6 @@
 """Loops that were played and loops that were kept, in numbered slots: what can be gone back to. Pure."""
 
+from collections import deque
 from collections.abc import Mapping
 
 from drumvae.grid import Grid
@@ -15,7 +16,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self._slots: dict[int, Loop] = {}
-        self._history: list[Loop] = []
+        self._history: deque[Loop] = deque(maxlen=HISTORY)
 
     @property
     def kept(self) -> Mapping[int, Loop]:
@@ -34,10 +35,9 @@ class Shelf:
 
     def played(self, loop: Loop) -> None:
         """Takes the loop that plays now; the same loop made again takes the place of the former."""
-        if not self._history or self._history[-1] is not loop:
-            if self._history and self._history[-1].index == loop.index >= 0:
-                self._history.pop()
-            self._history = [*self._history, loop][-HISTORY:]
+        if self._history and self._history[-1].index == loop.index >= 0:
+            self._history.pop()
+        self._history.append(loop)
 
     def back(self) -> Loop | None:
         """Returns the loop that played before the last one and makes it the last; None where there was none."""
