@@ -217,8 +217,8 @@ def _parts(track: Track, ticks_per_beat: int) -> Iterator[Part]:
 def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = DEFAULT_KIT, name: str = "drumvae") -> None:
     """Writes grids one after the other into a Type 1 file: tempo, 4/4, a named track, drums on channel 10.
 
-    Loops are circular: a hit before the very first beat is written at the end of the first grid, never moved, never lost.
-    Raises DataError where the file cannot be written.
+    Loops are circular: a hit before the very first beat is written at the end of the first grid, never moved, never lost; one
+    that is early by less than half a tick lies on the first. Raises DataError where the file cannot be written.
     """
     grids = [loops] if isinstance(loops, Grid) else list(loops)
     onsets: list[Onset] = []
@@ -227,8 +227,14 @@ def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = 
         onsets += [onset._replace(beat=onset.beat + start) for onset in grid.onsets()]
         start += grid.beats
     first_length = grids[0].beats if grids else LOOP_BEATS
-    whole = [onset if onset.beat >= 0 else onset._replace(beat=onset.beat + first_length) for onset in onsets]
+    whole = [onset if onset.beat >= 0 else onset._replace(beat=_wrapped(onset.beat, first_length)) for onset in onsets]
     write_onsets(path, whole, bpm, start, kit, name)
+
+
+def _wrapped(beat: float, length_beats: float) -> float:
+    """Returns a beat before the first as one at the end of a loop, on its tick; the first where that is the nearest tick."""
+    tick = round(beat * TICKS_PER_BEAT)
+    return tick / TICKS_PER_BEAT + length_beats if tick else 0.0
 
 
 def write_onsets(

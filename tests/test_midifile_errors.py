@@ -145,6 +145,15 @@ def test_tempo_changes_move_seconds_and_leave_beats(tmp_path: Path) -> None:
     assert take.bpm == pytest.approx(60)
 
 
+@pytest.mark.parametrize(("early", "tick"), [(-0.49, 0), (-0.51, 7679), (-1.2, 7679), (-1e-6, 0), (-59.9, 7620)])
+@pytest.mark.parametrize("bpm", [60, 117.3, 174])
+def test_a_hit_early_by_less_than_half_a_tick_lies_on_the_first_and_no_loop_grows(tmp_path: Path, early: float, tick: int, bpm: float) -> None:
+    write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(early / 480, 0, 0.8), Onset(4.0, 1, 0.8)]), bpm)
+    read = read_midi(tmp_path / "loop.mid")
+    assert read.length_beats == 16
+    assert sorted(round(beat * 480) for beat in read.beats) == sorted([tick, 4 * 480])
+
+
 def test_an_early_first_hit_is_written_at_the_end_of_the_loop(tmp_path: Path) -> None:
     early = Onset(-0.1, 0, 0.8)
     write_midi(tmp_path / "loop.mid", Grid.from_onsets([early, Onset(4.0, 1, 0.8)]), 120)
