@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from drumvae.kit import VOICES
+from drumvae.kits import known_kits
 
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
 """Every mode there is, in the order in which the amount `mode` goes through them."""
@@ -49,6 +50,8 @@ class Action:
     """The slot, from 1 to 8, that `keep` or `recall` is about."""
     mode: str | None = None
     """The mode that a trigger goes to."""
+    kit: str | None = None
+    """The name of the known kit that a trigger goes to."""
 
     def amount(self, value: int) -> float:
         """Returns what a controller's value, from 0 to 127, stands for: straight from low to the middle at 64, and on to high at 127.
@@ -104,6 +107,7 @@ _TRIGGERS = (
     ("panic", "silences everything at once"),
     ("clear", "forgets what was overdubbed"),
     ("align", "says that here is bar one"),
+    ("first kit", "goes back to the kit of the start"),
 )
 
 
@@ -116,6 +120,7 @@ def _all() -> Iterator[Action]:
     for verb, line in (("keep", "keeps the loop that plays in slot {}"), ("recall", "plays the loop in slot {} again")):
         yield from (Action(f"{verb} {slot}", verb, Kind.TRIGGER, line.format(slot), slot=slot) for slot in SLOTS)
     yield from (Action(f"mode {mode}", "mode", Kind.TRIGGER, f"goes to the mode {mode}", mode=mode) for mode in MODE_NAMES)
+    yield from (Action(f"kit {name}", "kit", Kind.TRIGGER, f"plays on {row.title}", kit=name) for name, row in known_kits().items())
 
 
 ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _all()})

@@ -29,7 +29,6 @@ from .learn import learn, typed_lines
 from .lock_report import check_report, write_report
 from .modes import MODES, check_mode, check_playable, make_loop, offered_modes
 from .performer import Performer
-from .player import Player
 from .ports import Ports, list_ports
 from .record import LoopWriter
 from .session import LiveConfig, run_session
@@ -116,7 +115,6 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
         bars=config.bars,
         offset_s=config.offset_s,
         on_played=writer.add if writer else None,
-        player=Player(kit=config.kit),
     )
     performer.prepare()
     model.await_first(FIRST_LOOP_S)  # ready means ready
@@ -223,7 +221,6 @@ def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveC
         offset_s=config.offset_s,
         echo=None,
         on_played=played.append,
-        player=Player(kit=config.kit),
     )
     performer.player.offer(opening)
     print(f"ready: demo, {DEMO_BARS} bars at {clock.timeline.bpm:g} bpm, seed {config.seed}, {facts.provider}", flush=True)

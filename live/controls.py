@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from drumvae.kit import DEFAULT_KIT, Kit
+from drumvae.kits import known_kits
+
 from .actions import MODE_NAMES, Action, Event, Kind, mode_at
 
 
@@ -38,6 +41,8 @@ class Controls:
     """Whether the loop that plays is kept."""
     overdub: bool = False
     """Whether what is played is added to what was played before; otherwise each four bars stand alone."""
+    kit: Kit = DEFAULT_KIT
+    """What the drums are played on."""
 
     @property
     def half_time(self) -> bool:
@@ -58,6 +63,8 @@ class Controls:
             return self._switched(action, not self.is_on(action) if value is None else value >= 0.5)
         if action.verb == "mode":
             return replace(self, mode=action.mode or mode_at(value or 0.0, modes))
+        if action.kit is not None:
+            return replace(self, kit=known_kits()[action.kit].kit)
         if action.kind is not Kind.AMOUNT or value is None:
             return self
         amount = min(max(value, action.low), action.high)

@@ -1,6 +1,8 @@
 """What a player moved in; what it changes in the controls, the loops and the requests, and a sentence that says so, out."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+from drumvae.kit import Kit
 
 from .actions import Event, Kind
 from .controls import Controls
@@ -16,6 +18,10 @@ class Desk:
     player: Player
     requests: Requests
     shelf: Shelf
+    _first_kit: Kit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._first_kit = self.controls.kit
 
     @property
     def controls(self) -> Controls:
@@ -30,6 +36,9 @@ class Desk:
             return "Another loop comes with the next bar." if self.requests.renew() else "There is nothing to make another loop of."
         if action.name == "undo":
             return self._undo()
+        if action.name == "first kit":
+            self.turn(replace(self.controls, kit=self._first_kit))
+            return self._kit_title()
         if action.mode is not None and action.mode not in self.requests.offered:
             return f"This bundle cannot {action.mode}; it offers {', '.join(self.requests.offered)}."
         self.turn(self.controls.after(event, self.requests.offered))
@@ -46,8 +55,13 @@ class Desk:
         if action.verb == "mode":
             needs = ". Keep two loops, and it goes between them." if self.controls.mode == "morph" and not self.shelf.pair else ""
             return f"mode {self.controls.mode}{needs}"
+        if action.kit is not None:
+            return self._kit_title()
         value = getattr(self.controls, action.name, None)
         return f"{action.name} {value:.2f}" if value is not None else action.name
+
+    def _kit_title(self) -> str:
+        return f"The kit {self.controls.kit.name} comes with the next bar."
 
     def _keep(self, slot: int) -> str:
         loop = self.player.loop

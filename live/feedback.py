@@ -1,8 +1,8 @@
 """Controls in, controller messages out, for a motor fader, a ring of lamps or a DAW to show what the drummer stands at.
 
 An amount is shown on the CC that moves it, a switch as 127 or 0. What triggers something is shown below 64, where it can set off
-nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME` while that is the mode, and `align`
-climbs from 0 to 60, by 4 a beat, through the four bars.
+nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME` and `kit NAME` while that is the mode
+or the kit, and `align` climbs from 0 to 60, by 4 a beat, through the four bars.
 
 A message that comes back is no move of the player: `is_echo` knows it by what was sent in the last moment. And what the player
 moves is not sent back to where it came from, so that a hand and a motor never pull against each other.
@@ -79,6 +79,8 @@ class Feedback:
             return LIT if action.slot in kept else 0
         if action.mode is not None:
             return LIT if action.mode == controls.mode else 0
+        if action.kit is not None:
+            return LIT if action.kit == controls.kit.name else 0
         if action.name == "align":
             return int(beat % LOOP_BEATS) * 4 if beat is not None else 0
         if action.name == "mode":

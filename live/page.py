@@ -111,6 +111,7 @@ def _turned(status: Status) -> list[str]:
     parts = {
         "half time": controls.speed < 1,
         "double time": controls.speed > 1,
+        f"kit {controls.kit.name}": controls.kit != _DEFAULTS.kit,
         "hold": controls.hold,
         "overdub": controls.overdub,
         f"velocity {velocities[0]:.2f} to {velocities[1]:.2f}": velocities != (_DEFAULTS.velocity_low, _DEFAULTS.velocity_high),

@@ -282,7 +282,8 @@ class Performer:
         beats = self._timeline.beat_at(now_s) - beat
         mean_bpm = beats * 60 / (now_s - at_s) if beats > 1 else self._timeline.bpm
         if self.on_played:
-            self.on_played(Played(replace(loop, grid=loop.as_turned(self.player.controls)), bar, round(mean_bpm, 2)))
+            controls = self.player.controls
+            self.on_played(Played(replace(loop, grid=loop.as_turned(controls)), bar, round(mean_bpm, 2), controls.kit))
 
     # sending and showing
 

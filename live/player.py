@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from drumvae.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
-from drumvae.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
+from drumvae.kit import DRUM_CHANNEL
 
 from .controls import Controls
 from .shaping import merged, shaped
@@ -74,7 +74,6 @@ class _Hit(NamedTuple):
 class Player:
     """Plays one loop after another on a monotonic count of beats. Called by the performer's thread only."""
 
-    kit: Kit = DEFAULT_KIT
     channel: int = DRUM_CHANNEL
     loop: Loop | None = None
     """What plays; None is silence."""
@@ -237,7 +236,7 @@ class Player:
             if until_s - at_s > STALE_S:
                 self.stale += 1
                 continue
-            pitch = self.kit.played[hit.voice]
+            pitch = self._heard.kit.played[hit.voice]
             if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
                 out.append(Due(min(self._offs[pitch], at_s), self._note_off(pitch)))
             out.append(Due(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))

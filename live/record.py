@@ -58,5 +58,5 @@ def write_played(folder: Path, played: Played) -> Path:
     stem = f"loop-{played.loop.index:04d}-bar-{played.bar:04d}"
     names = chain([f"{stem}.mid"], (f"{stem}-{number}.mid" for number in count(2)))
     path = next(folder / name for name in names if not (folder / name).exists())
-    write_midi(path, played.loop.grid, played.bpm, name=f"drumvae {played.loop.source}".strip())
+    write_midi(path, played.loop.grid, played.bpm, played.kit, name=f"drumvae {played.loop.source}".strip())
     return path

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from drumvae.kit import DEFAULT_KIT, Kit
+from drumvae.kit import Kit
 
 from .control_map import ControlMap
 from .controls import Controls
@@ -49,9 +49,7 @@ class LiveConfig:
     seed: int = 0
     """Repeats a session; 0 or above."""
     controls: Controls = field(default_factory=Controls)
-    """What is turned to at the start, the mode among it."""
-    kit: Kit = DEFAULT_KIT
-    """What the drums play on."""
+    """What is turned to at the start, the mode and the kit among it."""
     input_kit: Kit | None = None
     """What is played on; None recognises it."""
     control_map: ControlMap | None = None

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from drumvae.kit import DEFAULT_KIT, Kit
+
 from .clock import State
 from .controls import Controls
 from .player import Loop
@@ -37,11 +39,12 @@ class Output(Protocol):
 
 @dataclass(frozen=True)
 class Played:
-    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo."""
+    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo, on a kit."""
 
     loop: Loop
     bar: int
     bpm: float
+    kit: Kit = DEFAULT_KIT
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Everything is torn down on the way out, also after a failure. What was captured 
 """
 
 import contextlib
+import gc
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ class Rig:
     def __enter__(self) -> Self:
         self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(0.0005)  # at the usual 5 ms the test's own thread would hold up the server's periods
+        gc.collect()
+        gc.disable()  # the server waits for our callback, and a collection amid all that a test run has loaded takes many periods
         self._client.set_process_callback(self._process)
         self._client.set_timebase_callback(self._tell_place)
         self._client.activate()
@@ -75,6 +78,7 @@ class Rig:
         self._client.deactivate()
         self._client.close()
         sys.setswitchinterval(self._switch_interval_s)
+        gc.enable()
 
     # in JACK's thread: as little as can be
 

@@ -18,6 +18,10 @@ from drumvae.kit import DEFAULT_KIT
 TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 TICKS_PER_BEAT = 24
 TICKS_PER_POSITION = 6
+NEIGHBOURS = 3
+"""A gap between ticks is compared with so many before and after it."""
+LOST_TICKS = 1.6
+"""A gap of so many usual ones has lost a tick: jitter of a tenth and a step of tempo stay below it."""
 
 
 class Captured(NamedTuple):
@@ -79,8 +83,9 @@ class Stretch:
 def clock_to_stretches(messages: Iterable[Captured]) -> list[Stretch]:
     """Returns every stretch of playing that a captured clock holds, those of fewer than two ticks left out.
 
-    MIDI 1.0: the first tick after Start is beat 0, the first after Continue is the song position, and every tick is 1/24 beat,
-    however late. Ticks while stopped do not count; a position sent while playing moves the song at the next tick.
+    MIDI 1.0: the first tick after Start is beat 0, the first after Continue is the song position, and every tick is 1/24 beat.
+    A gap as long as several of those around it holds ticks that the sender lost; they count. Ticks while stopped do not count; a
+    position sent while playing moves the song at the next tick.
     """
     stretches: list[Stretch] = []
     ticks: list[tuple[int, int]] = []  # (number of the tick from the start of the song, frame)
@@ -89,7 +94,8 @@ def clock_to_stretches(messages: Iterable[Captured]) -> list[Stretch]:
     def close(stop_frame: float | None = None) -> None:
         if len(ticks) > 1:
             table = np.array(ticks, np.float64)
-            stretches.append(Stretch(table[:, 0] / TICKS_PER_BEAT, table[:, 1], stop_frame))
+            numbers = table[:, 0] + lost_ticks(table[:, 1])
+            stretches.append(Stretch(numbers / TICKS_PER_BEAT, table[:, 1], stop_frame))
         ticks.clear()
 
     for frame, data in messages:
@@ -109,6 +115,17 @@ def clock_to_stretches(messages: Iterable[Captured]) -> list[Stretch]:
             number = (data[1] | data[2] << 7) * TICKS_PER_POSITION
     close()
     return stretches
+
+
+def lost_ticks(ticks: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Returns how many ticks were lost before each one; (ticks,), from the frames of all."""
+    gaps = np.diff(ticks)
+    lost = np.zeros(len(ticks), np.int64)
+    for i, gap in enumerate(gaps):
+        around = np.concatenate([gaps[max(i - NEIGHBOURS, 0) : i], gaps[i + 1 : i + 1 + NEIGHBOURS]])
+        whole = gap / np.median(around) if len(around) > NEIGHBOURS else 1.0
+        lost[i + 1] = round(whole) - 1 if whole > LOST_TICKS else 0
+    return np.cumsum(lost)
 
 
 def note_ons(messages: Iterable[Captured]) -> list[Note]:

@@ -8,6 +8,7 @@ from fakes import random_grid
 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
+from drumvae.kits import known_kits
 from drumvae.live.controls import Controls
 from drumvae.live.player import Due, Loop, Player, pass_hits, stiffened
 from drumvae.live.shelf import Shelf
@@ -103,6 +104,25 @@ def test_whenever_it_is_turned_every_hit_sounds_once_and_is_let_go(turned_at: fl
         else:
             sounding.discard(due.message[1])
     assert sounding == set()
+
+
+@pytest.mark.parametrize("name", ["ad2", "ssd5", "gm"])
+@pytest.mark.parametrize("turned_at", [0.1, 3.9, 5.0, 11.95, 15.9])
+def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles(name: str, turned_at: float) -> None:
+    player, kit = playing(), known_kits()[name].kit
+    dues = run(player, turned_at)
+    player.controls = replace(player.controls, kit=kit)
+    dues += run(player, 16.5) + player.advance(TIMELINE, TIMELINE.time_at(16.5) + 10, end_beats=16.5)
+    bar = int((turned_at + 1 / 8) // 4) + 1
+    struck = [hit for hit in strikes(dues) if hit[0] < 15.8]
+    new = [(beat, kit.played[DEFAULT_KIT.played.index(pitch)], velocity) for beat, pitch, velocity in expected(A.grid, range(bar, 4))]
+    assert struck == [hit for hit in sorted(expected(A.grid, range(bar)) + new) if hit[0] < 15.8]
+    held: set[int] = set()
+    for due in sorted(dues, key=lambda due: due.at_s):
+        pitch = due.message[1]
+        assert (pitch in held) is (due.message[0] & 0xF0 == 0x80)
+        held ^= {pitch}
+    assert held == set()
 
 
 def test_a_locked_voice_goes_on_while_loops_change() -> None:

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from drumvae.kit import VOICES
+from drumvae.kits import known_kits
 from drumvae.live.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
 from drumvae.live.control_file import default_map, parse_map
 from drumvae.live.control_map import ControlMap, Positions
@@ -115,7 +116,18 @@ def test_the_amount_mode_goes_through_the_offered_modes_in_order(modes: Sequence
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
 
-@pytest.mark.parametrize("action", [action for action in ACTIONS.values() if action.kind is Kind.TRIGGER and not action.mode], ids=names)
+TRIGGERS = [action for action in ACTIONS.values() if action.kind is Kind.TRIGGER]
+
+
+@pytest.mark.parametrize("action", [action for action in TRIGGERS if action.kit], ids=names)
+def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
+    assert BUSY.after(Event(action)) == replace(BUSY, kit=known_kits()[str(action.kit)].kit)
+    feedback = Feedback(parse_map(f'[cc]\n20 = "{action.name}"\n21 = "kit default"'))
+    values = {m[1]: m[2] for m in feedback.messages(0.0, BUSY.after(Event(action)))}
+    assert values == {20: 63, 21: 63 if action.kit == "default" else 0}
+
+
+@pytest.mark.parametrize("action", [action for action in TRIGGERS if not (action.mode or action.kit)], ids=names)
 def test_a_trigger_that_does_something_turns_nothing(action: Action) -> None:
     assert BUSY.after(Event(action)) == BUSY
 

@@ -50,6 +50,19 @@ def test_a_change_of_tempo_bends_the_timeline_at_its_tick() -> None:
     assert found[0].frame_at(2.0) == 36000
 
 
+@pytest.mark.parametrize("missing", [[30], [30, 31], [10, 60], [4]])
+def test_a_tick_that_was_lost_counts(missing: list[int]) -> None:
+    kept = [tick for i, tick in enumerate(ticks(0, 97)) if i not in missing]
+    found = clock_to_stretches([Captured(0, b"\xfa"), *kept])
+    assert found[0].beats[-1] == 4.0
+    assert found[0].frame_at(2.0) == 48_000
+
+
+def test_a_clock_that_turns_half_as_fast_has_lost_nothing() -> None:
+    found = clock_to_stretches([Captured(0, b"\xfa"), *ticks(0, 24), *ticks(24000, 25, 2000)])
+    assert found[0].frame_at(2.0) == 24000 + 2 * FPB
+
+
 def test_smoothing_finds_the_line_under_jitter() -> None:
     frames = np.arange(2400) * 1000 + np.random.default_rng(3).uniform(-100, 100, 2400)
     jittered = clock_to_stretches([Captured(0, b"\xfa"), *(Captured(round(f), b"\xf8") for f in frames)])[0]

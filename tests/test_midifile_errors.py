@@ -147,7 +147,9 @@ def test_tempo_changes_move_seconds_and_leave_beats(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("early", "tick"), [(-0.49, 0), (-0.51, 7679), (-1.2, 7679), (-1e-6, 0), (-59.9, 7620)])
 @pytest.mark.parametrize("bpm", [60, 117.3, 174])
-def test_a_hit_early_by_less_than_half_a_tick_lies_on_the_first_and_no_loop_grows(tmp_path: Path, early: float, tick: int, bpm: float) -> None:
+def test_a_hit_early_by_less_than_half_a_tick_lies_on_the_first_and_no_loop_grows(
+    tmp_path: Path, early: float, tick: int, bpm: float
+) -> None:
     write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(early / 480, 0, 0.8), Onset(4.0, 1, 0.8)]), bpm)
     read = read_midi(tmp_path / "loop.mid")
     assert read.length_beats == 16

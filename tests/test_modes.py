@@ -8,6 +8,7 @@ from test_session import assert_same_hits, expected_hits, loop_of, performance
 from drumvae.errors import BundleError, DrumVAEError
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
+from drumvae.kits import known_kits
 from drumvae.live.actions import ACTIONS
 from drumvae.live.control_file import default_map
 from drumvae.live.control_map import ControlMap
@@ -219,6 +220,19 @@ def test_a_kept_loop_is_recalled() -> None:
     assert_plays(stage, loop_of(2), 32, 32.2, 35.8)
     assert_plays(stage, loop_of(0), 32, 40.2, 47.6)
     assert stage.performer.status.kept == {3}
+
+
+def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> None:
+    sender = Sender(120).say(START).beats(32)
+    press(sender, "kit ad2", 5)
+    press(sender, "first kit", 9)
+    stage = stage_of(sender, "generate", kit=known_kits()["gm"].kit).play(sender.at_s).close()
+    kits = [known_kits()[name].kit.played for name in ("gm", "gm", "ad2", "gm")]
+    for bar, kit in enumerate(kits):
+        pitches = {pitch for _, pitch, _ in sounded(stage, bar * 4 + 0.13, bar * 4 + 3.87)}
+        assert pitches <= set(kit)
+        assert len(pitches) > 5
+    assert stage.output.held() == set()
 
 
 def test_an_empty_slot_says_so_and_changes_nothing() -> None:
