@@ -4,8 +4,9 @@
 
 Needs JACK, jack_midi_clock and JACK-Client. drumvae-live plays on real ports, after a real clock, at a tempo that makes an hour's
 loops pass in less. Drawn from the seed, every second or two: the song is moved while it runs, stopped and started, notes and whole bars
-are played in, every knob and pad of the default map is moved, the clock's cable is pulled, the model's process is killed. A line a
-minute says how it stands, the last one how it ended; the exit status is 1 where something was wrong.
+are played in, every knob and pad of the default map is moved (other modes and other kits among them), the clock's cable is pulled, the
+ports that notes come from and go to vanish and return, the model's process is killed. A line a minute says how it stands, the last one
+how it ended; the exit status is 1 where something was wrong.
 """
 
 import argparse
@@ -16,13 +17,14 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from jackparts import Drummer, real_jack_server
+from jackparts import Drummer, JackServer, real_jack_server, wait_for
 from jackrig import Rig
 from judge import Captured, sounding
 
@@ -40,7 +42,7 @@ GROWTH_MB = 10.0
 class Soak:
     """Draws what happens next, and does it."""
 
-    def __init__(self, rig: Rig, sender: object, drummer: Drummer, seed: int) -> None:
+    def __init__(self, rig: Rig, sender: Any, drummer: Drummer, seed: int) -> None:
         self.rig, self.sender, self.drummer = rig, sender, drummer
         self.done: Counter[str] = Counter()
         self.hung: list[str] = []
@@ -52,6 +54,7 @@ class Soak:
             (5, self.pad),
             (4, self.bars),
             (1, self.pull_clock),
+            (1, self.lose_ports),
             (1, self.kill_model),
         ]
 
@@ -86,12 +89,19 @@ class Soak:
         self.rig.play([(round(first + i * gap), bytes((0x99, pitch, self._draw.randrange(1, 128)))) for i, pitch in enumerate(pitches)])
 
     def pull_clock(self) -> None:
-        client = self.rig._client
-        with suppress(Exception):
-            client.disconnect(self.sender, self.drummer.input)
+        self.rig.disconnect(self.sender, self.drummer.input)
         time.sleep(0.8)
         if left := sounding(self.rig.notes):
             self.hung.append(f"{sorted(left)} after the clock was lost at frame {self.rig.frame}")
+        self.rig.connect(self.sender, self.drummer.input)
+
+    def lose_ports(self) -> None:
+        self.rig.unplug()
+        time.sleep(self._draw.uniform(1.5, 3.0))
+        said = self.drummer.shown().count(" is back.")
+        self.rig.plug()
+        wait_for(lambda: self.drummer.shown().count(" is back.") >= said + 2, "both ports are back")
+        find_ports(self.rig, self.drummer)
         self.rig.connect(self.sender, self.drummer.input)
 
     def kill_model(self) -> None:
@@ -101,6 +111,21 @@ class Soak:
 
     def _send(self, message: bytes) -> None:
         self.rig.play([(self.rig.frame + 500, message)])
+
+
+def find_ports(rig: Rig, drummer: Drummer) -> None:
+    """Finds the ports of drumvae-live, which it has connected to those of the rig by itself."""
+    drummer.input, drummer.output = (rig.port(name, output) for name, output in (("drumvae-in", False), ("drumvae-out", True)))
+
+
+@contextmanager
+def playing(server: JackServer, rig: Rig, sender: Any, seed: int) -> Iterator[Drummer]:
+    """Runs drumvae-live on the ports of the rig, under the sender's clock."""
+    with Drummer(server, ("--in", "player", "--out", "notes", "--seed", str(seed))) as drummer:
+        drummer.wait_until_ready()
+        find_ports(rig, drummer)
+        rig.connect(sender, drummer.input)
+        yield drummer
 
 
 def children(pid: int) -> list[int]:
@@ -138,7 +163,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with real_jack_server() as server, Rig(server, options.bpm) as rig, rig.clock_sender() as sender:
-        with rig.drummer(sender, "--seed", str(options.seed)) as drummer:
+        with playing(server, rig, sender, options.seed) as drummer:
             soak, began_s, settled_mb, said_s = Soak(rig, sender, drummer, options.seed), time.monotonic(), None, 0.0
             rig.start()
             while (gone_s := time.monotonic() - began_s) < options.minutes * 60:

@@ -66,6 +66,6 @@ class Silence:
 
 def write_demo(path: Path, played: Sequence[Played], bpm: float) -> str:
     """Writes what sounded and says what that was, in a sentence; raises DataError where the file cannot be written."""
-    write_midi(path, [p.loop.grid for p in played], bpm, name="drumvae demo")
+    write_midi(path, [p.loop.grid for p in played], bpm, played[-1].kit, name="drumvae demo")
     parts = ", then ".join(f"four bars {p.loop.source}" if p.loop.source != "performance" else "four bars of performance" for p in played)
     return f"{path.name} holds {parts}, at {bpm:g} bpm."

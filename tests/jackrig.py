@@ -60,8 +60,7 @@ class Rig:
         self._to_play: list[tuple[int, bytes]] = []
         self._client = jack.Client("rig", servername=server.name, no_start_server=True)
         self._clock_in = self._client.midi_inports.register("clock")
-        self._notes_in = self._client.midi_inports.register("notes")
-        self._notes_out = self._client.midi_outports.register("player")
+        self.plug()
 
     def __enter__(self) -> Self:
         self._switch_interval_s = sys.getswitchinterval()
@@ -87,12 +86,15 @@ class Rig:
         self.periods.append((base, time.monotonic()))
         for offset, data in self._clock_in.incoming_midi_events():
             self.clock.append(Captured(base + offset, bytes(data)))
-        for offset, data in self._notes_in.incoming_midi_events():
+        notes_in, notes_out = self._notes_in, self._notes_out
+        if notes_in is None:
+            return
+        for offset, data in notes_in.incoming_midi_events():
             self.notes.append(Captured(base + offset, bytes(data)))
-        self._notes_out.clear_buffer()
+        notes_out.clear_buffer()
         while self._to_play and self._to_play[-1][0] < base + count:
             frame, data = self._to_play.pop()
-            self._notes_out.write_midi_event(max(frame - base, 0), data)
+            notes_out.write_midi_event(max(frame - base, 0), data)
 
     def _tell_place(self, state: int, count: int, position: Any, new: bool) -> None:
         beat = position.frame * self.bpm / (60 * RATE)
@@ -149,6 +151,23 @@ class Rig:
         wait_for(lambda: self._client.transport_frame >= goal, f"the song at beat {beat}")
 
     # the wires
+
+    def plug(self) -> None:
+        """Makes the ports that notes come in at and go out of."""
+        self._notes_out = self._client.midi_outports.register("player")
+        self._notes_in = self._client.midi_inports.register("notes")
+
+    def unplug(self) -> None:
+        """Takes them away, as when a cable is pulled out."""
+        ports, self._notes_in = (self._notes_in, self._notes_out), None
+        time.sleep(0.02)  # the period that still uses them ends
+        for port in ports:
+            port.unregister()
+
+    def disconnect(self, source: Any, target: Any) -> None:
+        """Pulls one cable; nothing happens where there is none."""
+        with contextlib.suppress(self._jack.JackError):
+            self._client.disconnect(source, target)
 
     def play(self, notes: Sequence[tuple[int, bytes]]) -> None:
         """Sends messages at their frames, in place of those that were still to be sent."""
