@@ -1,9 +1,11 @@
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,7 +150,7 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
     tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6", "--set", "model.encoder_units=[8]"]
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
-    torchrun = (str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", "29519")
+    torchrun = (str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", str(free_port()))
     if launcher == "own":
         together = command(*tiny, "--out", "together", "--devices", "2", cwd=tmp_path)
     else:
@@ -157,6 +159,32 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
     assert together.stdout.count("Best checkpoint") == 1
     assert read_checkpoint(tmp_path / "together" / "last.ckpt")["global_step"] == 6
     assert largest_difference(tmp_path / "alone", tmp_path / "together") < 1e-5
+
+
+def test_two_machines_train_the_weights_of_one(midi_folder: Path, tmp_path: Path) -> None:
+    """Two torchruns, each with its own process and folder, meet over the network; only the first one writes."""
+    plain = ["--preset", "groovae_4bar_tap", "--set", "model.input_keep=1.0", "--set", "model.encoder_units=[8]"]
+    tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6"]
+    alone = command(*tiny, "--out", "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    meeting = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{free_port()}"]
+    torchrun = (str(Path(sys.executable).with_name("torchrun")), *meeting)
+    machines = [tmp_path / "first", tmp_path / "second"]
+    for machine in machines:
+        machine.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda machine: command(*tiny, "--out", "together", cwd=machine, launcher=torchrun), machines))
+    assert [result.returncode for result in results] == [0, 0], [result.stderr for result in results]
+    assert sum(result.stdout.count("Best checkpoint") for result in results) == 1
+    (writer,) = (machine for machine in machines if (machine / "together" / "last.ckpt").exists())
+    assert read_checkpoint(writer / "together" / "last.ckpt")["global_step"] == 6
+    assert largest_difference(tmp_path / "alone", writer / "together") < 1e-5
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
 
 
 @pytest.mark.parametrize(("validate_every", "step"), [(7, 10), (100, 11)], ids=["found at a validation", "found by a look"])
