@@ -31,6 +31,8 @@ from .values import Arrival, Input, Output, Played, Status
 SYSTEM = 0xF0
 AHEAD_S = 0.005
 """Notes are given out so long before they are due: long enough to sleep exactly, short enough to follow the clock's last word."""
+IMMINENT_S = 0.001
+"""What is due so soon is waited for and nothing else is done: showing everything takes a third of a millisecond."""
 POLL_S = 0.001
 """The longest sleep: a Stop is heard, and the first beat after Start played, within this time."""
 PUBLISH_S = 0.1
@@ -104,6 +106,9 @@ class Performer:
         """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
         for arrival in self.source.poll(now_s):
             self._hear(arrival, now_s)
+        self._send(now_s)
+        if self._outbox and self._outbox[0].at_s - now_s < IMMINENT_S:
+            return Wake(self._outbox[0].at_s, True)
         for event in self.clock.check(now_s):
             self._transport(event, now_s)
         self._requests.attend()
