@@ -1,22 +1,26 @@
 """Where notes lie beside the sender's timeline, on real ports: steady tempi, jitter, a step of tempo, a ramp.
 
-    python benchmarks/clock_following.py [CASE ...] [--markdown]
+    python benchmarks/clock_following.py [CASE ...] [--rounds N]
 
 Needs JACK, jack_midi_clock and JACK-Client (apt-get install jackd2 jack-midi-clock; pip install JACK-Client). drumvae-live plays
 between jack_midi_clock and a capture that counts frames (the rig of the tests). The reference is the clock as it was captured: the
 time of a beat is interpolated between its ticks, with added jitter between the ticks as they were meant. Everything passes JACK in
 periods of 1.33 ms, which is the grain of every figure. While the sound server stood still (it has no real-time priority everywhere)
-nothing can be said: what lies within a second after that is left out, and counted.
+nothing can be said: what lies within a second after that is left out, and counted. Below each row stands a C program that slept to
+deadlines of its own, eight a second, while the song was played: what the machine did to a plain program at the same time.
 """
 
 import argparse
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sleepers import Late, lateness, start_sleepers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -32,6 +36,7 @@ SEED = 11
 NEAR_S = 0.03
 DISTURBING_S = 0.0025
 LONGEST_BEATS = 400.0
+SLEEPS_A_SECOND = 8
 
 
 @dataclass(frozen=True)
@@ -70,26 +75,37 @@ class Outcome:
     """Notes near a standstill of the server."""
     ticks_ms: NDArray[np.float64]
     """How far the ticks that drumvae heard lay from a line over a beat."""
+    sleepers: dict[str, Late]
+    """What plain programs did meanwhile, by name."""
+
+    def rows(self) -> str:
+        return "\n".join([self.row(), *(_row(f"  {name}", late) for name, late in self.sleepers.items() if len(late))])
 
     def row(self) -> str:
-        late, size = self.errors_ms, np.abs(self.errors_ms)
-        p50, p99, most = np.percentile(size, (50, 99, 100))
         return (
-            f"{self.case.name:<40} {len(late):>5} {late.mean():>+7.2f} {late.std():>6.2f} {p50:>6.2f} {p99:>6.2f} {most:>6.2f}"
+            f"{_row(self.case.name, self.errors_ms)}"
             f" {self.missing:>4}/{self.extra}/{self.hanging} {self.left_out:>5} {self.ticks_ms.std():>6.2f}"
         )
 
 
+def _row(name: str, late_ms: Late) -> str:
+    p50, p99, most = np.percentile(np.abs(late_ms), (50, 99, 100))
+    return f"{name:<40} {len(late_ms):>5} {late_ms.mean():>+7.2f} {late_ms.std():>6.2f} {p50:>6.2f} {p99:>6.2f} {most:>6.2f}"
+
+
 def main() -> None:
-    """Plays every case and prints a row for each."""
+    """Plays every case and prints its rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help="parts of the names of cases; all of them by default")
-    wanted = parser.parse_args().cases
+    parser.add_argument("--rounds", type=int, default=1, help="how often each is played (default 1)")
+    options = parser.parse_args()
+    wanted = options.cases
     print(f"{'ms':<40} {'notes':>5} {'mean':>7} {'sd':>6} {'p50':>6} {'p99':>6} {'max':>6} {'m/e/h':>8} {'out':>5} {'ticks':>6}")
     with real_jack_server() as server:
         for case in CASES:
             if not wanted or any(part in case.name for part in wanted):
-                print(outcome(case, server).row(), flush=True)
+                for _ in range(options.rounds):
+                    print(outcome(case, server).rows(), flush=True)
     print("m/e/h: notes missing, extra, left hanging; out: notes left out near a standstill; ticks: standard deviation of those heard")
 
 
@@ -99,16 +115,27 @@ def outcome(case: Case, server: JackServer) -> Outcome:
     loops = [engine.generate(loop_seed(SEED, index))[0] for index in range(int(case.beats // 16) + 2)]
     with TempoRig(server, case.tempo, case.jitter_s) as rig, rig.clock_sender() as sender:
         source = rig.relayed if case.jitter_s else sender
-        with rig.drummer(source, "--mode", "generate", "--seed", str(SEED)) as drummer:
+        with rig.drummer(source, "--mode", "generate", "--seed", str(SEED)) as drummer, tempfile.TemporaryDirectory() as folder:
+            deadlines_s = time.monotonic() + np.arange(2.0, case.beats * 60 / max(bpm for _, bpm in case.tempo), 1 / SLEEPS_A_SECOND)
+            sleepers = start_sleepers(Path(folder), deadlines_s)
             rig.play_once(0.0, case.beats)
             drummer.quit()
+            slept = {name: lateness(process) for name, process in sleepers.items()}
         slips = [slip.frame for slip in rig.slips() if slip.frames > frames(DISTURBING_S)]
         stretch = clock_to_stretches(rig.meant())[0]
         heard = clock_to_stretches(rig.clock)[0]
-        return _judged(case, loops, stretch, heard, rig, slips)
+        return _judged(case, loops, stretch, heard, rig, slips, slept)
 
 
-def _judged(case: Case, loops: Sequence[object], stretch: Stretch, heard: Stretch, rig: TempoRig, slips: list[int]) -> Outcome:
+def _judged(
+    case: Case,
+    loops: Sequence[object],
+    stretch: Stretch,
+    heard: Stretch,
+    rig: TempoRig,
+    slips: list[int],
+    slept: dict[str, Late],
+) -> Outcome:
     due = [note for note in loops_to_notes(loops, stretch) if note.frame < stretch.frames[-1] - frames(0.1)]  # type: ignore[arg-type]
     got = [note for note in note_ons(rig.notes) if note.frame < stretch.frames[-1] - frames(0.1)]
     verdict = judge(due, got, frames(NEAR_S))
@@ -123,6 +150,7 @@ def _judged(case: Case, loops: Sequence[object], stretch: Stretch, heard: Stretc
         len(sounding(rig.notes)),
         len(late) - len(calm),
         heard.jitter(1.0) / frames(0.001) if not case.jitter_s else np.array(rig.added_ms),
+        slept,
     )
 
 

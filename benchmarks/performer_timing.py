@@ -26,21 +26,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sleepers import Late, lateness, start_sleepers
 
 from drumvae.engine import Engine
 from drumvae.grid import LOOP_BEATS
 from drumvae.kit import DEFAULT_KIT
 
-HERE = Path(__file__).parent
 AHEAD_S = 2.0
 FIRST_LOOP_S = 30.0
 PLACES = ("process", "thread")
-BASH = (
-    "while read -r due; do left=$((due - ${EPOCHREALTIME/[.,]/}));"
-    ' ((left > 0)) && sleep "$((left / 1000000)).$(printf %06d $((left % 1000000)))";'
-    ' echo "$((${EPOCHREALTIME/[.,]/} - due))000"; done'
-)
-Late = NDArray[np.float64]
 
 
 def main() -> None:
@@ -227,7 +221,7 @@ def measure(options: argparse.Namespace, where: str, folder: Path) -> dict[str, 
             start_s = _start(folder / "start", performer)
             due = [(start_s + max(beat, 0.0) * 60 / options.bpm, pitch) for beat, pitch in loops]
             sleepers = start_sleepers(folder, sorted({at_s for at_s, _ in due}))
-            rows = {name: _lateness(process) for name, process in sleepers.items()}
+            rows = {name: lateness(process) for name, process in sleepers.items()}
             _, complaint = performer.communicate(timeout=60)
         finally:
             performer.kill()
@@ -269,41 +263,6 @@ def _start(path: Path, performer: "subprocess.Popen[bytes]") -> float:
             raise SystemExit(f"the performer failed: {performer.stderr.read().decode(errors='replace')[-2000:]}")
         time.sleep(0.005)
     return float(path.read_text())
-
-
-def start_sleepers(folder: Path, due_s: Sequence[float]) -> dict[str, "subprocess.Popen[str]"]:
-    """Starts what this machine can run, each with every deadline on its standard input."""
-    program = folder / "sleeper"
-    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler:
-        subprocess.run([compiler, "-O2", "-o", str(program), str(HERE / "sleeper.c")], check=True)
-        lines = [f"{int(at_s * 1e9)}\n" for at_s in due_s]
-        commands = {"C sleeper, ordinary priority": [str(program)], "C sleeper, real-time priority": [str(program), "fifo"]}
-    elif shutil.which("bash"):
-        epoch_s = time.time() - time.perf_counter()
-        lines = [f"{int((at_s + epoch_s) * 1e6)}\n" for at_s in due_s]
-        commands = {"bash sleeper": ["bash", "-c", BASH]}
-    else:
-        print("There is neither a C compiler nor bash here: the performer stands alone.")
-        return {}
-    return {name: _fed(command, "".join(lines)) for name, command in commands.items()}
-
-
-def _fed(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin
-    try:
-        process.stdin.write(text)
-        process.stdin.close()
-    except BrokenPipeError:  # real-time priority was refused
-        process.stdin = None
-    return process
-
-
-def _lateness(process: "subprocess.Popen[str]") -> Late:
-    assert process.stdout
-    with process:
-        return np.array([int(line) / 1e6 for line in process.stdout])
 
 
 if __name__ == "__main__":
