@@ -25,7 +25,7 @@ from sleepers import Late, lateness, start_sleepers
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from jackparts import JackServer, real_jack_server
-from jackrig import frames
+from jackrig import frames, ran_through
 from judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, sounding
 from tempo import TempoRig
 
@@ -121,6 +121,9 @@ def outcome(case: Case, server: JackServer) -> Outcome:
             rig.play_once(0.0, case.beats)
             drummer.quit()
             slept = {name: lateness(process) for name, process in sleepers.items()}
+        if not ran_through(rig.slips(), case.tempo[0][1]):
+            print(f"{case.name}: the server stood still for about a tick, which nobody can tell from a lost one; once more")
+            return outcome(case, server)
         slips = [slip.frame for slip in rig.slips() if slip.frames > frames(DISTURBING_S)]
         stretch = clock_to_stretches(rig.meant())[0]
         heard = clock_to_stretches(rig.clock)[0]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from jackparts import PERIOD, RATE, Drummer, JackServer, stop, wait_for
-from judge import TICK, Captured
+from judge import TICK, TICKS_PER_BEAT, Captured
 from numpy.typing import NDArray
 
 TICKS_PER_JACK_BEAT = 1920.0
@@ -40,6 +40,17 @@ class Slip(NamedTuple):
 
     frame: int
     frames: float
+
+
+STANDSTILL_S = 0.02
+STANDSTILL_TICKS = 0.6
+"""A standstill as long as a tick looks, to whoever follows the clock in real time, like one that was lost."""
+
+
+def ran_through(slips: Sequence[Slip], bpm: float) -> bool:
+    """Says whether the server never stood still for so long that what was due afterwards cannot be known."""
+    allowed_s = min(STANDSTILL_S, STANDSTILL_TICKS * 60 / bpm / TICKS_PER_BEAT)
+    return all(slip.frames < frames(allowed_s) for slip in slips)
 
 
 class Rig:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jackparts import Drummer, Figures, JackServer, real_jack_server
-from jackrig import Rig, Slip, frames, ms
+from jackrig import Rig, Slip, frames, ms, ran_through
 from judge import (
-    TICKS_PER_BEAT,
     Captured,
     Note,
     Stretch,
@@ -43,9 +42,6 @@ TOLERANCE_S = 0.005
 SILENCE_S = 0.05
 DISTURBING_S = 0.0025
 """A server that stands still for longer moves the clock under the drummer; notes within the next second are forgiven as much."""
-STANDSTILL_S = 0.02
-STANDSTILL_TICKS = 0.6
-"""A standstill as long as a tick looks, to whoever follows the clock in real time, like one that was lost."""
 ATTEMPTS = 5
 NEAR_S = 0.03
 """Notes are paired within this time; a sixteenth at 174 bpm is 86 ms."""
@@ -105,14 +101,13 @@ class Song:
 
 def steadily(play: Callable[[], Song]) -> Song:
     """Plays until the sound server ran through: what was due cannot be known across a long standstill."""
-    longest_s = []
+    stood = []
     for _ in range(ATTEMPTS):
         song = play()
-        longest_s.append(max((slip.frames for slip in song.slips), default=0.0) / frames(1))
-        if longest_s[-1] < min(STANDSTILL_S, STANDSTILL_TICKS * 60 / song.bpm / TICKS_PER_BEAT):
+        if ran_through(song.slips, song.bpm):
             return song
-    listed = ", ".join(f"{s * 1000:.1f}" for s in longest_s)
-    return pytest.fail(f"the sound server stood still in each of {ATTEMPTS} songs, for {listed} ms")
+        stood.append(describe(song.slips))
+    return pytest.fail("; ".join(stood))
 
 
 def song_of(rig: Rig, drummer: Drummer, loops: Sequence[Grid] = ()) -> Song:
