@@ -11,8 +11,8 @@ from collections import deque
 from itertools import pairwise
 
 TICKS_PER_BEAT = 24
-NARROW = 0.035
-"""Radians a tick in noise: 0.22 ms out for 1 ms of white jitter in, at any tempo (simulated; 0.27 Hz at 120 bpm)."""
+NARROW = 0.03
+"""Radians a tick in noise: 0.20 ms out for 1 ms of white jitter in, at any tempo (simulated; 0.23 Hz at 120 bpm)."""
 WIDE = 0.2
 """Radians a tick on a ramp: 120 to 140 bpm in eight bars lags by 0.8 ms (simulated; narrow it would be 3 ms)."""
 MEMORY_TICKS = 12

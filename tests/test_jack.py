@@ -170,6 +170,20 @@ def test_every_note_lies_within_5_ms_of_step_plus_offset_on_the_senders_timeline
     assert len(steady) > len(pairs) / 2, "the sound server stood still too often for a verdict"
 
 
+def test_the_first_note_is_on_time_where_the_tempo_was_known_and_within_a_beat_where_not(song: Song, report: Figures) -> None:
+    """The sender's clock begins with its Start: in the first stretch the tempo was never heard, in the second it was."""
+    late = []
+    for stretch, first_loop in zip(song.stretches, (0, 2), strict=True):
+        due = loops_to_notes(song.loops[first_loop:], stretch)[0]
+        played = next(note for note in song.heard(stretch) if note.pitch == due.pitch)
+        late.append(played.frame - due.frame)
+    report.add(
+        f"{song.bpm} bpm, the first note: {late[0] / frames(0.001):+.2f} ms of unknown tempo, {late[1] / frames(0.001):+.2f} ms of known"
+    )
+    assert abs(late[0]) < song.stretches[0].frames_per_beat
+    assert abs(late[1]) <= song.allowance(song.stretches[1].frames[0])
+
+
 def test_stop_silences_within_50_ms(song: Song, report: Figures) -> None:
     for stretch in song.stretches:
         assert stretch.stop_frame is not None
