@@ -39,14 +39,17 @@ class Feedback:
     def __post_init__(self) -> None:
         self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.sort == "cc"]
 
-    def messages(self, now_s: float, controls: Controls, kept: Collection[int] = (), beat: float | None = None) -> list[bytes]:
-        """Returns a message for every CC that does not show the truth yet, which it is then taken to do.
+    def messages(
+        self, now_s: float, controls: Controls, kept: Collection[int] = (), beat: float | None = None, at_most: int = 128
+    ) -> list[bytes]:
+        """Returns a message for every CC that does not show the truth yet, which it is then taken to do; those left over come next time.
 
-        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run. Each
-        call may return one message for every CC of the map: a caller that calls ten times a second is well below what MIDI carries.
+        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run.
         """
-        out = []
+        out: list[bytes] = []
         for place, action in self._places:
+            if len(out) == at_most:
+                break
             value = self._value(action, controls, kept, beat)
             if value is None or self._reads(action, self._shown.get(place)) == self._reads(action, value):
                 continue

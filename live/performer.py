@@ -36,6 +36,8 @@ IMMINENT_S = 0.001
 POLL_S = 0.001
 """The longest sleep: a Stop is heard, and the first beat after Start played, within this time."""
 PUBLISH_S = 0.1
+SHOWN_AT_ONCE = 6
+"""So many controllers are told where they stand every PUBLISH_S: a DIN cable takes a millisecond for each, and notes wait behind them."""
 TAPPED = 1
 """The voice, the snare, that takes what no voice hears, where only the rhythm counts."""
 
@@ -334,5 +336,5 @@ class Performer:
                 self._returns = self.sink.returns
                 self._feedback.forget()
             beat = self.status.beat if self._rolling else None
-            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat):
+            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat, SHOWN_AT_ONCE):
                 self.sink.send(message)

@@ -187,19 +187,21 @@ class Requests:
             self._ask(replace(self._job(), mode="generate"))
 
     def _remake(self) -> None:
-        """Asks again for what sounds, where an amount that it depends on was turned since."""
+        """Asks again for what sounds, then for what waits, where an amount that it depends on was turned since."""
         if self.mode.when is When.MOVED:
             wanted = self._job(self.pair, remake=True) if self.pair else None
             if wanted and not (self._jobs and self._same(wanted, self._jobs[-1])):
                 self.player.withdraw()
                 self._ask(wanted)
             return
-        for job in self._jobs:
-            current = self.player.loop is not None and self.player.loop.index == job.index
-            if current and not self._same(replace(job, controls=self.controls), job):
-                self._jobs.remove(job)
-                self._ask(replace(job, controls=self.controls, draft=False, remake=True))
-                return
+        for loop in (self.player.loop, None if self._holds else self.player.waiting):
+            job = next((job for job in self._jobs if loop is not None and loop.index == job.index), None)
+            if job is None or self._same(replace(job, controls=self.controls), job):
+                continue
+            self._jobs.remove(job)
+            self._ask(replace(job, controls=self.controls, draft=False, remake=loop is self.player.loop))
+            self._looked_at = (None, None, None)  # and at the other one, once this is made
+            return
 
     def _same(self, one: Job, other: Job) -> bool:
         """Says whether two jobs make the same loop, their seeds apart."""

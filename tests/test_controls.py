@@ -188,6 +188,15 @@ def test_only_what_changed_is_sent_again() -> None:
     assert shown(feedback.messages(NOW_S, Controls(swing=1.0, muted=frozenset({0})))) == {(16, 24): 127, (16, 102): 127}
 
 
+def test_what_does_not_fit_into_one_go_is_shown_with_the_next() -> None:
+    whole = Feedback(default_map()).messages(NOW_S, BUSY, {1})
+    feedback, turns = Feedback(default_map()), []
+    while part := feedback.messages(NOW_S, BUSY, {1}, at_most=6):
+        turns.append(part)
+    assert [message for part in turns for message in part] == whole
+    assert {len(part) for part in turns[:-1]} == {6}
+
+
 def test_a_temperature_that_is_the_bundle_s_own_is_not_shown() -> None:
     assert (16, cc(default_map(), "temperature")) not in shown(Feedback(default_map()).messages(NOW_S, Controls()))
 

@@ -177,6 +177,15 @@ def test_a_turned_temperature_makes_the_same_loop_anew_for_the_next_bar() -> Non
     assert [call[2] for call in again] == [None, 0.0]
 
 
+def test_a_loop_that_waits_is_made_anew_too_and_comes_in_as_turned() -> None:
+    sender = Sender(120).say(START).beats(34)
+    press(sender, "density", 5, value=127)
+    stage = stage_of(sender, "generate").play(sender.at_s)
+    again = [call[3] for call in stage.engine.asked if call[1] == loop_seed(1, 1)]
+    assert again == [1.0, 2.0]
+    assert_plays(stage, random_grid(loop_seed(1, 1), 0.4), 16, 16.3, 31.6)
+
+
 def test_more_density_is_asked_of_the_model() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "density", 5, value=127)
