@@ -176,6 +176,9 @@ def _clock(config: LiveConfig) -> Clock:
 def demo(config: LiveConfig) -> None:
     """Plays eight bars by itself: four as if a person had played them, four in answer; leaves demo.mid in the working folder."""
     check_names(config)
+    left_out = {"--record": config.record, "--report": config.report, "--bars": config.bars, "--hold": config.controls.hold}
+    if given := [name for name, value in left_out.items() if value]:
+        print(f"The demo plays eight bars by itself and leaves demo.mid; {', '.join(given)} {'is' if len(given) == 1 else 'are'} left out.")
     target = Path("demo.mid")
     check_writable(Path.cwd(), target.name, "change to a folder of your own")
     with closing(start_model(config)) as model:

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ from fakes import NOW_S, FakeEngine, stand_in
 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
+from drumvae.kits import known_kits
 from drumvae.live import commands
 from drumvae.live.clock import InternalClock, State
+from drumvae.live.controls import Controls
 from drumvae.live.demo import PERFORMANCE, Script, demo_mode, performance
 from drumvae.live.session import LiveConfig
 from drumvae.midifile import read_midi
@@ -75,3 +78,14 @@ def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(
     assert "then four bars generated" in said
     assert engine.asked[0][0] == "generate"
     assert demo_mode(engine) == "generate"
+
+
+def test_the_demo_says_which_options_it_leaves_out_and_is_written_for_the_kit(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in(monkeypatch, FakeEngine())
+    kit = known_kits()["ad2"].kit
+    commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=Controls(kit=kit)))
+    assert "--record, --bars are left out" in capsys.readouterr().out
+    assert not (silent / "takes").exists()
+    assert set(read_midi(silent / "demo.mid", kit).pitches.tolist()) <= set(kit.played)
