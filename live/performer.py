@@ -4,7 +4,6 @@
 frozen Status; it never sleeps, never reads a clock, never waits for the model.
 """
 
-from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -15,12 +14,14 @@ from .clock import TICK, Clock, Kind, Transport
 from .control_map import ControlMap, Positions
 from .controls import Controls
 from .desk import Desk
+from .ears import Ears
 from .echo import EchoFilter
 from .feedback import Feedback
 from .generator import Maker
 from .kit_choice import InputKit
 from .lock_report import LockMeter
-from .player import NOTE_ON, Due, Loop, Player
+from .outbox import Outbox
+from .player import NOTE_ON, Loop, Player
 from .realtime import Wake
 from .recorder import Recording, layered
 from .requests import DRAFT_BEATS, Requests
@@ -38,8 +39,6 @@ POLL_S = 0.001
 PUBLISH_S = 0.1
 SHOWN_AT_ONCE = 6
 """So many controllers are told where they stand every PUBLISH_S: a DIN cable takes a millisecond for each, and notes wait behind them."""
-TAPPED = 1
-"""The voice, the snare, that takes what no voice hears, where only the rhythm counts."""
 
 
 @dataclass
@@ -82,18 +81,16 @@ class Performer:
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
     _returns: int = 0
-    _knows_bus: bool = False
     _end_beats: float = float("inf")
-    _outbox: deque[Due] = field(default_factory=deque)
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
-    _unheard: Counter[int] = field(default_factory=Counter)
-    _late_s: float = 0.0
     _published_s: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.player.controls = self.controls
+        self._outbox = Outbox(self.sink, self.meter, self.echo)
+        self._ears = Ears(self.input_kit, self.echo, self.meter)
         self._requests = Requests(self.generator, self.player, self.offered, self.seed)
         self._shelf = Shelf()
         self._requests.turn(self.controls)
@@ -108,26 +105,26 @@ class Performer:
         """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
         for arrival in self.source.poll(now_s):
             self._hear(arrival, now_s)
-        self._send(now_s)
-        if self._outbox and self._outbox[0].at_s - now_s < IMMINENT_S:
-            return Wake(self._outbox[0].at_s, True)
+        self._outbox.send(now_s)
+        if (due_s := self._outbox.next_s) is not None and due_s - now_s < IMMINENT_S:
+            return Wake(due_s, True)
         for event in self.clock.check(now_s):
             self._transport(event, now_s)
         self._requests.attend()
         if self._rolling and self._timeline:
             self._play(self._timeline, now_s)
-        self._send(now_s)
+        self._outbox.send(now_s)
         if now_s - self._published_s > PUBLISH_S:
             self._publish(now_s)
             self._feed_back(now_s)
         poll_s = now_s + POLL_S
-        due_s = self._outbox[0].at_s if self._outbox else poll_s
-        return Wake(min(due_s, poll_s), due_s < poll_s)
+        due_s = self._outbox.next_s
+        return Wake(poll_s, False) if due_s is None or due_s >= poll_s else Wake(due_s, True)
 
     def close(self, now_s: float) -> None:
         """Silences everything, whatever happened before, and reports the loop that was cut."""
         self._rolling = False
-        self._panic(now_s)
+        self._outbox.silence(self.player.panic(now_s))
         self._report_played(now_s)
         self.meter.stale = self.player.stale
         self._publish(now_s)
@@ -166,7 +163,7 @@ class Performer:
         """Does what a player asks for by a control."""
         name = event.action.name
         if name == "panic":
-            self._panic(now_s)
+            self._outbox.silence(self.player.panic(now_s))
             self._said = "Every note was let go."
         elif name == "clear":
             self._layers = Grid.empty()
@@ -179,20 +176,10 @@ class Performer:
             self._said = self._desk.move(event)
 
     def _note(self, arrival: Arrival) -> None:
-        status, pitch, velocity = arrival.message
-        if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity, status & 0x0F):
-            if self.echo.recognised and not self._knows_bus:
-                self._knows_bus, self._said = True, "What is sent comes back and is dropped; turn off MIDI thru, or use two ports."
-            self.meter.echoes += 1
-            return
-        voice = self.input_kit.voice_of(pitch)
-        if voice is None and self.player.controls.mode == "drumify":
-            voice = TAPPED  # a rhythm may come on any notes
-        if voice is None:
-            self._unheard[pitch] += 1
-        elif self._rolling and self._timeline:
+        voice = self._ears.voice(arrival, any_rhythm=self.player.controls.mode == "drumify")
+        if voice is not None and self._rolling and self._timeline:
             self.meter.heard += 1
-            self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, velocity)
+            self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, arrival.message[2])
 
     # the transport
 
@@ -204,7 +191,7 @@ class Performer:
         else:
             self._rolling = False
             self._held = event.kind is Kind.HALTED
-            self._silence(now_s)
+            self._outbox.silence(self.player.silence(now_s))
             if not self._held:
                 self._report_played(now_s)
         self._publish(now_s)
@@ -224,23 +211,10 @@ class Performer:
             self._end_beats = beat - beat % BEATS_PER_BAR + self.bars * BEATS_PER_BAR
         if not continues:
             self._report_played(now_s)
-            self._silence(now_s)
+            self._outbox.silence(self.player.silence(now_s))
             self._requests.rewind(pass_of(beat))
             self.player.reseat(beat)
             self._recording, self._recorded_pass = Recording(), pass_of(beat)
-
-    def _silence(self, now_s: float) -> None:
-        """Lets go of every note: those the player holds, and those whose note-off waits to be sent. Notes that wait are forgotten."""
-        waiting = [due for due in self._outbox if due.message[0] & 0xF0 != NOTE_ON]
-        self._outbox.clear()
-        for due in (*waiting, *self.player.silence(now_s)):
-            self.sink.send(due.message)
-
-    def _panic(self, now_s: float) -> None:
-        """Silences, and says so to the whole channel."""
-        self._silence(now_s)
-        for due in self.player.panic(now_s):
-            self.sink.send(due.message)
 
     # the loops
 
@@ -253,15 +227,14 @@ class Performer:
             played = self._played()
             self._layers = played if self.player.controls.overdub else Grid.empty()
             self._requests.answer(played)
-            if (recognised := self.input_kit.look()) is not None:
-                self._said = f"What is played sounds like {recognised.name}, and is heard so from now on."
+            self._said = self._ears.news() or self._said
             self._recorded_pass = pass_of(closing)
             self._recording = self._recording.since(self._recorded_pass)
         elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - closing < DRAFT_BEATS:
             self._requests.draft(self._played())
         heard = timeline.delayed(self.offset_s)
         self._requests.last_call(heard.time_at(line_of(self._recorded_pass)) - now_s)
-        self._outbox.extend(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
+        self._outbox.add(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
@@ -292,17 +265,7 @@ class Performer:
             controls = self.player.controls
             self.on_played(Played(replace(loop, grid=loop.as_turned(controls)), bar, round(mean_bpm, 2), controls.kit))
 
-    # sending and showing
-
-    def _send(self, now_s: float) -> None:
-        while self._outbox and self._outbox[0].at_s <= now_s:
-            due = self._outbox.popleft()
-            if self.echo and due.message[0] & 0xF0 == NOTE_ON:
-                self.echo.sent(now_s, due.message[1], due.message[2])
-            self.sink.send(due.message)
-            self._late_s = max(self._late_s, now_s - due.at_s)
-            if due.message[0] & 0xF0 == NOTE_ON:
-                self.meter.sent(now_s - due.at_s)
+    # showing
 
     def _publish(self, now_s: float) -> None:
         timeline = self.clock.timeline
@@ -317,9 +280,9 @@ class Performer:
             heard=self._recording,
             notes=self.meter.heard,
             echoes=self.meter.echoes,
-            unheard=dict(self._unheard),
+            unheard=dict(self._ears.unheard),
             struck=self.player.struck,
-            late_ms=self._late_s * 1000,
+            late_ms=self._outbox.late_s * 1000,
             trouble=self.generator.trouble or self.clock.advice,
             controls=self.player.controls,
             kept=frozenset(self._shelf.kept),
@@ -327,7 +290,7 @@ class Performer:
             jitter_ms=self.clock.jitter_ms,
             said=self._said,
         )
-        self._late_s, self._published_s = 0.0, now_s
+        self._outbox.late_s, self._published_s = 0.0, now_s
 
     def _feed_back(self, now_s: float) -> None:
         """Shows a controller where everything stands."""
