@@ -48,7 +48,7 @@ def parse_map(text: str) -> ControlMap:
     """Reads the text of a file; raises DrumVAEError where it is no map."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no TOML, a number of too many digits, brackets within brackets without end
         double = _double(text)
         if double:
             raise DrumVAEError(f"{double.sentence} is bound twice; leave one of them out.") from None

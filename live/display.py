@@ -48,8 +48,12 @@ class Lines:
         self._loop: Loop | None = None
         self._bpm = 0.0
         self._notes = 0
+        self._said = ""
 
     def show(self, status: Status) -> None:
+        if status.said and status.said != self._said:
+            self._said = status.said
+            self.say(status.said)
         if status.state is not self._state:
             self._state = status.state
             where = f", bar {bar_of(status.beat)}" if status.state is State.RUNNING else ""

@@ -105,6 +105,11 @@ class Generator(Pending):
         self._outstanding += 1
         self._jobs.put(job)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a job waits to be done."""
+        return not self._jobs.empty()
+
     def work_once(self) -> bool:
         """Does one job, waiting for it; False when there will be none. Tests call it in place of the thread."""
         job = self._jobs.get()

@@ -20,6 +20,8 @@ class Outbox:
     """Is told of every note that goes out, to know it when it comes back."""
     late_s: float = 0.0
     """The largest delay of a message since this was last set to 0."""
+    struck: dict[int, float] = field(default_factory=dict)
+    """When each pitch was last struck."""
     _waiting: deque[Due] = field(default_factory=deque)
 
     @property
@@ -41,11 +43,14 @@ class Outbox:
             self.sink.send(due.message)
             self.late_s = max(self.late_s, now_s - due.at_s)
             if is_note:
+                self.struck[due.message[1]] = now_s
                 self.meter.sent(now_s - due.at_s)
 
-    def silence(self, offs: Iterable[Due]) -> None:
-        """Sends the note-offs that wait and those given, at once; notes that wait are forgotten."""
-        waiting = [due for due in self._waiting if due.message[0] & 0xF0 != NOTE_ON]
+    def silence(self, offs: Iterable[Due]) -> list[Due]:
+        """Sends the note-offs that wait and those given, at once; notes that wait are forgotten, and returned."""
+        waiting = list(self._waiting)
         self._waiting.clear()
-        for due in (*waiting, *offs):
+        notes = [due for due in waiting if due.message[0] & 0xF0 == NOTE_ON]
+        for due in (*(due for due in waiting if due.message[0] & 0xF0 != NOTE_ON), *offs):
             self.sink.send(due.message)
+        return notes

@@ -6,11 +6,12 @@ frozen Status; it never sleeps, never reads a clock, never waits for the model.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS, Grid
 
 from .actions import Event
-from .clock import TICK, Clock, Kind, Transport
+from .clock import TICK, Clock, Kind, State, Transport
 from .control_map import ControlMap, Positions
 from .controls import Controls
 from .desk import Desk
@@ -21,7 +22,7 @@ from .generator import Maker
 from .kit_choice import InputKit
 from .lock_report import LockMeter
 from .outbox import Outbox
-from .player import NOTE_ON, Loop, Player
+from .player import NOTE_ON, Due, Loop, Player
 from .realtime import Wake
 from .recorder import Recording, layered
 from .requests import DRAFT_BEATS, Requests
@@ -30,6 +31,7 @@ from .timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
 
 SYSTEM = 0xF0
+LAST_DATA = 0x7F
 AHEAD_S = 0.005
 """Notes are given out so long before they are due: long enough to sleep exactly, short enough to follow the clock's last word."""
 IMMINENT_S = 0.001
@@ -39,6 +41,18 @@ POLL_S = 0.001
 PUBLISH_S = 0.1
 SHOWN_AT_ONCE = 6
 """So many controllers are told where they stand every PUBLISH_S: a DIN cable takes a millisecond for each, and notes wait behind them."""
+
+
+EARLY_NOTES = 31
+"""So many notes, played before the song rolls, are remembered: those that anticipate its first beat belong to it."""
+
+
+class Early(NamedTuple):
+    """A note that a voice has heard; its velocity as in MIDI."""
+
+    at_s: float
+    voice: int
+    velocity: int
 
 
 @dataclass
@@ -77,6 +91,8 @@ class Performer:
     _unrolled_beats: float = 0.0  # what unrolled beats are ahead of the song's
     _recording: Recording = field(default_factory=Recording)
     _recorded_pass: int = 0
+    _early: list[Early] = field(default_factory=list)  # played while nothing rolled: before the first tick, or within a wrap
+    _cut: list[Due] = field(default_factory=list)  # notes that a halt kept from being sent
     _layers: Grid = field(default_factory=Grid.empty)  # what was overdubbed
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
@@ -84,6 +100,7 @@ class Performer:
     _end_beats: float = float("inf")
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
+    _as_heard: Controls = field(default_factory=Controls)  # what the pass that is under way was last played with
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
     _published_s: float = float("-inf")
 
@@ -141,8 +158,8 @@ class Performer:
                 self._transport(event, now_s)
             if self._rolling:  # a halted one keeps the timeline that says where it would be by now
                 self._timeline = self.clock.timeline.moved(self._unrolled_beats)
-        elif self._moved(arrival, now_s):
-            return
+        elif max(arrival.message[1:], default=0) > LAST_DATA or self._moved(arrival, now_s):
+            return  # what no driver should hand over means nothing
         elif arrival.message[0] & 0xF0 == NOTE_ON and len(arrival.message) == 3 and arrival.message[2]:
             self._note(arrival)  # whatever else arrives is no hit: note-offs, controllers 120 and 123 in bursts, pedals
 
@@ -171,15 +188,24 @@ class Performer:
         elif name == "align":
             for transport in self.clock.align(now_s):
                 self._transport(transport, now_s)
-            self._said = "Here is bar one."
+            running = self.clock.state is State.RUNNING
+            self._said = "Here is bar one." if running else "The song does not run; align while it plays."
         else:
             self._said = self._desk.move(event)
 
     def _note(self, arrival: Arrival) -> None:
         voice = self._ears.voice(arrival, any_rhythm=self.player.controls.mode == "drumify")
-        if voice is not None and self._rolling and self._timeline:
-            self.meter.heard += 1
-            self._recording = self._recording.with_note(self._timeline.beat_at(arrival.at_s), voice, arrival.message[2])
+        if voice is None:
+            return
+        note = Early(arrival.at_s, voice, arrival.message[2])
+        if self._rolling and self._timeline:
+            self._record(note, self._timeline)
+        else:
+            self._early = [*self._early[-EARLY_NOTES:], note]
+
+    def _record(self, note: Early, timeline: Timeline) -> None:
+        self.meter.heard += 1
+        self._recording = self._recording.with_note(timeline.beat_at(note.at_s), note.voice, note.velocity)
 
     # the transport
 
@@ -191,7 +217,7 @@ class Performer:
         else:
             self._rolling = False
             self._held = event.kind is Kind.HALTED
-            self._outbox.silence(self.player.silence(now_s))
+            self._cut, self._early = self._outbox.silence(self.player.silence(now_s)), []
             if not self._held:
                 self._report_played(now_s)
         self._publish(now_s)
@@ -201,20 +227,39 @@ class Performer:
 
         A wrap of whole passes in time is no jump at all: nothing stops, and an early first hit that has sounded stays sounded.
         """
+        rolled = self._rolling or self._held
         expected = self._timeline.beat_at(event.at_s) if self._timeline else event.beat
-        self._unrolled_beats = next_line(expected - EARLY_BEATS - event.beat)
-        beat = event.beat + self._unrolled_beats
-        continues = (self._rolling or self._held) and beat - expected < EARLY_BEATS
-        self._timeline = self.clock.timeline.moved(self._unrolled_beats)
+        wraps = rolled and event.beat + self._unrolled_beats < expected - EARLY_BEATS
+        unrolled_beats = next_line(expected - EARLY_BEATS - event.beat)
+        beat = event.beat + unrolled_beats
+        continues = rolled and beat - expected < EARLY_BEATS
+        if not continues:
+            self._report_played(now_s)
+        self._unrolled_beats, self._timeline = unrolled_beats, self.clock.timeline.moved(unrolled_beats)
         self._rolling, self._held = True, False
         if self._end_beats == float("inf") and self.bars is not None:
             self._end_beats = beat - beat % BEATS_PER_BAR + self.bars * BEATS_PER_BAR
-        if not continues:
-            self._report_played(now_s)
-            self._outbox.silence(self.player.silence(now_s))
-            self._requests.rewind(pass_of(beat))
-            self.player.reseat(beat)
-            self._recording, self._recorded_pass = Recording(), pass_of(beat)
+        if continues:
+            self._outbox.add(self.player.resume(self._cut, self._timeline))
+        else:
+            self._jump(beat, expected if rolled else None, event.at_s, now_s, wraps)
+        for note in self._early:
+            if continues or self._timeline.beat_at(note.at_s) >= beat - EARLY_BEATS:
+                self._record(note, self._timeline)
+        self._cut, self._early = [], []
+
+    def _jump(self, beat: float, left_beats: float | None, at_s: float, now_s: float, wraps: bool) -> None:
+        """Goes on at a beat. Where the song was playing, what was played up to where it left is answered as a whole pass is."""
+        self._outbox.silence(self.player.silence(now_s))
+        number = pass_of(beat)
+        if left_beats is None:
+            self._recording = Recording()
+        else:
+            self._close_pass(number)
+            self._recording = self._recording.moved(left_beats - EARLY_BEATS, beat - left_beats)  # an early hit of the new place
+        self._recorded_pass = number
+        self._requests.rewind(number, answered=left_beats is not None)
+        self.player.reseat(beat, at_s, self._outbox.struck, wraps)
 
     # the loops
 
@@ -224,11 +269,7 @@ class Performer:
             self.finished = True
         closing = timeline.beat_at(now_s + max(-self.offset_s, 0.0))  # what is played early must be answered early
         if pass_of(closing) > self._recorded_pass:
-            played = self._played()
-            self._layers = played if self.player.controls.overdub else Grid.empty()
-            self._requests.answer(played)
-            self._said = self._ears.news() or self._said
-            self._recorded_pass = pass_of(closing)
+            self._close_pass(pass_of(closing))
             self._recording = self._recording.since(self._recorded_pass)
         elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - closing < DRAFT_BEATS:
             self._requests.draft(self._played())
@@ -238,6 +279,15 @@ class Performer:
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
+        self._as_heard = self.player.heard
+
+    def _close_pass(self, number: int) -> None:
+        """Has what was played in a pass answered, and goes on to another one."""
+        played = self._played()
+        self._layers = played if self.player.controls.overdub else Grid.empty()
+        self._requests.answer(played)
+        self._said = self._ears.news() or self._said
+        self._recorded_pass = number
 
     def _played(self) -> Grid:
         """Returns what was played in the pass so far, over what was overdubbed."""
@@ -262,7 +312,7 @@ class Performer:
         beats = self._timeline.beat_at(now_s) - beat
         mean_bpm = beats * 60 / (now_s - at_s) if beats > 1 else self._timeline.bpm
         if self.on_played:
-            controls = self.player.controls
+            controls = self._as_heard
             self.on_played(Played(replace(loop, grid=loop.as_turned(controls)), bar, round(mean_bpm, 2), controls.kit))
 
     # showing

@@ -6,7 +6,8 @@ at the end of the pass before by the ear, and in its own by this count. A cursor
 not: the tempo may be corrected as it likes, nothing is sent twice or left out. What the player turns counts from the next bar on.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -70,6 +71,15 @@ class _Hit(NamedTuple):
     velocity: int
 
 
+@dataclass(frozen=True)
+class _Seat:
+    """Says where playback began, or went on after a jump, and what had sounded by then."""
+
+    beat: float = -math.inf
+    at_s: float = -math.inf
+    sounded: Mapping[int, float] = field(default_factory=dict)
+
+
 @dataclass
 class Player:
     """Plays one loop after another on a monotonic count of beats. Called by the performer's thread only."""
@@ -93,6 +103,7 @@ class Player:
     _next: Loop | None = None
     _change: Loop | None = None
     _first_pass: int = 0  # where playback began
+    _seat: _Seat = field(default_factory=_Seat)
     _heard: Controls = field(default_factory=Controls)  # what this bar is played with
     _hits: Sequence[_Hit] = ()
     _done: int = 0
@@ -114,6 +125,11 @@ class Player:
     def sounding(self) -> Mapping[int, float]:
         """The pitches that are held, and when each ends."""
         return self._offs
+
+    @property
+    def heard(self) -> Controls:
+        """What the bar is played with."""
+        return self._heard
 
     def offer(self, loop: Loop) -> None:
         """Takes the loop that the next line brings in; the last one offered counts.
@@ -144,17 +160,22 @@ class Player:
         loop, self._next = self._next, None
         return loop
 
-    def reseat(self, beat: float) -> None:
+    def reseat(self, beat: float, at_s: float = -math.inf, sounded: Mapping[int, float] | None = None, wraps: bool = False) -> None:
         """Begins at a beat, mid-pass or on a line, after `silence`.
 
         A line brings in the loop that waits. Hits of steps before the beat stay out; a hit that would have sounded just before
-        it, early on its own step, sounds at once, so that a song that starts on an early kick has its kick.
+        it, early on its own step, sounds at once, so that a song that starts on an early kick has its kick. Nothing is due before
+        `at_s`, when the beat falls. `sounded` says when each pitch was last struck: a drum that was struck a moment ago, at the
+        place that the song has left, is not struck again. A song that `wraps` goes round in a loop of the DAW's: that is the next
+        turn, and brings in the loop that waits too, because such a loop may hold no line.
         """
+        turn = self.number - self._first_pass + 1 if wraps else 0
+        self._seat = _Seat(beat, at_s, dict(sounded or {}))
         self._cursor_beats = beat
         self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
-        self._first_pass = self.number
+        self._first_pass = self.number - turn
         self._begin_pass()
-        if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None:
+        if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None or wraps:
             self._bring_in(beat)
         else:
             self._turn(beat)
@@ -173,6 +194,13 @@ class Player:
             self._begin_bar(close)
         self._release(until_s, out)
         return sorted(out, key=lambda due: due.at_s)  # stable: a note-off made for a note-on stays before it
+
+    def resume(self, notes: Iterable[Due], timeline: Timeline) -> list[Due]:
+        """Takes notes that were given out and not sent, because the song seemed to stop, as given out anew; returns them."""
+        notes = list(notes)
+        for due in notes:
+            self._offs[due.message[1]] = due.at_s + GATE_BEATS * 60 / timeline.bpm
+        return notes
 
     def silence(self, now_s: float) -> list[Due]:
         """Returns the note-offs of all that sounds, due now, and forgets them."""
@@ -230,19 +258,27 @@ class Player:
         while self._done < len(self._hits) and self._hits[self._done].beat < until_beats:
             hit = self._hits[self._done]
             self._done += 1
-            at_s = timeline.time_at(max(hit.beat, self._cursor_beats))
+            at_s = max(timeline.time_at(max(hit.beat, self._cursor_beats)), self._seat.at_s)
             if hit.step == 0:
                 self._first_voices.add(hit.voice)
             if until_s - at_s > STALE_S:
                 self.stale += 1
                 continue
             pitch = self._heard.kit.played[hit.voice]
+            if self._sounded_before(hit, pitch, at_s, timeline):
+                continue
             if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
                 out.append(Due(min(self._offs[pitch], at_s), self._note_off(pitch)))
             out.append(Due(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
             self._offs[pitch] = at_s + GATE_BEATS * 60 / timeline.bpm
             self.struck += 1
         self._cursor_beats = max(self._cursor_beats, until_beats)
+
+    def _sounded_before(self, hit: _Hit, pitch: int, at_s: float, timeline: Timeline) -> bool:
+        """Says whether a hit of the step on which playback was seated was struck a moment before, where the song came from."""
+        if hit.step_beat >= self._seat.beat + 1 / STEPS_PER_BEAT:
+            return False
+        return at_s - self._seat.sounded.get(pitch, -math.inf) < EARLY_BEATS * 60 / timeline.bpm
 
     def _release(self, until_s: float, out: list[Due]) -> None:
         for pitch in [pitch for pitch, off_s in self._offs.items() if off_s <= until_s]:

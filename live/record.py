@@ -16,6 +16,10 @@ from .realtime import MODEL_PRIORITY, raise_priority
 from .values import Played
 
 
+SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
+"""What a file can say, and a clock was followed at: a machine that slept meanwhile played at less."""
+
+
 class LoopWriter:
     """Writes what it is given into a folder. `add` is called by the performer's thread, the rest by the main thread."""
 
@@ -58,5 +62,6 @@ def write_played(folder: Path, played: Played) -> Path:
     stem = f"loop-{played.loop.index:04d}-bar-{played.bar:04d}"
     names = chain([f"{stem}.mid"], (f"{stem}-{number}.mid" for number in count(2)))
     path = next(folder / name for name in names if not (folder / name).exists())
-    write_midi(path, played.loop.grid, played.bpm, played.kit, name=f"drumvae {played.loop.source}".strip())
+    bpm = min(max(played.bpm, SLOWEST_BPM), FASTEST_BPM)
+    write_midi(path, played.loop.grid, bpm, played.kit, name=f"drumvae {played.loop.source}".strip())
     return path

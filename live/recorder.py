@@ -24,6 +24,10 @@ class Recording:
         """Returns what was played in a pass, (64, 9); a note in the last half step before a line is on step 0 of the pass after it."""
         return Grid.from_onsets(self.onsets, start_beat=line_of(number))
 
+    def moved(self, from_beat: float, by_beats: float) -> "Recording":
+        """Returns what was played from a beat on, so many beats later."""
+        return Recording(tuple(onset._replace(beat=onset.beat + by_beats) for onset in self.onsets if onset.beat >= from_beat))
+
     def since(self, number: int) -> "Recording":
         """Returns only what belongs to a pass or to later ones."""
         first_beat = line_of(number) - EARLY_BEATS

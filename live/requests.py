@@ -43,7 +43,7 @@ class Requests:
     _drafted: Loop | None = None  # that draft, finished and kept
     _draft_is_whole: bool = False  # nothing was played after it was asked for
     _open: Job | None = None  # what was asked for last, as long as nothing has come of it
-    _failed_bar: int | None = None  # where the last job failed
+    _failed_at: tuple[int, int] | None = None  # the pass and the bar in which the last job failed
     _looked_at: tuple[object, ...] = (None, None, None)  # what was in force when amounts were last compared
 
     @property
@@ -83,10 +83,10 @@ class Requests:
         if self._open is not None and loop is None:
             self._fail(self._open)
         self._open = None
-        if self._failed_bar == self.player.bar:
+        if self._failed_at == (self.player.passes, self.player.bar):
             return
-        if self._failed_bar is not None:
-            self._failed_bar = None
+        if self._failed_at is not None:
+            self._failed_at = None
             if self.mode.listens:
                 self._go_on()
                 return
@@ -104,6 +104,7 @@ class Requests:
         if controls.mode != self.controls.mode:
             self._base = self.player.loop.grid if self._sounds and self.player.loop else self._base
             self.player.withdraw()
+            self._asked = max(self._asked, *(job.index + 1 for job in self._jobs), 0)  # a morph has the number of the loop to come
             self._jobs.clear()
             self.forget()
         self.player.controls = controls
@@ -113,8 +114,8 @@ class Requests:
         """Takes what was played so far of four bars that end within a beat, and asks for a draft of their answer."""
         self._draft, self._drafted, self._draft_is_whole = played, None, False
         self._draft_job = self._job((played,), draft=True)
-        if played.hits.any():
-            self._ask(self._draft_job)
+        if not played.hits.any() or not self._ask(self._draft_job):
+            self._draft_job = None
 
     def answer(self, played: Grid) -> None:
         """Takes what was played in four bars that are over. Silence is not answered: what sounds plays on, or a loop is made up."""
@@ -166,10 +167,11 @@ class Requests:
         self._draft = self._drafted = self._draft_job = None
         self._draft_is_whole = False
 
-    def rewind(self, number: int) -> None:
-        """Begins to listen in a pass: the song has started, or jumped."""
+    def rewind(self, number: int, answered: bool = False) -> None:
+        """Begins to listen in a pass: the song has started, or jumped; what was played before the jump may have been answered."""
         self._pass = number
-        self.forget()
+        if not answered:
+            self.forget()
 
     # what is asked for
 
@@ -212,21 +214,23 @@ class Requests:
     def _job(self, given: tuple[Grid, ...] = (), draft: bool = False, remake: bool = False) -> Job:
         return Job(self._asked, loop_seed(self.seed, self._asked), self.controls.mode, given, self.controls, draft, remake)
 
-    def _ask(self, job: Job) -> None:
+    def _ask(self, job: Job) -> bool:
+        """Asks for a loop, and says whether it did: what is held is not to be replaced."""
         if self._holds and not job.remake:
-            return
+            return False
         self.generator.ask(job)
         self._open = job
         if not job.draft:
             self._jobs.append(job)
         if not job.draft and MODES[job.mode].when is not When.MOVED:  # an answer has its draft's number and seed
             self._asked = max(self._asked, job.index + 1)
+        return True
 
     # what comes back
 
     def _fail(self, job: Job) -> None:
         """Takes that a job came to nothing; asked again at once, it would fail a thousand times a second."""
-        self._failed_bar = self.player.bar
+        self._failed_at = (self.player.passes, self.player.bar)
         self._looked_at = (None, None, None)
         if job in self._jobs:
             self._jobs.remove(job)

@@ -201,7 +201,7 @@ class Stage:
         while now_s < until_s and not self.performer.finished:
             self.output.now_s = now_s
             now_s = max(self.performer.step(now_s).at_s, now_s + 1e-6)
-            if self.performer.generator.busy:
+            if self.performer.generator.waits:
                 asked_s = now_s if asked_s is None else asked_s
                 if now_s - asked_s >= self.model_s:
                     asked_s = None

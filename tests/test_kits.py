@@ -8,8 +8,10 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 
+from drumvae.errors import DrumVAEError
 from drumvae.kit import DEFAULT_KIT, PERCUSSION, VOICES, Kit
 from drumvae.kits import KitError, kit_named, kit_rows, known_kits
+from drumvae.live.control_file import read_map
 from drumvae.live.kit_choice import EVIDENCE_NOTES, MEMORY_NOTES, InputKit, recognised
 from drumvae.smf import parse_midi
 
@@ -345,3 +347,14 @@ def test_another_instrument_at_the_same_port_is_noticed_and_the_counts_stay_smal
     ears.look()
     assert ears.look() == DEFAULT_KIT
     assert ears._counts.total() <= MEMORY_NOTES
+
+
+@pytest.mark.parametrize("text", ["kick = [" + "[" * 5000, "kick = " + "9" * 5000])
+def test_a_file_that_no_parser_can_bear_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.toml").write_text(text)
+    with pytest.raises(KitError, match="is no TOML"):
+        kit_named(str(tmp_path / "odd.toml"))
+    with pytest.raises(DrumVAEError, match="is no TOML"):
+        read_map(tmp_path / "odd.toml")
+    with pytest.raises(KitError, match="There is no kit"):
+        kit_named("x" * 5000)
