@@ -17,7 +17,7 @@ from .errors import NoDrumsError
 from .files import write_whole
 from .grid import LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset, onsets_to_arrays
 from .kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
-from .smf import MidiBytes, Note, Strike, Track, drum_channels
+from .smf import MidiBytes, Note, Track, drum_channels
 from .timing import Timing, parse_file
 
 TICKS_PER_BEAT = 480
@@ -79,13 +79,13 @@ def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
     MIDI, and NoDrumsError where it holds no drums.
     """
     _, song, timing = parse_file(path)
-    strikes = _drum_strikes(song, kit, path)
+    channels = find_drums(song, kit, path)
+    strikes = [strike for number, track in enumerate(song.tracks) for strike in track.strikes() if (number, strike.channel) in channels]
     strikes.sort(key=lambda strike: strike.tick)  # stable: the first of two equal notes stays first
     unheard = Counter(f"pitch {strike.pitch}" for strike in strikes if kit.voice_of(strike.pitch) is None)
     heard = [(s.tick, voice, s.velocity, s.pitch) for s in strikes if (voice := kit.voice_of(s.pitch)) is not None]
     if not heard:
-        reason = ", ".join(f"{reason}: {count}" for reason, count in unheard.most_common(5))
-        raise NoDrumsError(f"{path} has no drums: no note lies on a pitch that the kit hears ({reason or 'it holds no notes'}).")
+        raise no_drums(path, unheard)
     table = np.array(heard, np.int64)
     return Performance(
         **vars(timing),
@@ -107,13 +107,18 @@ def read_notes(path: Path) -> Song:
     return Song(**vars(timing), parts=tuple(part for track in song.tracks for part in _parts(track, song.ticks_per_beat)))
 
 
-def _drum_strikes(song: MidiBytes, kit: Kit, path: Path) -> list[Strike]:
-    """Returns the notes that are drums, track after track."""
+def find_drums(song: MidiBytes, kit: Kit, path: Path) -> set[tuple[int, int]]:
+    """Returns which channels of which tracks of a file play drums, as `drum_channels`; raises NoDrumsError that names the file."""
     try:
-        channels = drum_channels(song, kit)
+        return drum_channels(song, kit)
     except NoDrumsError as error:
         raise NoDrumsError(f"{path} has no drums: {error}.") from None
-    return [strike for number, track in enumerate(song.tracks) for strike in track.strikes() if (number, strike.channel) in channels]
+
+
+def no_drums(path: Path, unheard: Counter[str]) -> NoDrumsError:
+    """Returns the error of a file of which no note is heard, by how many there are of each pitch."""
+    reason = ", ".join(f"{reason}: {count}" for reason, count in unheard.most_common(5))
+    return NoDrumsError(f"{path} has no drums: no note lies on a pitch that the kit hears ({reason or 'it holds no notes'}).")
 
 
 def _parts(track: Track, ticks_per_beat: int) -> Iterator[Part]:

@@ -37,4 +37,4 @@ def from_windows(windows: Array, steps: int) -> Array:
 def _owners(bars: NDArray[np.int64], starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Returns the window in whose middle each bar lies nearest, the first of equals."""
     middles = (bars + 0.5) * STEPS_PER_BAR
-    return np.abs(middles[:, None] - (starts + size / 2)).argmin(axis=1)
+    return np.asarray(np.abs(middles[:, None] - (starts + size / 2)).argmin(axis=1))

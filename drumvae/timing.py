@@ -88,9 +88,7 @@ def _bytes(path: Path) -> bytes:
         if not path.is_file():
             raise DataError(f"There is no MIDI file {path}.") from None
         raise DataError(f"{path} cannot be read ({error.strerror or error}); type a file that can.") from None
-    raise DataError(
-        f"{path} has {size_mb:.1f} MB, room for hundreds of thousands of notes; up to {_MOST_MB} MB are read: cut it into parts."
-    )
+    raise DataError(f"{path} has {size_mb:.1f} MB, hundreds of thousands of notes; up to {_MOST_MB} MB are read: cut it into parts.")
 
 
 def _timing(song: MidiBytes) -> Timing:
