@@ -12,7 +12,7 @@ from drumvae.drumfile import DrumFile
 from drumvae.engine import Engine
 from drumvae.errors import DataError
 from drumvae.files import write_whole
-from drumvae.grid import STEPS_PER_BEAT, Array, Grid
+from drumvae.grid import LOOP_STEPS, STEPS_PER_BEAT, Array, Grid
 from drumvae.kit import DEFAULT_KIT, VOICES
 from drumvae.melodyfile import write_melody
 from drumvae.midifile import TICKS_PER_BEAT, write_midi, write_strikes
@@ -20,7 +20,9 @@ from drumvae.tensors import grid_to_groove
 
 from .wishes import GENERATE, Wish
 
+MIDI_SUFFIXES = (".mid", ".midi")
 _BPM = 120.0
+_STEPS_AT_ONCE = 1024 * LOOP_STEPS
 _FINEST = 32767  # ticks a beat, of which the standard writes 15 bits
 
 
@@ -57,7 +59,7 @@ def file_names(wish: Wish, out: Path) -> list[Path]:
     stems = [path.stem for path in wish.files]
     stem = {GENERATE: "loop", "interpolate": "-to-".join(stems)}.get(wish.verb, f"{'-'.join(stems)}-{wish.verb}")
     folder = out
-    if out.suffix.lower() in (".mid", ".midi"):
+    if out.suffix.lower() in MIDI_SUFFIXES:
         folder, stem = out.parent, out.stem
     if wish.count == 1 and (wish.verb != GENERATE or folder != out):
         return [folder / f"{stem}.mid"]
@@ -86,13 +88,20 @@ def _answers(engine: Engine, wish: Wish, grid: Grid) -> list[Grid]:
     seeds = range(wish.seed, wish.seed + wish.count)
     temperature = engine.info.temperature if wish.temperature is None else wish.temperature
     if wish.verb == "vary":
-        return engine.variations(grid, wish.amount, seeds, temperature)
+        at_once = _parts(wish.count, grid.steps)
+        return [varied for part in at_once for varied in engine.variations(grid, wish.amount, seeds[part], temperature)]
     verbs: dict[str, Callable[[int], Grid]] = {
         "humanize": lambda seed: engine.humanize(grid, wish.amount, seed, temperature),
         "drumify": lambda seed: engine.drumify(grid, seed, temperature),
         "infill": lambda seed: engine.infill(grid, wish.voices, seed, temperature),
     }
     return list(map(verbs[wish.verb], seeds))
+
+
+def _parts(count: int, steps: int) -> list[slice]:
+    """Returns parts of so many long answers as fit into the memory at once; all of them where they are loops."""
+    size = max(_STEPS_AT_ONCE // max(steps, LOOP_STEPS), 1)
+    return [slice(first, first + size) for first in range(0, count, size)]
 
 
 def _replayed(file: DrumFile, grid: Grid, wish: Wish, anew: Sequence[int]) -> Piece:
@@ -114,7 +123,8 @@ def _interpolated(engine: Engine, wish: Wish, first: DrumFile, last: DrumFile) -
     ticks = lcm(first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
     ticks = ticks if ticks <= _FINEST else max(TICKS_PER_BEAT, first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
     ends = {0: first, wish.count - 1: last}
-    grids = engine.morphs(first.loop(steps), last.loop(steps), np.linspace(0, 1, wish.count).tolist())
+    loops, positions = (first.loop(steps), last.loop(steps)), np.linspace(0, 1, wish.count).tolist()
+    grids = (grid for part in _parts(wish.count, steps) for grid in engine.morphs(*loops, positions[part]))
     for number, grid in enumerate(grids):
         if number in ends:
             strikes = ends[number].strikes(steps, wish.kit)

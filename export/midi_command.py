@@ -21,6 +21,7 @@ EPILOG = (
     " the drums of a song human timing and velocity. drumvae-export midi --interpolate verse.mid chorus.mid --count 9 --sheet way.png"
     " goes from one to the other, with a picture. Drag the files from loops/ into your DAW."
 )
+_OTHERS = ", or ask for others with another --seed or --temperature and --replace"
 _VERBS, _HOW, _FILES = "What to do (one of these; without any, new loops)", "How", "Files"
 
 
@@ -122,8 +123,13 @@ def _write(bundle: Path | None, wish: "Wish", style: str | None, out: Path, shee
 
     from drumvae.engine import Engine
 
-    from .midi import check_free, file_names, make_pieces, read_files
+    from .midi import MIDI_SUFFIXES, check_free, file_names, make_pieces, read_files
+    from .wishes import WishError
 
+    if bundle and bundle.suffix.lower() in MIDI_SUFFIXES:
+        raise WishError(
+            f"{bundle} was named as a bundle and looks like a MIDI file; say what to do with it, for example --humanize {bundle}."
+        )
     paths = file_names(wish, out)
     check_free([*paths, *([sheet] if sheet else [])], replace)
     engine = Engine.load(bundle, "cpu", threads=0)
@@ -184,8 +190,7 @@ def _say_what_was_made(engine: "Engine", wish: "Wish", paths: Sequence[Path], sh
     typer.echo(f"{what} {engine.info.preset}{drawn}, in {paths[0].parent}: {names}")
     if sheet:
         typer.echo(f"Sheet: {sheet}")
-    others = "another --seed or --temperature and --replace" if wish.draws else "--count and --temperature"
-    typer.echo(f"Next: drag them into your DAW, or ask for others with {others}.")
+    typer.echo(f"Next: drag {'it' if len(paths) == 1 else 'them'} into your DAW{_OTHERS if wish.draws else ''}.")
 
 
 def _files(count: int) -> str:

@@ -52,12 +52,11 @@ def draw_sheet(path: Path, loops: Sequence[Roll]) -> None:
 
 
 def _cut(name: str, loop: Array) -> list[Roll]:
-    """Returns a loop as rolls of four bars, named after it and their bars."""
+    """Returns a loop as rolls of four bars, named after it and their first bar."""
     if len(loop) <= LOOP_STEPS:
         return [(name, loop)]
-    bars = range(0, len(loop), LOOP_STEPS)
-    names = [f"{name}, bars {first // STEPS_PER_BAR + 1} to {min(first + LOOP_STEPS, len(loop) - 1) // STEPS_PER_BAR}" for first in bars]
-    return [(title, loop[first : first + LOOP_STEPS]) for title, first in zip(names, bars, strict=True)]
+    firsts = range(0, len(loop), LOOP_STEPS)
+    return [(f"{name}, from bar {first // STEPS_PER_BAR + 1}", loop[first : first + LOOP_STEPS]) for first in firsts]
 
 
 def _draw(axis: "Axes", rolls: Sequence[Roll], columns: int, rows: int, font_size: int) -> None:
