@@ -135,10 +135,10 @@ def _write(bundle: Path | None, wish: "Wish", style: str | None, out: Path, shee
     engine = Engine.load(bundle, "cpu", threads=0)
     _check_style(engine, style)
     files = read_files(wish)
-    for file in files:
-        _say_what_is_heard(file)
     with Console(stderr=True).status(f"Making {_files(wish.count)}"):
         pieces = make_pieces(engine, wish, files)
+    for file in files:
+        _say_what_is_heard(file)
     _write_all(pieces, paths)
     if sheet:
         from .sheet import draw_sheet

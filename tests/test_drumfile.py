@@ -276,6 +276,16 @@ def without_ends(tracks: list[list[tuple[int, mido.MetaMessage]]]) -> list[list[
     return [[event for event in messages if event[1].type != "end_of_track"] for messages in tracks]
 
 
+def overlapping(notes: list[Found]) -> set[tuple[int, int]]:
+    """Returns tick and pitch of notes that sound when their pitch is struck again, and of those that do so."""
+    over = set()
+    for pitch in {found.pitch for found in notes}:
+        for one, following in pairwise([found for found in notes if found.pitch == pitch]):
+            if one.tick + one.length > following.tick:
+                over |= {(one.tick, pitch), (following.tick, pitch)}
+    return over
+
+
 @pytest.mark.gmd
 def test_real_takes_keep_their_score_and_lengths_note_by_note(gmd: Path, tmp_path: Path, engine: Engine) -> None:
     takes = real_takes(gmd, tmp_path)
@@ -292,11 +302,12 @@ def test_real_takes_keep_their_score_and_lengths_note_by_note(gmd: Path, tmp_pat
         assert score(after_it, ticks, steps) == score(before_it, ticks, steps)
         if file.goes_round:
             continue
-        begun = {(found.tick, found.pitch) for found in other}
-        for old, new in zip(
-            *(sorted((step_of(f.tick, ticks), f.pitch, f.tick, f.length) for f in notes) for notes in (one, other)), strict=True
-        ):
+        begun, over = {(found.tick, found.pitch) for found in other}, overlapping(one)
+        pairs = zip(*(sorted((step_of(f.tick, ticks), f.pitch, f.tick, f.length) for f in notes) for notes in (one, other)), strict=True)
+        for old, new in pairs:
             assert old[:2] == new[:2]
+            if (old[2], old[1]) in over:  # which end belongs to which is for every reader to guess
+                continue
             assert new[3] == old[3] or (new[3] < old[3] and (new[2] + new[3], new[1]) in begun)  # cut by the next of its pitch
             compared, shortened = compared + 1, shortened + (new[3] != old[3])
     assert compared > 1000
