@@ -55,9 +55,8 @@ def main() -> None:
     for what, seconds in best.items():
         print(f"{what:<46} {seconds:6.2f} s")
     whole, made, written, *_ = best.values()
-    print(
-        f"the command takes {whole / (made + written):.2f} of model and library alone, and writes {options.loops / whole:.0f} loops a second"
-    )
+    share, rate = whole / (made + written), options.loops / whole
+    print(f"the command takes {share:.2f} of model and library alone, and makes {rate:.0f} loops a second")
 
 
 def command(arguments: list[str]) -> None:

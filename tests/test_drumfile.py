@@ -258,7 +258,7 @@ def test_a_million_notes_are_refused_before_they_are_read(tmp_path: Path) -> Non
     body = b"\x00\x99" + bytes([36, 100]) + notes + b"\x00\xff\x2f\x00"
     header = b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0" + b"MTrk" + len(body).to_bytes(4, "big")
     (tmp_path / "a.mid").write_bytes(header + body)
-    with pytest.raises(DataError, match=r"a\.mid has 6\.0 MB, hundreds of thousands of notes; up to 4 MB are read") as caught:
+    with pytest.raises(DataError, match=r"a\.mid has 6\.0 MB, hundreds of thousands of notes; up to 2 MB are read") as caught:
         DrumFile.read(tmp_path / "a.mid")
     assert "\n" not in str(caught.value)
 
