@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mido import MidiFile
 
 _LAST_TICK = 10_000_000  # hours of music; what lies beyond is a damaged delta time, and a grid of it would fill the memory
-_MOST_MB = 2  # a million notes take 6 MB at least, minutes and gigabytes to read; ten minutes of real drums take a tenth of one
+_MOST_MB = 2  # a million notes take 6 MB at least, minutes and gigabytes to read; ten minutes of real drums take 0.2
 _DEFAULT_BPM = 120.0  # of a file that says nothing, by the standard
 
 
