@@ -21,9 +21,9 @@ from .midifile import GATE_BEATS, find_drums, no_drums
 from .smf import MidiBytes
 from .timing import Timing, parse_file
 
-_MOST_BARS = 4096  # more than two hours at 120 bpm
 Cell = tuple[int, int]
 """A step and a voice."""
+_MOST_BARS = 4096  # more than two hours at 120 bpm
 _SLACK_BEATS = 1 / 16  # by so much a last bar may be short and still be whole
 
 
@@ -64,12 +64,12 @@ class DrumFile:
         tracks = Tracks.of(messages)
         struck = sorted(tracks.strokes(channels), key=lambda stroke: stroke.tick)
         counts = Counter(stroke.pitch for stroke in struck)
-        kit = kit or recognised(counts) or DEFAULT_KIT
+        kit = kit or (recognised(counts) if are_drums else None) or DEFAULT_KIT
         heard = [(stroke, kit.voice_of(stroke.pitch)) for stroke in struck]
         kept = [(stroke, voice or 0) for stroke, voice in heard if every_note or voice is not None]
         if not kept:
             raise no_drums(path, Counter(f"pitch {pitch}" for pitch in counts.elements()))
-        bar_beats = 4 * timing.meters[0][1] / timing.meters[0][2]
+        bar_beats = 4 * timing.meters[0][1] / timing.meters[0][2] or BEATS_PER_BAR  # a damaged meter may have no beats
         last_beat = kept[-1][0].tick / tracks.ticks_per_beat
         bars = max(int((timing.length_beats + _SLACK_BEATS) / bar_beats), int(last_beat / bar_beats) + 1)
         strokes, voices = zip(*kept, strict=True)

@@ -59,7 +59,7 @@ def midi(
     temperature: Annotated[
         float | None,
         _how(
-            "How adventurous: 0 the likeliest, 1 as trained, 1.5 wild. By default the bundle's, and 0 for what is made of a file once.",
+            "How adventurous: 0 the likeliest, 1 as trained, 1.5 wild. By default the bundle's for new loops, else the likeliest.",
             min=0,
             max=4,
         ),
@@ -82,8 +82,9 @@ def midi(
 ) -> None:
     """Write loops to MIDI files: new ones, or what the model makes of yours.
 
-    New ones are loop-1.mid and so on, of four bars with tempo and 4/4, which go round. What is made of a file is named after it, as
-    long as it is, and everything but its drums stays as it was.
+    New loops are loop-1.mid, loop-2.mid and so on: Type 1 files with tempo and 4/4 that go round.
+
+    A file that is humanized, varied, drumified or filled in stays as it was but for its drums, whatever its length.
     """
     from secrets import randbelow
 

@@ -222,6 +222,17 @@ def test_a_take_on_another_kit_is_recognised_and_stays_on_its_pitches(tmp_path: 
     assert [found.tick for found in one] != [found.tick for found in other]
 
 
+def test_keys_are_not_taken_for_another_drum_kit(tmp_path: Path) -> None:
+    notes = [note(eighth * 240, pitch, 90, 100, 0) for eighth in range(128) for pitch in (60 + eighth % 3, 67 + eighth % 5, 77)]
+    assert DrumFile.read(drums_only(tmp_path / "a.mid", notes, 64), every_note=True).kit.name == "default"
+
+
+def test_a_meter_without_beats_is_taken_as_four(tmp_path: Path) -> None:
+    meter = [(0, mido.MetaMessage("time_signature", numerator=0, denominator=4))]
+    file = DrumFile.read(drums_only(tmp_path / "a.mid", [meter, note(0, 36, 100, 30)], 8))
+    assert (file.bars, file.steps) == (2, 32)
+
+
 def test_a_last_bar_counts_where_a_drum_is_struck_in_it(tmp_path: Path) -> None:
     lengths = {}
     for beats in (3.9, 4.0, 4.1, 7.99, 8.0, 18.0):
