@@ -59,7 +59,8 @@ def midi(
     temperature: Annotated[
         float | None,
         _how(
-            "How adventurous: 0 the likeliest, 1 as trained, 1.5 wild. By default the bundle's for new loops, else the likeliest.",
+            "How adventurous: 0 the likeliest, 1 as trained, 1.5 wild. By default the bundle's for new loops and for several answers to"
+            " one question, else 0.",
             min=0,
             max=4,
         ),
