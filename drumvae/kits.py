@@ -1,4 +1,4 @@
-"""A name or a TOML file in, a Kit out; the pitches heard so far in, the instrument that they come from out.
+"""A name or a TOML file in, a Kit out.
 
 The known kits are data, kits.toml, which the user's own files look like.
 """

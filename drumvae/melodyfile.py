@@ -1,13 +1,13 @@
 """A melody in, a MIDI file of its notes out."""
 
-from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DataError
+from .files import write_whole
 from .grid import STEPS_PER_BEAT
 from .midifile import TICKS_PER_BEAT
 from .tensors import melody_to_notes
@@ -33,15 +33,9 @@ def write_melody(path: Path, melody: NDArray[np.int64], bpm: float, name: str = 
     song = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
     song.tracks.append(_track([(0, tempo), (0, mido.MetaMessage("time_signature", numerator=4, denominator=4))], length))
     song.tracks.append(_track(events, length))
-    part = path.with_name(path.name + ".part")  # moved when it is whole
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        song.save(part)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise DataError(f"{path} cannot be written ({error.strerror or error}).") from None
+    whole = BytesIO()
+    song.save(file=whole)
+    write_whole(path, whole.getvalue())
 
 
 def _track(events: list[tuple[int, Any]], length: int) -> Any:

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from mido import MidiTrack
+from .errors import NoDrumsError
+from .kit import DRUM_CHANNEL, Kit
 
+if TYPE_CHECKING:
+    from mido import MidiFile, MidiTrack
+
+_DRUM_WORDS = ("drum", "kit", "perc", "beat")
 _NOTE_OFF, _NOTE_ON, _PROGRAM = 0x8, 0x9, 0xC
 
 
@@ -95,15 +99,37 @@ class MidiBytes:
     tracks: tuple[Track, ...]
 
 
-def parse_midi(data: bytes) -> MidiBytes:
-    """Reads a whole file; raises ValueError, with a clause that says what is wrong, where it is none."""
+def open_midi(data: bytes) -> "MidiFile":
+    """Returns a whole file's messages; raises ValueError, with a clause that says what is wrong, where it is none."""
     import mido
 
     try:
-        song = mido.MidiFile(file=BytesIO(data), clip=True)
+        return mido.MidiFile(file=BytesIO(data), clip=True)
     except Exception as error:  # mido has a different exception for every way in which a file can be broken
         raise ValueError(str(error) or type(error).__name__) from None
-    return MidiBytes(song.type, song.ticks_per_beat, tuple(map(_read_track, song.tracks)))
+
+
+def read_tracks(messages: "MidiFile") -> MidiBytes:
+    """Returns what a file's messages play."""
+    return MidiBytes(messages.type, messages.ticks_per_beat, tuple(map(_read_track, messages.tracks)))
+
+
+def drum_channels(song: MidiBytes, kit: Kit) -> set[tuple[int, int]]:
+    """Returns which channels of which tracks play drums, as (track, channel).
+
+    Those are what is on channel 10; in a file that has nothing there, the tracks named after drums, else every track, so long as
+    at least half of its notes fall on pitches that the kit hears. Raises NoDrumsError, with a clause, where they do not.
+    """
+    played = [(number, strike) for number, track in enumerate(song.tracks) for strike in track.strikes()]
+    named = {number for number, track in enumerate(song.tracks) if any(word in track.name.lower() for word in _DRUM_WORDS)}
+    by_channel = {(number, strike.channel) for number, strike in played if strike.channel == DRUM_CHANNEL}
+    by_name = {(number, strike.channel) for number, strike in played if number in named}
+    if by_channel or by_name:
+        return by_channel or by_name
+    known = sum(kit.voice_of(strike.pitch) is not None for _, strike in played)
+    if known * 2 < len(played):
+        raise NoDrumsError(f"nothing is on channel 10 and only {known} of {len(played)} notes lie on drum pitches; put them on channel 10")
+    return {(number, strike.channel) for number, strike in played}
 
 
 def _read_track(messages: "MidiTrack") -> Track:

@@ -1,5 +1,7 @@
 """The command `drumvae-export`."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,8 @@ import typer
 
 from drumvae.command import need_training, show_version
 from drumvae.command import run as run_app
+
+from .midi_command import EPILOG, midi
 
 app = typer.Typer(
     add_completion=False,
@@ -17,7 +21,8 @@ app = typer.Typer(
 )
 
 BUNDLES = Path("bundles")
-LOOPS = Path("loops")
+TERMINATED = 143
+"""The exit status of a command that is asked to end, by custom: 128 and the number of the signal."""
 
 
 @app.callback()
@@ -61,47 +66,12 @@ def onnx_command(
     typer.echo(f"Bundle: {folder}\nNext: " + (f"drumvae-live --bundle {folder} --demo" if on_stage else f"drumvae-export midi {folder}"))
 
 
-@app.command("midi", epilog="Example: drumvae-export midi --count 8 --seed 7 --bpm 96, then drag the files from loops/ into your DAW")
-def midi_command(
-    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
-    count: Annotated[int, typer.Option(help="How many loops.", min=1)] = 4,
-    seed: Annotated[
-        int | None, typer.Option(help="The same seed writes the same loops. By default drawn, and shown.", min=0, show_default=False)
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="How adventurous: 0 the likeliest, 1 as trained, 1.5 wild. By default the bundle's.", min=0, max=4, show_default=False
-        ),
-    ] = None,
-    bpm: Annotated[
-        float, typer.Option(help="Tempo written into the files, in beats a minute; a DAW may ignore it.", min=20, max=400)
-    ] = 120.0,
-    out: Annotated[Path, typer.Option(help="Folder of the files.")] = LOOPS,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite files of the same names.")] = False,
-) -> None:
-    """Write new loops to MIDI files: loop-1.mid, loop-2.mid, and so on.
-
-    Each is a Type 1 file of one loop with tempo and 4/4: drums on channel 10, or the melody of a melody model on channel 1.
-    """
-    from secrets import randbelow
-
-    from rich.console import Console
-
-    from drumvae.engine import Engine
-
-    from .midi import write_loops
-
-    engine = Engine.load(bundle, "cpu", threads=0)
-    seed = randbelow(1_000_000) if seed is None else seed
-    with Console(stderr=True).status(f"Writing {count} loops"):
-        paths = write_loops(engine, out, count, seed, temperature, bpm, replace)
-    typer.echo(f"{len(paths)} loops of {engine.info.preset}, seed {seed}, in {out}: {paths[0].name} to {paths[-1].name}")
-    typer.echo("Next: drag them into your DAW, or ask for others with another --seed or --temperature and --replace.")
+app.command("midi", epilog=EPILOG)(midi)
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Runs the command line; a request to end is an error like any other, so that nothing is left half done."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     run_app(app)
 
 

@@ -15,7 +15,6 @@ from drumvae.files import check_writable
 from .realtime import MODEL_PRIORITY, raise_priority
 from .values import Played
 
-
 SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
 """What a file can say, and a clock was followed at: a machine that slept meanwhile played at less."""
 

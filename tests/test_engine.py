@@ -199,6 +199,48 @@ def test_a_way_out_of_range_is_refused(engine: Engine, groove: Grid, share: floa
         engine.vary(groove, 0.5, seed=-1)
 
 
+def test_variations_of_many_seeds_are_those_of_each(engine: Engine, groove: Grid) -> None:
+    many = engine.variations(groove, 0.5, [1, 2, 3], temperature=0.7)
+    for seed, varied in zip((1, 2, 3), many, strict=True):
+        assert np.array_equal(varied.hits, engine.vary(groove, 0.5, seed, temperature=0.7).hits)
+    assert engine.variations(groove, 0.0, [1, 2]) == [groove, groove]
+
+
+def test_a_way_of_many_places_is_that_of_each_and_its_ends_are_exact(engine: Engine, groove: Grid) -> None:
+    (other,) = engine.generate(seed=4)
+    way = engine.morphs(groove, other, [0.0, 0.3, 0.7, 1.0])
+    assert [way[0], way[-1]] == [groove, other]
+    assert np.array_equal(way[1].hits, engine.morph(groove, other, 0.3).hits)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_that_goes_on_without_drifting_is_the_same_again(engine: Engine, groove: Grid, temperature: float) -> None:
+    assert engine.continue_from(groove, 3, seed=1, amount=0.0, temperature=temperature) == [groove] * 3
+
+
+def test_loops_that_go_on_leave_the_given_one_step_by_step(engine: Engine, groove: Grid) -> None:
+    ways = [engine.continue_from(groove, 6, seed, amount=0.15) for seed in range(8)]
+    away = np.mean([[changed(groove, loop) for loop in way] for way in ways], axis=0)
+    each = np.mean([[changed(*pair) for pair in pairwise([groove, *way])] for way in ways], axis=0)
+    assert away[0] < 10  # of about 90 hits
+    assert away[-1] > 2 * away[0]
+    assert each[-1] < away[-1]  # the sixth goes on from the fifth and not from the first
+    kept = ways[0][0].hits * groove.hits > 0
+    assert np.array_equal(ways[0][0].velocities[kept], groove.velocities[kept])
+
+
+def test_how_a_loop_goes_on_does_not_depend_on_how_far_it_is_followed(engine: Engine, groove: Grid) -> None:
+    long = engine.continue_from(groove, 4, seed=2, amount=0.3)
+    for short, same in zip(engine.continue_from(groove, 2, seed=2, amount=0.3), long, strict=False):
+        assert np.array_equal(short.hits, same.hits)
+
+
+@pytest.mark.parametrize(("count", "steps"), [(0, 64), (1, 32), (1, 128)])
+def test_going_on_needs_a_whole_loop(engine: Engine, count: int, steps: int) -> None:
+    with pytest.raises(BundleError, match=f"{count} loops after {steps} steps"):
+        engine.continue_from(Grid.empty(steps), count, seed=0, amount=0.2)
+
+
 def kicks(letters: str) -> Grid:
     return Grid.from_text(f"kick {letters}|")
 
@@ -390,6 +432,7 @@ def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, gro
         lambda: only.interpolate(loop, loop, 3),
         lambda: only.vary(groove, 0.5, 0),
         lambda: only.morph(groove, groove, 0.5),
+        lambda: only.continue_from(groove, 1, 0, 0.2),
     )
     for task, ask in asked.items():
         with pytest.raises(BundleError, match=rf"cannot {task}; it can generate\."):

@@ -10,7 +10,8 @@ import pytest
 from drumvae.engine import Engine
 from drumvae.errors import DataError
 from drumvae.export.__main__ import app
-from drumvae.export.midi import write_loops
+from drumvae.export.midi import check_free, file_names, make_pieces
+from drumvae.export.wishes import Wish
 from drumvae.melodyfile import VELOCITY, write_melody
 from drumvae.midifile import read_midi, read_notes
 from drumvae.tensors import notes_to_melody
@@ -19,6 +20,16 @@ from drumvae.tensors import notes_to_melody
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return Engine.load(provider="cpu")
+
+
+def write_loops(engine: Engine, folder: Path, count: int, seed: int, replace: bool = False) -> list[Path]:
+    """Writes loops as the command does."""
+    wish = Wish(count=count, seed=seed)
+    paths = file_names(wish, folder)
+    check_free(paths, replace)
+    for piece, path in zip(make_pieces(engine, wish), paths, strict=True):
+        piece.write(path)
+    return paths
 
 
 def export(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -125,18 +125,13 @@ def test_a_loop_that_a_jump_cuts_is_told_of_at_the_tempo_it_was_played_at() -> N
     assert [played.bpm for played in stage.played] == pytest.approx([120, 120], abs=0.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("mute kick", lambda played: played.loop.grid.hits[:, 0].sum() > 0),
-        ("kit ad2", lambda played: played.kit == known_kits()["default"].kit),
-    ],
-)
-def test_a_loop_is_told_of_as_it_was_heard_and_not_as_it_would_go_on(name: str, told: Callable[[object], bool]) -> None:
+@pytest.mark.parametrize("name", ["mute kick", "kit ad2"])
+def test_a_loop_is_told_of_as_it_was_heard_and_not_as_it_would_go_on(name: str) -> None:
     sender = Sender(120).say(START).beats(17)
     press(sender, name, 14)
     stage = stage_of(sender, "generate").play(sender.at_s)
-    assert told(stage.played[0])
+    assert stage.played[0].loop.grid.hits[:, 0].any()
+    assert stage.played[0].kit == known_kits()["default"].kit
 
 
 @pytest.mark.parametrize("offset_s", [-0.1, -0.05, -0.02, 0.02, 0.1])

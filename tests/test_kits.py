@@ -10,10 +10,11 @@ import pytest
 
 from drumvae.errors import DrumVAEError
 from drumvae.kit import DEFAULT_KIT, PERCUSSION, VOICES, Kit
+from drumvae.kit_guess import EVIDENCE_NOTES, recognised
 from drumvae.kits import KitError, kit_named, kit_rows, known_kits
 from drumvae.live.control_file import read_map
-from drumvae.live.kit_choice import EVIDENCE_NOTES, MEMORY_NOTES, InputKit, recognised
-from drumvae.smf import parse_midi
+from drumvae.live.kit_choice import MEMORY_NOTES, InputKit
+from drumvae.smf import open_midi, read_tracks
 
 KICK, SNARE, CLOSED_HAT, OPEN_HAT, LOW_TOM, MID_TOM, HIGH_TOM, CRASH, RIDE = range(9)
 
@@ -268,7 +269,7 @@ def takes(where: Path) -> list[Counter[int]]:
     else:
         with ZipFile(where) as archive:
             data = [archive.read(name) for name in sorted(archive.namelist()) if name.endswith(".mid")][::3]
-    counts = [Counter(strike.pitch for track in parse_midi(file).tracks for strike in track.strikes()) for file in data]
+    counts = [Counter(strike.pitch for track in read_tracks(open_midi(file)).tracks for strike in track.strikes()) for file in data]
     return [count for count in counts if count.total() >= 40]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 
 from drumvae.errors import DataError
@@ -166,6 +167,12 @@ def test_an_early_first_hit_is_written_at_the_end_of_the_loop(tmp_path: Path) ->
 def test_a_loop_file_is_exactly_as_long_as_its_loop(tmp_path: Path) -> None:
     write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(LOOP_BEATS - 0.1, 0, 0.8)], circular=True), 120)
     assert read_midi(tmp_path / "loop.mid").length_beats == pytest.approx(LOOP_BEATS)
+
+
+def test_a_note_ends_where_its_pitch_is_struck_again(tmp_path: Path) -> None:
+    write_midi(tmp_path / "loop.mid", Grid.from_onsets([Onset(1.12, 1, 0.8), Onset(1.13, 1, 0.8)]), 120)
+    (part,) = pretty_midi.PrettyMIDI(str(tmp_path / "loop.mid")).instruments
+    assert [(round(n.start * 2, 2), round(n.end * 2, 2)) for n in part.notes] == [(1.12, 1.13), (1.13, 1.25)]
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:

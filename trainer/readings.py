@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from drumvae.errors import DataError, NoDrumsError
 from drumvae.grid import BEATS_PER_BAR, STEPS_PER_BAR, STEPS_PER_BEAT, onsets_to_arrays
 from drumvae.kit import VOICES
-from drumvae.midifile import Part, Performance, Song, Timing, read_midi, read_notes
+from drumvae.midifile import Part, Performance, Song, read_midi, read_notes
 from drumvae.progress import watched
+from drumvae.timing import Timing
 
 from .melodies import lively_starts, outside_range, part_to_melody
 from .takes import MELODY, CorpusOptions, Row
