@@ -108,7 +108,9 @@ class Player:
     _hits: Sequence[_Hit] = ()
     _done: int = 0
     _renewed: bool = False  # whether this pass has brought in a new loop: it brings in one at most
-    _first_voices: set[int] = field(default_factory=set)  # what this pass has struck for its step 0
+    _first_step: int = 0  # where this pass began
+    _first_voices: set[int] = field(default_factory=set)  # what it has struck there
+    _open_beats: float = -math.inf  # up to where it still takes a loop at its beginning
     _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
 
     @property
@@ -134,15 +136,16 @@ class Player:
     def offer(self, loop: Loop) -> None:
         """Takes the loop that the next line brings in; the last one offered counts.
 
-        Within the half step before a line it still comes in at that line: voices that the old loop has already struck for the
-        first step are not struck again. Into silence it comes at once, at the place where the pass has got to.
+        Within the half step before a line it still comes in at that line, and within the half step after a wrap at that wrap:
+        voices that the old loop has already struck for the first step are not struck again. Into silence it comes at once, at
+        the place where the pass has got to.
         """
         self._next = loop
-        late = self.loop is not None and self._cursor_beats >= line_of(self.number)
+        late = self.loop is not None and self._cursor_beats >= self._open_beats
         if late or not self.passes or self._renewed:
             return
         self._bring_in(self._cursor_beats)
-        self._hits = [hit for hit in self._hits if hit.step or hit.voice not in self._first_voices]
+        self._hits = [hit for hit in self._hits if hit.step != self._first_step or hit.voice not in self._first_voices]
 
     def listens_in(self, number: int) -> bool:
         """Says whether a pass is for listening, where turns are taken."""
@@ -175,6 +178,9 @@ class Player:
         self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
         self._first_pass = self.number - turn
         self._begin_pass()
+        if wraps:
+            self._first_step = round((beat - line_of(self.number)) * STEPS_PER_BEAT)
+            self._open_beats = beat + EARLY_BEATS
         if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None or wraps:
             self._bring_in(beat)
         else:
@@ -214,7 +220,8 @@ class Player:
 
     def _begin_pass(self) -> None:
         self.passes += 1
-        self._first_voices = set()
+        self._first_step, self._first_voices = 0, set()
+        self._open_beats = line_of(self.number)
         self._renewed = False
 
     def _begin_bar(self, beat: float) -> None:
@@ -259,7 +266,7 @@ class Player:
             hit = self._hits[self._done]
             self._done += 1
             at_s = max(timeline.time_at(max(hit.beat, self._cursor_beats)), self._seat.at_s)
-            if hit.step == 0:
+            if hit.step == self._first_step:
                 self._first_voices.add(hit.voice)
             if until_s - at_s > STALE_S:
                 self.stale += 1

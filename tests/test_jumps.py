@@ -72,6 +72,18 @@ def test_in_a_loop_of_any_length_what_is_played_is_answered(mode: str, bars: int
     assert len(stage.output.hits()) > bars
 
 
+@pytest.mark.parametrize("start", [0, 4])
+def test_what_is_played_in_a_loop_of_two_bars_comes_back_in_the_next_round(start: int) -> None:
+    sender = Sender(120).say(START).beats(start)
+    for pitch in (36, 38, 42, 36, 38):
+        for _ in range(8):
+            sender.note(pitch, in_s=0.001).beats(1)
+        sender.say(position(start * 4))
+    stage = Stage(sender.song, mode="humanize", options={"echo": None}).play(sender.at_s - 0.05)
+    rounds = [{p for at, p, _ in stage.output.hits() if 0.13 < (at - NOW_S) * 2 - start - 8 * n < 7.5} for n in range(5)]
+    assert rounds[2:] == [{38}, {42}, {36}]
+
+
 @pytest.mark.parametrize("mode", ["humanize", "respond"])
 def test_in_a_loop_of_two_bars_the_drummer_goes_on_by_itself(mode: str) -> None:
     sender = Sender(120).say(START)
