@@ -98,9 +98,7 @@ class Decoder(nn.Module):
         for step in range(self.steps):
             segment, inside = divmod(step, self.steps // self.segments)
             state = state if inside else states[segment]
-            features, state = self.step(
-                gates[:, step], previous, state, border[:, step], temperature[:, None], locked_hits[:, step], flag
-            )
+            features, state = self.step(gates[:, step], previous, state, border[:, step], temperature[:, None], locked_hits[:, step], flag)
             previous = torch.where(shown[:, step], told[:, step], features)
             written.append(features)
         return features_loop(torch.stack(written, dim=1), self.encoding)
