@@ -59,7 +59,8 @@ class Codec:
         folder = bundle or default_bundle()
         info = read_bundle(folder)
         names = candidates(provider)
-        cpu = Graphs(*(open_session(folder, name, info, "cpu", threads) for name in (ENCODER, DECODER)), "cpu")
+        encoder, decoder = (open_session(folder, name, info, "cpu", threads) for name in (ENCODER, DECODER))
+        cpu = Graphs(encoder, decoder, "cpu")
         if names == ("cpu",):
             return cls(info, *cpu, chosen=_why("cpu", {}, provider))
         opened = {"cpu": cls._timed(info, cpu, threads)} if provider == "auto" else {}
@@ -87,7 +88,8 @@ class Codec:
         codec = cls(info, *graphs)
         loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
         codec.decode(codec.encode(loops)[0])  # warms up
-        began, took_s = time.perf_counter(), []
+        began = time.perf_counter()
+        took_s: list[float] = []
         while not took_s or (len(took_s) < _RUNS and time.perf_counter() - began < _LONGEST_S):
             at_s = time.perf_counter()
             codec.decode(np.zeros((len(loops), info.latent_size), np.float32))

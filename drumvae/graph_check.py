@@ -22,7 +22,7 @@ _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_PLACE = 1, 2, 9, 13, 14
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """Is raised where the bytes end too soon or are none of this format."""
 
 
@@ -38,7 +38,7 @@ def check_graph(data: bytes, name: str) -> int:
     """Returns the opset of a graph; raises BundleError, which names the graph, with the clause of the contract that it breaks."""
     try:
         return _check_model(data)
-    except _Broken:
+    except _BrokenError:
         raise BundleError(f"{name} is no ONNX graph, or is cut short. Export it again.") from None
     except BundleError as error:
         raise BundleError(f"{name} does not keep the contract: {error}. Export it again.") from None
@@ -55,7 +55,7 @@ def _check_model(data: bytes) -> int:
         elif field.number == _MODEL_FUNCTIONS:
             raise BundleError("it brings functions of its own, and a bundle's graphs are made of ONNX's operators alone")
     if graphs != 1 or not opset:
-        raise _Broken
+        raise _BrokenError
     return opset
 
 
@@ -123,14 +123,14 @@ def _check_tensor(data: bytes, tensor: _Field) -> None:
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
-    """Yields the fields of a message; raises _Broken where one does not end within it."""
+    """Yields the fields of a message; raises _BrokenError where one does not end within it."""
     while at < end:
         key, at = _number(data, at, end)
         kind = key & 7
         if kind == _PART:
             length, at = _number(data, at, end)
             if length > end - at:
-                raise _Broken
+                raise _BrokenError
             yield _Field(key >> 3, at, at + length)
             at += length
         elif kind == _VARINT:
@@ -139,9 +139,9 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
         elif kind in (_FIXED32, _FIXED64):
             at += 4 if kind == _FIXED32 else 8
             if at > end:
-                raise _Broken
+                raise _BrokenError
         else:
-            raise _Broken
+            raise _BrokenError
 
 
 def _numbers(data: bytes, part: _Field) -> Iterator[int]:
@@ -161,4 +161,4 @@ def _number(data: bytes, at: int, end: int) -> tuple[int, int]:
         if byte < 128:
             return value, at
         shift += 7
-    raise _Broken
+    raise _BrokenError

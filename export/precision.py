@@ -14,7 +14,6 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-PRECISIONS = ("fp32", "fp16", "int8")
 HALF, ROWS, SCALE = ".half", ".rows", ".scale"
 """What the names of rounded weights end with."""
 _LEAST = 1024  # numbers in a weight that is worth rounding
@@ -94,8 +93,8 @@ def _rows(weight: NDArray[Any], widest: int) -> tuple[NDArray[np.int8], NDArray[
 def _multiply_bytes(model: ir.Model) -> None:
     """Replaces c + W h by a product of bytes wherever h is a state."""
     graph = model.graph
-    unit = _constant(model, "state.unit", np.float32(1 / _STATE))
-    zero = _constant(model, "state.zero", np.uint8(_ZERO))
+    unit = _constant(model, "state.unit", np.array(1 / _STATE, np.float32))
+    zero = _constant(model, "state.zero", np.array(_ZERO, np.uint8))
     bytes_of: dict[ir.Value, ir.Value] = {}
     for node in [node for node in graph if node.op_type == "Gemm" and _OF_STATES.fullmatch(str(node.inputs[1] and node.inputs[1].name))]:
         state, weight = node.inputs[:2]

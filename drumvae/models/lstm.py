@@ -34,7 +34,7 @@ def run_lstm(layer: nn.Module, inputs: Tensor, hidden: Tensor | None = None, cel
 def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the new hidden and cell state, each (B, units), from the summed gate inputs (B, 4 units)."""
     units = cell.shape[-1]
-    doors, g, o = gates.split([2 * units, units, units], dim=-1)
+    doors, g, o = torch.split(gates, [2 * units, units, units], dim=-1)
     i, f = torch.sigmoid(doors).chunk(2, dim=-1)  # at once: on one loop, an operation costs more than what it computes
     cell = f * cell + i * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(cell), cell
