@@ -33,7 +33,7 @@ class Session:
         try:
             results = self._results(arrays)
         except Exception as error:  # ONNX Runtime has no common base for what a provider may lack
-            raise BundleError(f"{self._path} could not be run ({_first_line(error)}). Use --provider cpu, or export it again.") from None
+            raise BundleError(f"{self._path} could not be run ({_why_not(error)}). Use --provider cpu, or export it again.") from None
         for name, result in zip(self._outputs, results, strict=True):
             if not np.isfinite(result).all():
                 raise BundleError(f"{self._path} wrote values into {name} that are no numbers. Use --provider cpu, or export it again.")
@@ -147,6 +147,15 @@ def _reason(error: Exception, opset: int) -> str:
     if "No Op registered for " in text:
         operator = text.split("No Op registered for ")[1].split(maxsplit=1)[0]
         return f"ONNX Runtime {ort.__version__} knows no operator {operator!r:.60} in opset {opset}"
+    return _first_line(error)
+
+
+def _why_not(error: Exception) -> str:
+    """Returns why a graph was not run."""
+    text = str(error)
+    if "Available memory of" in text:
+        node = text.rsplit("while running ", maxsplit=1)[-1].split(" node", maxsplit=1)[0]
+        return f"its {node:.60} asks for more memory than the {_MOST_BYTES >> 30} GB that a graph may take"
     return _first_line(error)
 
 
