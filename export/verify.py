@@ -37,8 +37,8 @@ class Parity:
         return self.hit_differences == 0 and self.value_difference <= TOLERANCE
 
 
-def compare(engine: Engine, model: LoopVAE, windows: Array) -> Parity:
-    """Compares on 64 seeds drawn at temperature 1, and on up to 64 of the windows (n, S, 27) or (n, S), evenly spread.
+def compare(engine: Engine, model: LoopVAE, windows: Array, most: int = _LOOPS) -> Parity:
+    """Compares on 64 seeds drawn at temperature 1, and on up to `most` of the windows (n, S, 27) or (n, S), evenly spread.
 
     Seeds are written freely, and as shown what PyTorch writes, in batches of 1, 7 and all, so that a batch frozen in the graph is
     found. Of the windows: the latents; what is written as likeliest, freely and teacher-forced; and of drums, with all hits locked
@@ -52,7 +52,7 @@ def compare(engine: Engine, model: LoopVAE, windows: Array) -> Parity:
     results = [_differences(engine, model, latent, 1.0, {"noise": noise})]
     for count in (1, 7, _LOOPS):
         results.append(_differences(engine, model, latent[:count], 1.0, {name: value[:count] for name, value in shown.items()}))
-    windows = windows[np.linspace(0, len(windows) - 1, min(len(windows), _LOOPS)).astype(np.int64)]
+    windows = windows[np.linspace(0, len(windows) - 1, min(len(windows), most)).astype(np.int64)]
     if len(windows):
         results += _on_windows(engine, model, windows, draw)
     return Parity(_LOOPS + len(windows), sum(r[0] for r in results), max(r[1] for r in results))
