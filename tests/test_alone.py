@@ -43,6 +43,6 @@ def test_a_loop_is_made_with_numpy_and_onnx_runtime_alone(tmp_path: Path) -> Non
 
 def test_what_else_is_installed_is_not_found_there(tmp_path: Path) -> None:
     """Or the test above would show nothing."""
-    result = run(BLOCK + "from drumvae.midifile import read_midi", tmp_path)
+    result = run(BLOCK + "import mido", tmp_path)
     assert result.returncode == 1
     assert "is not installed here" in result.stderr

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from drumvae.engine import Engine  # noqa: E402
 from drumvae.errors import BundleError  # noqa: E402
 from drumvae.export.__main__ import app  # noqa: E402
 from drumvae.export.check import check_bundle  # noqa: E402
+from drumvae.live.inference import load_engine  # noqa: E402
+from drumvae.live.modes import Job  # noqa: E402
+from drumvae.live.worker import WorkerProcess  # noqa: E402
 from drumvae.recorded import record  # noqa: E402
 from drumvae.tensors import grid_to_groove  # noqa: E402
 
@@ -385,3 +389,22 @@ def test_the_card_is_shown_and_nothing_of_it_steers_the_terminal(shipped: Path) 
     assert run("show", str(shipped)).output == "# mine\n[2J]0;owned\ttext\n"
     (shipped / "CARD.md").unlink()
     assert "stage_4bar, a drumvae bundle" in run("show", str(shipped)).output
+
+
+def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) -> None:
+    """As on stage: the loop is not handed over, and a sentence says that the last one plays on."""
+    model = decoder()
+    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
+    maker = WorkerProcess(partial(load_engine, bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu"))
+    maker.start()
+    try:
+        maker.ask(Job(0, 1, "generate"))
+        maker.await_first(60)
+        assert maker.take() is None
+        assert not maker.busy
+        assert maker.trouble is not None
+        assert "no numbers" in maker.trouble
+        assert maker.trouble.endswith("the last loop plays on.")
+        assert maker.restarts == 0
+    finally:
+        maker.close()
