@@ -1,9 +1,9 @@
 """Whether exported graphs play what PyTorch plays: every preset at full size, on every provider of this machine, on real windows.
 
-    python benchmarks/parity.py --data FOLDER [--presets NAME ...] [--windows 1000]
+    python benchmarks/parity.py [--data FOLDER_OR_ZIP] [--presets NAME ...] [--windows 1000]
 
-Weights are random, and larger than a fresh model's, so that loops differ. FOLDER holds MIDI files, such as the Groove MIDI Dataset, of
-which the validation takes are used; melodies are compared on loops of their own.
+Weights are random, and larger than a fresh model's, so that loops differ. Without --data the Groove MIDI Dataset is fetched; its
+validation takes are used. Melodies are compared on loops of their own.
 """
 
 import argparse
@@ -22,16 +22,18 @@ from drumvae.export.windows import MOST, validation_windows
 from drumvae.grid import Array
 from drumvae.models.vae import LoopVAE
 from drumvae.providers import NAMES, lacks
+from drumvae.trainer.download import groove_zip, source_folder
 from drumvae.trainer.presets import presets
 
 
 def main() -> None:
     """Prints a row for each preset and provider."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder or zip of MIDI files")
     parser.add_argument("--presets", nargs="*", default=[name for name in presets() if name != LARGE], help=f"by default all but {LARGE}")
     parser.add_argument("--windows", type=int, default=MOST)
     options = parser.parse_args()
+    data = source_folder(options.data or groove_zip())
     print("| preset | provider | loops | steps whose hits differ | largest difference of a value |\n|---|---|---|---|---|")
     for name in options.presets:
         model = lively(name)
@@ -41,7 +43,7 @@ def main() -> None:
             write_bundle_json(Path(folder), info)
             for provider in (each for each in NAMES if not lacks(each)):
                 engine = Engine.load(Path(folder), provider, threads=0)
-                found = compare(engine, model, _windows(engine, options.data, options.windows), options.windows)
+                found = compare(engine, model, _windows(engine, data, options.windows), options.windows)
                 row = (name, engine.provider, found.loops, found.hit_differences, f"{found.value_difference:.1e}")
                 print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
