@@ -88,7 +88,7 @@ def _differences(engine: Engine, model: LoopVAE, latent: Array, temperature: flo
 
 
 def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, more: Mapping[str, Array], nudge: float = 0.0) -> Array:
-    """Returns what PyTorch writes; the noise is moved as far as log odds that are off by the nudge would move what it is held to."""
+    """Returns what PyTorch writes where its log odds are off by the nudge: hits by way of the thresholds, classes by way of the noise."""
     temperature = max(temperature, COLDEST)
     inputs = {
         "latent": latent,
@@ -96,9 +96,13 @@ def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, 
         "temperature": np.full(len(latent), temperature, np.float32),
         **more,
     }
-    inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
     if engine.encoding != "melody":
         inputs["thresholds"] = np.array(engine.info.thresholds, np.float32)
+    if engine.encoding == "groove":
+        odds = inputs["thresholds"] / (1 - inputs["thresholds"]) * np.exp(np.float32(nudge))
+        inputs["thresholds"] = odds / (1 + odds) if nudge else inputs["thresholds"]
+    else:
+        inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
     with torch.no_grad():
         return np.asarray(model.decoder(**{name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
 
