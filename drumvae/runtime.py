@@ -14,7 +14,7 @@ from .grid import Array
 from .providers import NAMES, SILENT, could_not_start
 
 _ANY = 0  # a size that is free: however many loops
-_MOST_BYTES = 6 << 30  # that a graph may hold at once: what asks for more is refused, and nothing allocated
+_MOST_BYTES = 12 << 30  # that a graph may hold at once: what asks for more is refused, and nothing allocated
 
 
 class Session:
