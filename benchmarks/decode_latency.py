@@ -37,8 +37,8 @@ def main() -> None:
         inputs = _inputs(engine, batch)
         times = interleaved([lambda i=inputs: engine.decode(**i), _eager(model, inputs)], options.loops)
         for name, row in zip(("ONNX Runtime", "PyTorch, eager"), times, strict=True):
-            print(f"{batch:>13}  {name:<16} {_p(row, 50):>8.2f} {_p(row, 99):>8.2f}")
-        print(f"{batch:>13}  ratio            {_p(times[0], 50) / _p(times[1], 50):>8.2f}")
+            print(f"{batch:>13}  {name:<16} {percentile(row, 50):>8.2f} {percentile(row, 99):>8.2f}")
+        print(f"{batch:>13}  ratio            {percentile(times[0], 50) / percentile(times[1], 50):>8.2f}")
 
 
 def interleaved(functions: list[Callable[[], object]], runs: int) -> list[list[float]]:
@@ -76,7 +76,8 @@ def _eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
     return run
 
 
-def _p(times: list[float], percent: int) -> float:
+def percentile(times: list[float], percent: int) -> float:
+    """Returns a percentile of times."""
     return statistics.quantiles(times, n=100)[percent - 1]
 
 

@@ -1,22 +1,31 @@
 """A folder with an exported model in, one checked description of it out: the only door between training and the stage.
 
-A bundle is `bundle.json`, `decoder.onnx` and `encoder.onnx`. Nothing in it is executed but the graphs, by ONNX Runtime.
+A bundle is `bundle.json`, `decoder.onnx` and `encoder.onnx`. Nothing in it is executed but the graphs, by ONNX Runtime, and nothing
+outside of its folder is read.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from .contract import meanings
 from .errors import BundleError
 from .kit import DEFAULT_KIT, VOICES, Kit
 
 FORMAT = 1
-DECODER, ENCODER = "decoder.onnx", "encoder.onnx"
+JSON, DECODER, ENCODER = "bundle.json", "decoder.onnx", "encoder.onnx"
 CARD = "CARD.md"
 """For people; no program reads it."""
+RECORDED = "recorded.bin"
+"""What the graphs answered where they were exported (`drumvae.recorded`); the first bundles have none."""
+FILES = (JSON, DECODER, ENCODER, CARD, RECORDED)
+"""Everything that a bundle may hold."""
+PRECISIONS = ("fp32", "fp16", "int8")
+MOST_STEPS, MOST_LATENT = 4096, 65536
+"""More than any loop and latent that can be made sense of: what asks for more is refused before anything is allocated."""
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 METADATA_KEY = "drumvae"
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
@@ -67,24 +76,27 @@ class BundleInfo:
     """Of the weights and of the data that they were trained on."""
     version: str
     """Of the drumvae that exported it."""
+    precision: str = "fp32"
+    """How the weights are stored, of `PRECISIONS`."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"format": FORMAT, "kit": self.kit.to_dict(), "voices": list(VOICES)}
+        told = {"format": FORMAT, "kit": self.kit.to_dict(), "voices": list(VOICES), "meanings": meanings(self.encoding)}
+        return asdict(self) | told
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BundleInfo":
         """Reads what `to_dict` wrote; raises BundleError with the clause that is broken."""
         if values.get("format") != FORMAT:
-            raise BundleError(f"It is of format {values.get('format')}, this version reads {FORMAT}. {_AGAIN}")
-        missing = [f.name for f in fields(cls) if f.name not in values]
+            raise BundleError(f"It is of format {values.get('format')!r:.40}, and this version reads format {FORMAT} alone. {_AGAIN}")
+        missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING]
         if missing:
             raise BundleError(f"Its bundle.json lacks {', '.join(missing)}. {_AGAIN}")
-        kept = {f.name: values[f.name] for f in fields(cls)}
+        kept = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         try:
             kept |= {"kit": Kit.from_dict(kept["kit"]), "tasks": tuple(kept["tasks"]), "thresholds": tuple(map(float, kept["thresholds"]))}
             info = cls(**kept)
             info._check(list(values.get("voices", [])))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
             raise BundleError(f"Its bundle.json holds a value of the wrong kind ({error}). {_AGAIN}") from None
         return info
 
@@ -94,9 +106,13 @@ class BundleInfo:
             f"its encoding is {self.encoding!r}, of which {list(GRAPHS)} are known": self.encoding in GRAPHS,
             f"its voices are {voices}, not {list(VOICES)}": voices == list(VOICES),
             "it hears other pitches than this version": self.kit.heard == DEFAULT_KIT.heard,
-            f"it has {self.steps} steps and {self.latent_size} latent dimensions": self.steps > 0 and self.latent_size > 0,
+            f"it has {self.steps} steps and {self.latent_size} latent dimensions, of at most {MOST_STEPS} and {MOST_LATENT}": _is_count(
+                self.steps, MOST_STEPS
+            )
+            and _is_count(self.latent_size, MOST_LATENT),
+            f"its precision is {self.precision!r}, of which {list(PRECISIONS)} are known": self.precision in PRECISIONS,
             f"its tasks are {list(self.tasks)}, of which {list(TASKS)} are known": bool(self.tasks) and set(self.tasks) <= set(TASKS),
-            f"its temperature is {self.temperature}": self.temperature > 0,
+            f"its temperature is {self.temperature}, not above 0 and up to 100": 0 < self.temperature <= 100,
             f"its thresholds are not {wanted}, one for each voice, between 0 and 1": len(self.thresholds) == wanted
             and all(0 < t < 1 for t in self.thresholds),
         }
@@ -114,19 +130,10 @@ def default_bundle() -> Path:
 
 
 def read_bundle(folder: Path) -> BundleInfo:
-    """Reads and checks a bundle's description and the checksums of its graphs; raises BundleError with what is wrong."""
-    try:
-        values = json.loads((folder / "bundle.json").read_text("utf-8"))
-        graphs = {name: values["graphs"][name] for name in (DECODER, ENCODER)}
-    except FileNotFoundError:
-        what = "has no bundle.json" if folder.is_dir() else "does not exist"
-        raise BundleError(f"The bundle {folder} {what}. {_AGAIN}") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{folder / 'bundle.json'} cannot be read ({type(error).__name__}: {error}). {_AGAIN}") from None
-    for name, expected in graphs.items():
-        if not (folder / name).is_file():
-            raise BundleError(f"The bundle {folder} lacks {name}. {_AGAIN}")
-        if sha256(folder / name) != expected:
+    """Reads and checks a bundle's description and the checksums of its files; raises BundleError with what is wrong."""
+    values = _read_json(folder)
+    for name, expected in checksums(values).items():
+        if hashlib.sha256(read_file(folder, name)).hexdigest() != expected:
             raise BundleError(f"{folder / name} was changed after its export: its checksum differs. {_AGAIN}")
     try:
         return BundleInfo.from_dict(values)
@@ -134,10 +141,56 @@ def read_bundle(folder: Path) -> BundleInfo:
         raise BundleError(f"The bundle {folder} cannot be played. {error}") from None
 
 
+def read_file(folder: Path, name: str) -> bytes:
+    """Returns what a file of a bundle holds; raises BundleError where it is missing, or is a link that leads out of the folder."""
+    path = folder / name
+    try:
+        if not path.is_file():
+            raise BundleError(f"The bundle {folder} lacks {name}. {_AGAIN}")
+        if path.resolve().parent != folder.resolve():
+            raise BundleError(f"{path} is a link out of the bundle, which is not followed; put the file itself there.")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read ({error.strerror or error}). {_AGAIN}") from None
+
+
+def has_recorded(folder: Path) -> bool:
+    """Says whether a bundle tells what its graphs should answer; it was read and found whole."""
+    return RECORDED in checksums(_read_json(folder))
+
+
+def checksums(values: dict[str, Any]) -> dict[str, str]:
+    """Returns the checksum of each file that a description names; raises BundleError where it names others than a bundle has."""
+    graphs = values["graphs"]
+    for name in graphs:
+        if name not in (DECODER, ENCODER, RECORDED):
+            raise BundleError(
+                f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {DECODER}, {ENCODER} and"
+                f" {RECORDED} alone, which lie in its own folder. {_AGAIN}"
+            )
+    return {DECODER: graphs[DECODER], ENCODER: graphs[ENCODER], **graphs}
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    if not (folder / JSON).is_file():
+        what = "has no bundle.json" if folder.is_dir() else "does not exist"
+        raise BundleError(f"The bundle {folder} {what}. {_AGAIN}")
+    try:
+        values = json.loads(read_file(folder, JSON))
+        if values.get("format", FORMAT) == FORMAT:  # what another one names is none of ours
+            checksums(values)
+        else:
+            BundleInfo.from_dict(values)
+        return dict(values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{folder / JSON} cannot be read ({type(error).__name__}: {error!s:.200}). {_AGAIN}") from None
+
+
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
-    """Writes the description of the graphs that already lie in a folder."""
-    values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in (DECODER, ENCODER)}}
-    (folder / "bundle.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+    """Writes the description of the graphs, and of the recorded answers, that already lie in a folder."""
+    names = [name for name in (DECODER, ENCODER, RECORDED) if (folder / name).is_file()]
+    values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in names}}
+    (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
 def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
@@ -149,3 +202,7 @@ def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
 def sha256(path: Path) -> str:
     """Returns a file's checksum in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and 0 < value <= most

@@ -36,6 +36,8 @@ def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
     from .models.vae import LoopVAE
 
     info = read_bundle(folder)
+    if info.precision != "fp32":
+        raise BundleError(f"The bundle {folder} holds its weights rounded, as {info.precision}; begin with the one that it was made from.")
     try:
         config = dict(info.training["config"])
         wanted = LoopVAE(ModelConfig.from_dict(config["model"])).state_dict()

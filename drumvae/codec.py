@@ -3,56 +3,103 @@
 B loops, S steps, Z latent size. A loop is a groove tensor (S, 27), or the classes (S,) of a melody, always as float32.
 """
 
+import time
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from .bundle import DECODER, ENCODER, GRAPHS, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
 from .errors import BundleError
 from .grid import Array
-from .runtime import Session, choose_provider, open_session
+from .providers import candidates
+from .runtime import Session, open_session
 
 COLDEST = 1e-3
 """The temperature below which what is likeliest is written, whatever the noise."""
 _EVEN = np.float32(0.5)
 _AT_ONCE = 256  # loops in one run of a graph: more take more memory and no less time each
+_RUNS, _LONGEST_S = 5, 0.15  # by which a provider is measured, after one run that warms it up
+_BATCH = 64  # loops in such a run where every core may work
+
+
+class Graphs(NamedTuple):
+    """Holds both graphs of a bundle, opened on one provider."""
+
+    encoder: Session
+    decoder: Session
+    provider: str
 
 
 class Codec:
     """Encodes and decodes loops; one thread at a time may call it."""
 
-    def __init__(self, info: BundleInfo, encoder: Session, decoder: Session, provider: str) -> None:
+    def __init__(
+        self, info: BundleInfo, encoder: Session, decoder: Session, provider: str, spare: Graphs | None = None, chosen: str = ""
+    ) -> None:
         self.info = info
         self.tasks, self.encoding, self.steps = info.tasks, info.encoding, info.steps
         self.provider = provider
+        """Where it runs now."""
+        self.chosen = chosen
+        """Why it runs there: a sentence."""
         self._encoder, self._decoder = encoder, decoder
+        self._spare = spare
+        self._news: str | None = None
 
     @classmethod
     def load(cls, bundle: Path | None = None, provider: str = "auto", threads: int = 1) -> Self:
         """Opens a bundle folder, by default the model that ships.
 
-        `provider` is "auto" (CUDA where it works), "cuda" or "cpu"; `threads` is 1 on stage and 0 for every core. Raises
-        BundleError where the bundle is not whole or the provider is absent.
+        `provider` is one of `drumvae.providers.PROVIDERS`; "auto" takes the fastest, by a few runs of each that is here and works.
+        `threads` is 1 on stage and 0 for every core. What is not the CPU has the CPU for a spare: where a run fails, this and all
+        further ones happen there. Raises BundleError where the bundle is not whole or the provider is absent.
         """
         folder = bundle or default_bundle()
         info = read_bundle(folder)
-        chosen = choose_provider(provider)
-        try:
-            return cls._opened(folder, info, chosen, threads)
-        except BundleError:
-            if provider != "auto" or chosen == "cpu":
-                raise
-            return cls._opened(folder, info, "cpu", threads)
+        names = candidates(provider)
+        encoder, decoder = (open_session(folder, name, info, "cpu", threads) for name in (ENCODER, DECODER))
+        cpu = Graphs(encoder, decoder, "cpu")
+        if names == ("cpu",):
+            return cls(info, *cpu, chosen=_why("cpu", {}, provider))
+        opened = {"cpu": cls._timed(info, cpu, threads)} if provider == "auto" else {}
+        for name in names:
+            with suppress(BundleError) if provider == "auto" else nullcontext():
+                if name != "cpu":
+                    opened[name] = cls._opened(folder, info, name, threads)
+        taken = min(opened, key=lambda name: opened[name][1])
+        spare = None if taken == "cpu" else cpu
+        return cls(info, *opened[taken][0], spare, _why(taken, {name: took_s for name, (_, took_s) in opened.items()}, provider))
 
     @classmethod
-    def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> Self:
-        """Opens both graphs; on CUDA they must also run once, because what it lacks (cuDNN) may show only then."""
-        encoder, decoder = (open_session(folder, name, info, provider, threads) for name in (ENCODER, DECODER))
-        codec = cls(info, encoder, decoder, provider)
-        if provider != "cpu":
-            codec.decode(codec.encode(np.zeros((1, *codec.loop_shape), np.float32))[0])
-        return codec
+    def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> tuple[Graphs, float]:
+        """Opens both graphs, and returns how many seconds a run takes; what a provider lacks, such as cuDNN, may show only then."""
+        encoder = open_session(folder, ENCODER, info, provider, threads)
+        if provider == "cuda":
+            with suppress(BundleError):  # where it cannot be captured, it runs uncaptured
+                return cls._timed(
+                    info, Graphs(encoder, open_session(folder, DECODER, info, provider, threads, capture=True), provider), threads
+                )
+        return cls._timed(info, Graphs(encoder, open_session(folder, DECODER, info, provider, threads), provider), threads)
+
+    @classmethod
+    def _timed(cls, info: BundleInfo, graphs: Graphs, threads: int) -> tuple[Graphs, float]:
+        codec = cls(info, *graphs)
+        loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
+        codec.decode(codec.encode(loops)[0])  # warms up
+        began = time.perf_counter()
+        took_s: list[float] = []
+        while not took_s or (len(took_s) < _RUNS and time.perf_counter() - began < _LONGEST_S):
+            at_s = time.perf_counter()
+            codec.decode(np.zeros((len(loops), info.latent_size), np.float32))
+            took_s.append(time.perf_counter() - at_s)
+        return graphs, min(took_s) / len(loops)
+
+    def take_news(self) -> str | None:
+        """Returns what changed since it was last asked, in a sentence: that it went over to the CPU."""
+        news, self._news = self._news, None
+        return news
 
     @property
     def loop_shape(self) -> tuple[int, ...]:
@@ -117,6 +164,18 @@ class Codec:
         return loops
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
+        """Runs a graph, on the CPU where the provider fails: this time and from then on."""
+        try:
+            return self._ran(graph, feeds, count)
+        except BundleError as error:
+            if not self._spare:
+                raise
+            self._news = f"The model failed on {self.provider} and runs on the CPU from now on. {error}"
+            self._encoder, self._decoder, self.provider = self._spare
+            self._spare = None
+            return self._ran(graph, feeds, count)
+
+    def _ran(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
         """Runs a graph on any number of loops, some at once."""
         session = self._encoder if graph == ENCODER else self._decoder
         shapes, outputs = GRAPHS[self.encoding][graph]
@@ -126,7 +185,11 @@ class Codec:
         for first in range(0, count, _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
             runs.append(session.run({name: value[part] if shapes[name][0] == "B" else value for name, value in feeds.items()}))
-        return [np.concatenate(parts) for parts in zip(*runs, strict=True)] if len(runs) > 1 else runs[0]
+        results = [np.concatenate(parts) for parts in zip(*runs, strict=True)] if len(runs) > 1 else runs[0]
+        for (name, letters), result in zip(outputs.items(), results, strict=True):
+            if result.shape != shape_of(letters, self.info, count):
+                raise BundleError(f"{graph} does not keep the contract: it wrote {name} in the shape {result.shape}. Export it again.")
+        return results
 
     def _filled(self, name: str, value: Array | None, count: int) -> Array:
         """Returns an input of the decoder, or what stands for nothing in its place."""
@@ -134,3 +197,13 @@ class Codec:
             return value
         shape = shape_of(GRAPHS[self.encoding][DECODER][0][name], self.info, count)
         return np.full(shape, _EVEN if name == "noise" else 0, np.float32)
+
+
+def _why(taken: str, took_s: dict[str, float], wanted: str) -> str:
+    """Returns why a bundle runs where it does, in a sentence."""
+    if wanted != "auto":
+        return f"{taken}, as asked for"
+    if len(took_s) < 2:
+        return f"{taken}, which is all that works on this machine"
+    figures = ", ".join(f"{1000 * each:.2g} ms on {name}" for name, each in sorted(took_s.items(), key=lambda item: item[1]))
+    return f"{taken}, the fastest here: a loop takes {figures}"

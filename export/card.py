@@ -25,6 +25,7 @@ def model_card(info: BundleInfo) -> str:
         "exported by": f"drumvae {info.version}",
         "thresholds by voice": ", ".join(f"{t:.2f}" for t in info.thresholds) or "none",
         "validation, during training": ", ".join(f"{name} {value:.4g}" for name, value in info.scores.items()),
+        "precision": {"fp32": "fp32", "fp16": "fp16: stored in half precision", "int8": "int8: stored in bytes"}[info.precision],
         "licence": info.licence,
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

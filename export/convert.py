@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from drumvae.models.vae import LoopVAE
 
 from .graphs import EXAMPLES, OPSET, export_module
 from .parts import export_parts
+from .precision import lower, store_half
 
 if TYPE_CHECKING:
     from onnx_ir import Model
@@ -21,14 +21,20 @@ _HALVED = "scale.weight"
 
 
 def write_graphs(model: LoopVAE, info: BundleInfo, folder: Path) -> None:
-    """Writes both graphs. Every parameter is an initializer under the name it has in its module, the halved one with `.half` after it."""
+    """Writes both graphs in the precision that the description names.
+
+    Every parameter is an initializer under the name it has in its module, rounded ones with the endings of `precision` after it.
+    """
     from .unroll import unroll
 
     (inputs, outputs), (decoder_inputs, (written,)) = GRAPHS[info.encoding][ENCODER], GRAPHS[info.encoding][DECODER]
     encoder = export_module(model.encoder, _example(inputs, info), list(outputs))
-    _store_halved(encoder, _HALVED)
-    _save(encoder, info, folder / ENCODER)
-    _save(unroll(export_parts(model.decoder, _example(decoder_inputs, info), written), OPSET), info, folder / DECODER)
+    if info.precision == "fp32":
+        store_half(encoder, _HALVED)
+    decoder = unroll(export_parts(model.decoder, _example(decoder_inputs, info), written), OPSET)
+    for graph, name in ((encoder, ENCODER), (decoder, DECODER)):
+        lower(graph, info.precision, name == DECODER)
+        _save(graph, info, folder / name)
 
 
 def halve(model: LoopVAE) -> None:
@@ -43,20 +49,6 @@ def halve(model: LoopVAE) -> None:
 def _example(shapes: Shapes, info: BundleInfo) -> dict[str, Tensor]:
     """Returns values inside every input's range: 0.5 is a probability, a temperature and a latent."""
     return {name: torch.full(shape_of(letters, info, EXAMPLES), 0.5) for name, letters in shapes.items()}
-
-
-def _store_halved(model: "Model", name: str) -> None:
-    """Stores a weight in half precision, cast to float32 as the graph is loaded; exact for weights rounded beforehand."""
-    import onnx_ir as ir
-
-    full = model.graph.initializers.pop(name)
-    assert full.const_value is not None
-    half = ir.Value(name=f"{name}.half", const_value=ir.tensor(full.const_value.numpy().astype(np.float16), name=f"{name}.half"))
-    cast = ir.node("Cast", [half], attributes={"to": ir.DataType.FLOAT}, name=f"{name}.cast")
-    cast.outputs[0].name = name
-    ir.convenience.replace_all_uses_with(full, cast.outputs[0])
-    model.graph.initializers[f"{name}.half"] = half
-    model.graph.insert_before(model.graph[0], cast)
 
 
 def _save(model: "Model", info: BundleInfo, path: Path) -> None:

@@ -1,20 +1,31 @@
 """A checkpoint in, a verified bundle out: written beside its final name, compared, and only then moved there."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from drumvae import __version__
-from drumvae.bundle import CARD, DECODER, ENCODER, BundleInfo, write_bundle_json
+from drumvae.bundle import CARD, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
+from drumvae.bundle_weights import read_weights
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
-from drumvae.errors import BundleError
+from drumvae.errors import BundleError, nearest
+from drumvae.grid import Array
 from drumvae.kit import DEFAULT_KIT
+from drumvae.models.config import ModelConfig
+from drumvae.models.vae import LoopVAE
+from drumvae.recorded import record
 
 from .card import model_card
 from .convert import halve, write_graphs
+from .departure import departure, require_near
 from .verify import Parity, compare, require
+from .windows import validation_windows
 
 LICENCE = (
     "Weights: MIT. Trained on the Groove MIDI Dataset v1.0.0 by Jon Gillick, Adam Roberts, Jesse Engel, Douglas Eck and"
@@ -25,7 +36,25 @@ TEMPERATURE = 0.7
 OWN_DATA_LICENCE = "As the grooves that it was trained on."
 
 
-def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], replace: bool = False) -> Parity:
+@dataclass(frozen=True)
+class Rounding:
+    """Says in what precision a bundle is written, and how far it may be from the whole model."""
+
+    precision: str = "fp32"
+    allowed: float = 0.0
+    """Share of the hits that may differ."""
+    data: Path | None = None
+    """Folder of MIDI files to compare on; by default the windows that are kept in the checkpoint."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise BundleError(f"There is no precision {self.precision!r}; {nearest(self.precision, list(PRECISIONS))}")
+
+
+WHOLE = Rounding()
+
+
+def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
     """Exports a checkpoint into a bundle folder and compares both on seeds and on the windows kept in the checkpoint.
 
     Raises BundleError where the folder is taken and `replace` is off, or the graphs differ from the model; then nothing is left.
@@ -36,16 +65,53 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
         say("This run did not end by itself, so that no thresholds were chosen: every hit likelier than not is played. --resume mends it.")
     halve(trained.model)
     info = bundle_info(trained)
+    return write_bundle(trained.model, info, model_card(info), trained.windows, out, say, rounding)
+
+
+def convert_bundle(bundle: Path, out: Path, say: Callable[[str], None], replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
+    """Exports the model of a bundle anew, in another precision or as this version exports; raises BundleError as `export_bundle`."""
+    _check_place(out, replace)
+    info = read_bundle(bundle)
+    config, weights = read_weights(bundle)
+    model = LoopVAE(ModelConfig.from_dict(config["model"])).eval()
+    model.load_state_dict(weights)
+    engine = Engine.load(bundle, "cpu", threads=0)
+    draw = np.random.default_rng(1)
+    latent, noise = draw.standard_normal((64, info.latent_size), np.float32), draw.random((64, *engine.noise_shape), np.float32)
+    card = bundle / CARD
+    text = card.read_text("utf-8") if card.is_file() and rounding.precision == info.precision else None
+    whole = dataclasses.replace(info, precision="fp32", version=__version__)
+    return write_bundle(model, whole, text, engine.decode(latent, noise, 1.0), out, say, rounding, "loops of its own")
+
+
+def write_bundle(
+    model: LoopVAE,
+    info: BundleInfo,
+    card: str | None,
+    windows: Array,
+    out: Path,
+    say: Callable[[str], None],
+    rounding: Rounding,
+    of_what: str = "validation windows",
+) -> Parity:
+    """Writes a model as a bundle, whole or rounded, once it is proved to play as the model does."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as unfinished:
-            part = Path(unfinished) / "bundle"
-            part.mkdir()
-            write_graphs(trained.model, info, part)
-            write_bundle_json(part, info)
-            (part / CARD).write_text(model_card(info), "utf-8")
-            parity = compare(Engine.load(part, "cpu"), trained.model, trained.windows)
+            part = _written(model, info, Path(unfinished) / "bundle")
+            parity = compare(Engine.load(part, "cpu"), model, windows)
             require(parity, say)
+            if rounding.precision != "fp32":
+                info = dataclasses.replace(info, precision=rounding.precision)
+                rounded = _written(model, info, Path(unfinished) / "rounded")
+                whole, lowered = (Engine.load(each, "cpu", threads=0) for each in (part, rounded))
+                if rounding.data:
+                    windows, of_what = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
+                require_near(departure(whole, lowered, windows, of_what), rounding.precision, rounding.allowed, say)
+                part = rounded
+            (part / RECORDED).write_bytes(record(Engine.load(part, "cpu")))
+            write_bundle_json(part, info)
+            (part / CARD).write_text(model_card(info) if card is None or rounding.precision != "fp32" else card, "utf-8")
             if out.exists():
                 out.replace(Path(unfinished) / "former")
             part.replace(out)
@@ -55,12 +121,19 @@ def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], repla
     return parity
 
 
+def _written(model: LoopVAE, info: BundleInfo, folder: Path) -> Path:
+    folder.mkdir()
+    write_graphs(model, info, folder)
+    write_bundle_json(folder, info)
+    return folder
+
+
 def _check_place(out: Path, replace: bool) -> None:
     """Refuses to take the place of anything but a bundle, and of a bundle unasked."""
     if not out.exists():
         return
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not ("bundle.json" in found and found <= {"bundle.json", CARD, DECODER, ENCODER}):
+    if not ("bundle.json" in found and found <= set(FILES)):
         raise BundleError(f"{out} is there already and is no bundle, so it is not replaced; name another folder with --out.")
     if not replace:
         raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")

@@ -21,9 +21,9 @@ from .graphs import EXAMPLES, export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-EACH_STEP = ("gates", "noise", "locked_hits", "locked", "free", "told")
+EACH_STEP = ("gates", "border", "locked_hits", "shown", "told")
 """What every step gets of its own. `Begin` returns it for all steps side by side, (B, S times its size)."""
-ALL_STEPS = ("temperature", "bias", "flag")
+ALL_STEPS = ("temperature", "flag")
 """What is the same at every step."""
 
 
@@ -65,11 +65,12 @@ class Begin(nn.Module):
         nothing = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
         locked_hits, locked = (nothing if value is None else value for value in (locked_hits, locked))
         bias = nothing[0, 0] if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
+        border = self.decoder.head.border(noise if noise.dim() == 3 else noise[..., None], temperature, bias, locked_hits, locked)
         gates, states, flag = self.decoder.begin(latent, locked)
-        told = loop_features(known, self.decoder.encoding) * forced[..., None]
-        each = (value.flatten(1) for value in (gates, noise, locked_hits, locked, 1 - forced, told))
+        told = loop_features(known, self.decoder.encoding)
+        each = (value.flatten(1) for value in (gates, border, locked_hits, forced > 0.5, told))
         previous = latent.new_zeros(latent.shape[0], self.decoder.feature_size)
-        return *each, temperature[:, None], bias, flag, previous, *(value for state in states for value in state)
+        return *each, temperature[:, None], flag, previous, *(value for state in states for value in state)
 
 
 class Step(nn.Module):
@@ -82,20 +83,18 @@ class Step(nn.Module):
     def forward(
         self,
         gates: Tensor,
-        noise: Tensor,
+        border: Tensor,
         locked_hits: Tensor,
-        locked: Tensor,
-        free: Tensor,
+        shown: Tensor,
         told: Tensor,
         temperature: Tensor,
-        bias: Tensor,
         flag: Tensor,
         previous: Tensor,
         state: list[Tensor],
     ) -> tuple[Tensor, ...]:
-        """Returns all that `Parts.step` does; `free` (B, 1) is 1 less `forced`."""
-        features, new = self.decoder.step(gates, previous, state, noise, temperature, bias, locked_hits, locked, flag)
-        return features, features * free + told, *new
+        """Returns all that `Parts.step` does; `shown` (B, 1) says of the booleans of `forced` whether `told` is what the next step sees."""
+        features, new = self.decoder.step(gates, previous, state, border, temperature, locked_hits, flag)
+        return features, torch.where(shown, told, features), *new
 
 
 class End(nn.Module):
@@ -123,7 +122,7 @@ def export_parts(decoder: Decoder, example: Mapping[str, Tensor], output: str) -
     arguments = {**values, **first, "state": states[: len(decoder.state_sizes)]}
     anew = ["features", "previous_anew", *(f"state_anew_{index}" for index in range(len(decoder.state_sizes)))]
     written = torch.zeros(EXAMPLES, decoder.steps * decoder.feature_size)
-    one = export_module(step, arguments, anew, whole=["bias"])
+    one = export_module(step, arguments, anew)
     fuse_sums(one)
     return Parts(
         begin=export_module(begin, given, [*values, *(f"state_{index}" for index in range(len(states)))], whole=["thresholds"]),

@@ -37,8 +37,8 @@ class Parity:
         return self.hit_differences == 0 and self.value_difference <= TOLERANCE
 
 
-def compare(engine: Engine, model: LoopVAE, windows: Array) -> Parity:
-    """Compares on 64 seeds drawn at temperature 1, and on up to 64 of the windows (n, S, 27) or (n, S), evenly spread.
+def compare(engine: Engine, model: LoopVAE, windows: Array, most: int = _LOOPS) -> Parity:
+    """Compares on 64 seeds drawn at temperature 1, and on up to `most` of the windows (n, S, 27) or (n, S), evenly spread.
 
     Seeds are written freely, and as shown what PyTorch writes, in batches of 1, 7 and all, so that a batch frozen in the graph is
     found. Of the windows: the latents; what is written as likeliest, freely and teacher-forced; and of drums, with all hits locked
@@ -52,7 +52,7 @@ def compare(engine: Engine, model: LoopVAE, windows: Array) -> Parity:
     results = [_differences(engine, model, latent, 1.0, {"noise": noise})]
     for count in (1, 7, _LOOPS):
         results.append(_differences(engine, model, latent[:count], 1.0, {name: value[:count] for name, value in shown.items()}))
-    windows = windows[np.linspace(0, len(windows) - 1, min(len(windows), _LOOPS)).astype(np.int64)]
+    windows = windows[np.linspace(0, len(windows) - 1, min(len(windows), most)).astype(np.int64)]
     if len(windows):
         results += _on_windows(engine, model, windows, draw)
     return Parity(_LOOPS + len(windows), sum(r[0] for r in results), max(r[1] for r in results))
@@ -88,7 +88,7 @@ def _differences(engine: Engine, model: LoopVAE, latent: Array, temperature: flo
 
 
 def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, more: Mapping[str, Array], nudge: float = 0.0) -> Array:
-    """Returns what PyTorch writes; the noise is moved as far as log odds that are off by the nudge would move what it is held to."""
+    """Returns what PyTorch writes where its log odds are off by the nudge: hits by way of the thresholds, classes by way of the noise."""
     temperature = max(temperature, COLDEST)
     inputs = {
         "latent": latent,
@@ -96,9 +96,13 @@ def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, 
         "temperature": np.full(len(latent), temperature, np.float32),
         **more,
     }
-    inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
     if engine.encoding != "melody":
         inputs["thresholds"] = np.array(engine.info.thresholds, np.float32)
+    if engine.encoding == "groove":
+        odds = inputs["thresholds"] / (1 - inputs["thresholds"]) * np.exp(np.float32(nudge))
+        inputs["thresholds"] = odds / (1 + odds) if nudge else inputs["thresholds"]
+    else:
+        inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
     with torch.no_grad():
         return np.asarray(model.decoder(**{name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
 

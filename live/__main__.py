@@ -27,7 +27,9 @@ def live(
     clock: Annotated[str, _option("midi follows the DAW's clock and transport; internal keeps its own and starts at once.")] = "midi",
     bpm: Annotated[float, _option("Tempo of the internal clock, in beats a minute.", min=20, max=400)] = 120.0,
     bundle: Annotated[Path | None, _option("Folder of another model, from drumvae-export onnx. [default: the one that ships]")] = None,
-    provider: Annotated[str, _option("Where the model runs: auto (CUDA where it works), cuda or cpu.")] = "auto",
+    provider: Annotated[
+        str, _option("Where the model runs: auto (the fastest, measured at the start), cuda, coreml, directml or cpu.")
+    ] = "auto",
     seed: Annotated[int | None, _option("Repeats a session, loop by loop. [default: drawn, and shown]", min=0)] = None,
     mode: Annotated[
         str,

@@ -14,7 +14,7 @@ from drumvae.errors import DrumVAEError, PortError, nearest
 from drumvae.files import check_writable
 from drumvae.kit import DEFAULT_KIT
 from drumvae.kits import kit_rows
-from drumvae.runtime import PROVIDERS
+from drumvae.providers import PROVIDERS
 
 from .backends import NO_DRIVER
 from .clock import Clock, Follower, InternalClock
@@ -118,6 +118,8 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
     )
     performer.prepare()
     model.await_first(FIRST_LOOP_S)  # ready means ready
+    if facts.chosen:
+        print(f"the model runs on {facts.chosen}")
     print(f"ready: {config.controls.mode}, seed {config.seed}, {facts.provider}, {ports.title}", flush=True)
     if ports.hint:
         print(ports.hint)

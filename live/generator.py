@@ -41,7 +41,7 @@ class Maker(Protocol):
 
 
 class Answer(NamedTuple):
-    """What became of a job: a loop, or the sentence that says why there is none."""
+    """What became of a job: a loop, or the sentence that says why there is none; both where the model went elsewhere to make it."""
 
     loop: Loop | None
     trouble: str | None = None

@@ -20,7 +20,7 @@ from typing import IO, Protocol
 
 from drumvae.errors import DrumVAEError
 
-from .generator import answer
+from .generator import Answer, answer
 from .modes import Facts, Job, Verbs
 from .player import Loop
 from .realtime import MODEL_PRIORITY, raise_priority
@@ -32,6 +32,11 @@ class Model(Verbs, Facts, Protocol):
     @property
     def provider(self) -> str: ...
 
+    @property
+    def chosen(self) -> str: ...
+
+    def take_news(self) -> str | None: ...
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -40,16 +45,18 @@ class ModelFacts:
     tasks: tuple[str, ...]
     """What it can do."""
     provider: str
-    """Where it runs: cuda or cpu."""
+    """Where it runs, as it starts: a name of `drumvae.providers.NAMES`."""
     encoding: str
     """groove, pattern or melody."""
     steps: int
     """How long its loops are."""
+    chosen: str = ""
+    """Why it runs there."""
 
     @classmethod
     def of(cls, model: Model) -> "ModelFacts":
         """Reads the facts off a model."""
-        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps)
+        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.chosen)
 
 
 def load_engine(bundle: Path | None, provider: str) -> Model:
@@ -84,10 +91,10 @@ def main() -> None:
         replies.flush()
 
     try:
-        make = _loaded(orders, reply)
+        model, make = _loaded(orders, reply)
         raise_priority(MODEL_PRIORITY)
         while True:
-            reply(answer(make, pickle.loads(orders.get())))
+            reply(answer_with_news(model, make, pickle.loads(orders.get())))
     finally:
         os._exit(1)  # at once: the interpreter's own way out would wait for the thread that reads, and print what was raised
 
@@ -98,12 +105,19 @@ def _listen(put: Callable[[bytes], None]) -> None:
     os._exit(0)
 
 
-def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> Callable[[Job], Loop]:
+def answer_with_news(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> Answer:
+    """Does one job, and says with it where the model went over to another provider: the loop is made all the same."""
+    done = answer(partial(make, model), job)
+    news = model.take_news()
+    return done if done.trouble else Answer(done.loop, news)
+
+
+def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> tuple[Model, Callable[[Model, Job], Loop]]:
     """Loads the model and says what it is; says what went wrong where it cannot."""
     try:
         sys.path[:] = pickle.loads(orders.get())
         load, make = pickle.loads(orders.get())
-        model = load()
+        model: Model = load()
         facts = ModelFacts.of(model)
     except DrumVAEError as error:
         reply(error)
@@ -112,4 +126,4 @@ def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> Ca
         reply(RuntimeError(f"the model could not be loaded; in its process:\n{traceback.format_exc()}"))
         raise
     reply(facts)
-    return partial(make, model)
+    return model, make

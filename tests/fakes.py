@@ -107,13 +107,16 @@ class FakeOutput:
 class FakeEngine:
     """Answers at once: a loop whose kick pattern tells its seed, and a humanization that is plain to see."""
 
-    provider = "cpu"
+    provider, chosen = "cpu", ""
 
     def __init__(
         self, tasks: tuple[str, ...] = ("generate", "reconstruct", "humanize", "drumify"), encoding: str = "groove", steps: int = 64
     ) -> None:
         self.tasks, self.encoding, self.steps = tasks, encoding, steps
         self.asked: list[tuple[Any, ...]] = []
+
+    def take_news(self) -> None:
+        return None
 
     def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
         self.asked.append(("generate", seed, temperature, density))

@@ -2,18 +2,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from drumvae.between import between
-from drumvae.bundle import BundleInfo
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Grid, Onset
 from drumvae.latents import spherical_path
-from drumvae.runtime import choose_provider, open_session
 from drumvae.tensors import grid_to_groove
 
 
@@ -440,42 +437,6 @@ def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, gro
     for way in through_the_latent:
         with pytest.raises(BundleError, match="cannot reconstruct; it can generate"):
             way()
-
-
-def test_an_unknown_provider_names_the_nearest() -> None:
-    with pytest.raises(BundleError, match="cuda"):
-        choose_provider("cude")
-
-
-def test_cuda_asked_for_and_absent_says_what_to_type() -> None:
-    if choose_provider("auto") == "cuda":
-        pytest.skip("this machine has CUDA")
-    with pytest.raises(BundleError, match="--provider cpu or auto"):
-        Engine.load(provider="cuda")
-
-
-@pytest.mark.parametrize("fails", ["opening", "running"])
-def test_auto_falls_back_to_the_cpu_where_cuda_is_there_but_does_not_work(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    class Broken:
-        inputs = frozenset({"latent"})
-
-        def run(self, feeds: object) -> list[np.ndarray]:
-            raise BundleError("no cuDNN")
-
-    def opened(folder: Path, name: str, info: BundleInfo, provider: str, threads: int) -> object:
-        if provider == "cpu":
-            return open_session(folder, name, info, provider, threads)
-        if fails == "opening":
-            raise BundleError("no cuBLAS")
-        return Broken()
-
-    monkeypatch.setattr("drumvae.codec.choose_provider", lambda wanted: "cuda")
-    monkeypatch.setattr("drumvae.codec.open_session", opened)
-    engine = Engine.load(provider="auto")
-    assert engine.provider == "cpu"
-    assert engine.generate(seed=0)[0].steps == 64
-    with pytest.raises(BundleError, match="no cu"):
-        Engine.load(provider="cuda")
 
 
 def test_the_engine_needs_no_torch() -> None:

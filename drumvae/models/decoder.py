@@ -89,17 +89,17 @@ class Decoder(nn.Module):
         free = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
         locked_hits, locked = (free if value is None else value for value in (locked_hits, locked))
         bias = free.new_zeros(VOICE_COUNT) if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        forced = free[..., :1] if forced is None else forced[..., None]
-        told = loop_features(known, self.encoding) * forced if known is not None else free.new_zeros(*forced.shape[:2], 1)
+        border = self.head.border(noise, temperature, bias, locked_hits, locked)
+        shown = free[..., :1] > 0 if forced is None else forced[..., None] > 0.5
+        told = loop_features(known, self.encoding) if known is not None else free.new_zeros(*shown.shape[:2], 1)
         gates, states, flag = self.begin(latent, locked)
         written, state = [], states[0]
         previous = latent.new_zeros(latent.shape[0], self.feature_size)
         for step in range(self.steps):
             segment, inside = divmod(step, self.steps // self.segments)
             state = state if inside else states[segment]
-            lock = (locked_hits[:, step], locked[:, step])
-            features, state = self.step(gates[:, step], previous, state, noise[:, step], temperature[:, None], bias, *lock, flag)
-            previous = features * (1 - forced[:, step]) + told[:, step]
+            features, state = self.step(gates[:, step], previous, state, border[:, step], temperature[:, None], locked_hits[:, step], flag)
+            previous = torch.where(shown[:, step], told[:, step], features)
             written.append(features)
         return features_loop(torch.stack(written, dim=1), self.encoding)
 
@@ -114,20 +114,11 @@ class Decoder(nn.Module):
         return of_plans + linear(self.positions, from_position), states, locked.flatten(1).amin(dim=1, keepdim=True)
 
     def step(
-        self,
-        gates: Tensor,
-        previous: Tensor,
-        state: State,
-        noise: Tensor,
-        temperature: Tensor,
-        bias: Tensor,
-        locked_hits: Tensor,
-        locked: Tensor,
-        flag: Tensor,
+        self, gates: Tensor, previous: Tensor, state: State, border: Tensor, temperature: Tensor, locked_hits: Tensor, flag: Tensor
     ) -> tuple[Tensor, State]:
         """Returns one step's features (B, F) and the new state.
 
-        `gates` (B, 4 units), `previous` (B, F), `noise`, `locked_hits`, `locked` (B, V), `temperature` and `flag` (B, 1), `bias` (V,).
+        `gates` (B, 4 units), `previous` (B, F), `border` as of the head, `temperature` and `flag` (B, 1), `locked_hits` (B, V).
         """
         weight, recurrent, _ = self._first()
         seen = torch.cat([previous, locked_hits * flag, flag], dim=-1) if self.show_hits else previous
@@ -137,7 +128,7 @@ class Decoder(nn.Module):
             from_below, recurrent, bias_of_layer = lstm_weights(layer)
             hidden, cell = lstm_step(linear(hidden, from_below, bias_of_layer) + linear(below, recurrent), old_cell)
             new_state += [hidden, cell]
-        return self.head.write(hidden, noise, temperature, bias, locked_hits, locked), new_state
+        return self.head.write(hidden, border, temperature), new_state
 
     def _first(self) -> tuple[Tensor, Tensor, Tensor]:
         return lstm_weights(self.layers[0])

@@ -1,6 +1,7 @@
 """What the top decoder layer says in, what is written at a step out. B batch, S steps, V = 9 voices, H hidden size, F features.
 
-Every head has three verbs: `predict` for the loss, `draw` for a whole sequence at once, `write` for one step as it is exported.
+Every head has four verbs: `predict` for the loss, `draw` for a whole sequence at once, and as it is exported `border` for all that
+a sequence can be told beforehand and `write` for one step.
 """
 
 import torch
@@ -12,7 +13,8 @@ from .config import ModelConfig
 from .features import class_features
 from .lstm import InputDropout
 
-_FORBIDDEN = 1e4  # log odds against a class that contradicts a locked cell
+_FORBIDDEN = 1e4  # log odds against what contradicts a locked cell
+_NEVER_SURE = (1e-7, 1 - 6e-8)  # noise within which log odds stay finite; 1 - 6e-8 is the number before 1
 
 
 def new_head(size: int, config: ModelConfig) -> "GrooveHead | ClassHead":
@@ -42,11 +44,19 @@ class GrooveHead(nn.Module):
         hits = (torch.sigmoid(self.hits(outputs)) > noise).to(outputs)
         return self._played(outputs, hits)
 
-    def write(self, hidden: Tensor, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
-        """Returns a step of groove (B, F) from (B, H); the rest is (B, V) but `temperature` (B, 1) and `bias` (V,) in log odds."""
-        likely = torch.sigmoid((self.hits(hidden) - bias) / temperature)
-        hits = (likely > noise).to(hidden.dtype)
-        return self._played(hidden, hits + locked * (locked_hits - hits))
+    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+        """Returns the log odds (B, S, V) above which there is a hit: the noise's own, spread by the temperature, and the bias.
+
+        `noise`, `locked_hits`, `locked` (B, S, V), `temperature` (B,), `bias` (V,) in log odds. All of it is worked out before the
+        first step, so that a step does no more than compare.
+        """
+        noise = noise.clamp(*_NEVER_SURE)
+        drawn = (torch.log(noise) - torch.log1p(-noise)) * temperature[:, None, None] + bias
+        return torch.where(locked > 0.5, _FORBIDDEN * (1 - 2 * locked_hits), drawn)
+
+    def write(self, hidden: Tensor, border: Tensor, temperature: Tensor) -> Tensor:
+        """Returns a step of groove (B, F) from (B, H) and the step's border (B, V); the temperature is in the border."""
+        return self._played(hidden, (self.hits(hidden) > border).to(hidden.dtype))
 
     def _played(self, outputs: Tensor, hits: Tensor) -> Tensor:
         velocities, offsets = self._feel(outputs, hits)
@@ -79,13 +89,21 @@ class ClassHead(nn.Module):
         """Returns features (B, S, F) drawn step by step on their own, with noise (B, S, 1 or more) uniform in [0, 1)."""
         return self._drawn(self.logits(outputs), noise)
 
-    def write(self, hidden: Tensor, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
-        """Returns a step's features (B, F), as `GrooveHead.write`; a melody has neither bias nor locks and ignores them."""
+    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+        """Returns what is drawn with (B, S, 1), and behind it, for patterns, what it costs to hold each voice (B, S, V) in log odds.
+
+        Arguments are those of `GrooveHead.border`; a melody has neither bias nor locks and ignores them.
+        """
+        if not self.of_voices:
+            return noise[..., :1]
+        return torch.cat([noise[..., :1], bias + _FORBIDDEN * locked * (1 - 2 * locked_hits)], dim=-1)
+
+    def write(self, hidden: Tensor, border: Tensor, temperature: Tensor) -> Tensor:
+        """Returns a step's features (B, F) from (B, H), the step's border (B, 1) or (B, 1 + V), and the temperature (B, 1)."""
         scores = self.logits(hidden)
         if self.of_voices:
-            against = bias + _FORBIDDEN * locked * (1 - 2 * locked_hits)  # (B, V): what it costs a class to hold a voice
-            scores = scores - against @ self.codes.T
-        return self._drawn(scores / temperature, noise)
+            scores = scores - border[..., 1:] @ self.codes.T
+        return self._drawn(scores / temperature, border)
 
     def _drawn(self, scores: Tensor, noise: Tensor) -> Tensor:
         """Draws by inverting the cumulative distribution at the first noise of the step."""

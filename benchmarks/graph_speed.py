@@ -1,0 +1,169 @@
+"""How fast exported models are: every preset at full size beside eager PyTorch and beside its own arithmetic, in one run.
+
+    python benchmarks/graph_speed.py [--presets NAME ...] [--loops N] [--batch 512] [--int8]
+
+One loop on one CPU thread, in ONNX Runtime, in eager PyTorch, and as the matrix products alone (NumPy, the same shapes in the same
+order): what is left when everything else costs nothing. They take turns. Then many loops at once on every core, and the start of the
+shipped model. Weights are random: the arithmetic is that of a trained model, the loops are not.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from decode_latency import interleaved, percentile
+
+from drumvae.bundle import DECODER, BundleInfo, default_bundle, read_bundle, write_bundle_json
+from drumvae.engine import Engine
+from drumvae.export.convert import halve, write_graphs
+from drumvae.models.vae import LoopVAE
+from drumvae.trainer.presets import presets
+
+LARGE = "hierdec_drums_16bar"  # a minute to export, half a gigabyte to hold
+_START = (
+    "import time; a = time.perf_counter(); from drumvae.engine import Engine; b = time.perf_counter(); e = Engine.load(provider='cpu');"
+    " c = time.perf_counter(); e.generate(0); print(b - a, c - b, time.perf_counter() - c)"
+)
+
+
+def main() -> None:
+    """Prints the tables of docs/speed.md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", nargs="*", default=[name for name in presets() if name != LARGE], help=f"by default all but {LARGE}")
+    parser.add_argument("--loops", type=int, default=100, help="runs of each (default 100)")
+    parser.add_argument("--batch", type=int, default=512, help="loops at once (default 512; 0 for none)")
+    parser.add_argument("--int8", action="store_true", help="measure an int8 export of each beside it")
+    options = parser.parse_args()
+    for line in ("|" + "|".join(_TITLES) + "|", "|---" * len(_TITLES) + "|"):
+        print(line)
+    for name in options.presets:
+        with tempfile.TemporaryDirectory() as folder:
+            _measure(name, Path(folder), options)
+    if options.batch:
+        print("\nstart of the shipped model, seconds, the middle of five: import {:.2f}, load {:.2f}, first loop {:.3f}".format(*_start()))
+
+
+_TITLES = ["preset", "p50 ms", "p99 ms", "eager p50", "p99", "ratio", "products alone", "MB read", "million multiply-adds"]
+_TITLES += ["loops/s of a batch", "eager loops/s", "int8 p50", "int8 loops/s"]
+
+
+def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
+    """Exports a preset and prints its row."""
+    torch.manual_seed(0)
+    model = LoopVAE(presets()[name].model).eval()
+    halve(model)
+    info = bare_info(model, name)
+    engines = {
+        precision: _exported(model, replace(info, precision=precision), folder) for precision in ("fp32", "int8")[: 1 + options.int8]
+    }
+    torch.set_num_threads(1)
+    products = _products(folder / "fp32" / DECODER)
+    inputs = {name: _inputs(engine[0], 1) for name, engine in engines.items()}
+    runs: list[Callable[[], object]] = [
+        lambda: engines["fp32"][0].decode(**inputs["fp32"]),
+        _eager(model, inputs["fp32"]),
+        _alone(products),
+    ]
+    if options.int8:
+        runs.append(lambda: engines["int8"][0].decode(**inputs["int8"]))
+    ours, eager, alone, *low = interleaved(runs, options.loops)
+    numbers = sum(k * n for k, n in products)
+    row = [
+        name,
+        *(f"{percentile(times, of):.2f}" for times in (ours, eager) for of in (50, 99)),
+        f"{percentile(ours, 50) / percentile(eager, 50):.2f}",
+    ]
+    row += [f"{percentile(alone, 50):.2f}", f"{4 * numbers / 1e6:.0f}", f"{numbers / 1e6:.0f}"]
+    row += _batches(model, engines, options) if options.batch else ["", ""]
+    row[11:11] = [f"{percentile(low[0], 50):.2f}"] if low else []
+    print("| " + " | ".join(row) + " |", flush=True)
+
+
+def _batches(model: LoopVAE, engines: dict[str, list[Engine]], options: argparse.Namespace) -> list[str]:
+    """Returns loops a second of many at once, on every core: ours, eager, and ours in bytes; the best of two each."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    inputs = _inputs(engines["fp32"][1], options.batch)
+    runs = [lambda e=pair[1]: e.decode(**inputs) for pair in engines.values()]
+    runs.insert(1, _eager(model, inputs))
+    best = []
+    for run in runs:
+        took = []
+        for _ in range(2):
+            began = time.perf_counter()
+            run()
+            took.append(time.perf_counter() - began)
+        best.append(f"{options.batch / min(took):.0f}")
+    return best
+
+
+def bare_info(model: LoopVAE, name: str) -> BundleInfo:
+    """Returns the description of a model that was not trained."""
+    config = model.config
+    thresholds = () if config.encoding == "melody" else (0.5,) * 9
+    shape = {"encoding": config.encoding, "steps": config.steps, "latent_size": config.latent_size, "tasks": ("generate",)}
+    return replace(read_bundle(default_bundle()), preset=name, thresholds=thresholds, training={}, scores={}, **shape)
+
+
+def _exported(model: LoopVAE, info: BundleInfo, folder: Path) -> list[Engine]:
+    """Returns a model's export, on one thread and on every core."""
+    place = folder / info.precision
+    place.mkdir()
+    write_graphs(model, info, place)
+    write_bundle_json(place, info)
+    return [Engine.load(place, "cpu", threads=threads) for threads in (1, 0)]
+
+
+def _products(path: Path) -> list[tuple[int, int]]:
+    """Returns the shapes of all matrices that a decoder multiplies one loop's numbers with, in order, from its own shapes."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
+    shapes = {each.name: [dim.dim_value for dim in each.type.tensor_type.shape.dim] for each in [*graph.value_info, *graph.input]}
+    shapes |= {each.name: list(each.dims) for each in graph.initializer}
+    found = [shapes.get(node.input[1], []) for node in graph.node if node.op_type in ("Gemm", "MatMul")]
+    return [(shape[-2], shape[-1]) for shape in found if len(shape) >= 2 and min(shape[-2:]) > 0]
+
+
+def _alone(products: list[tuple[int, int]]) -> Callable[[], object]:
+    """Returns what multiplies matrices of these shapes, each in one place however often it is read, with a vector."""
+    matrices = {shape: np.ones(shape, np.float32) for shape in products}
+    vectors = {shape: np.ones(shape[1], np.float32) for shape in products}
+    return lambda: [matrices[shape] @ vectors[shape] for shape in products]
+
+
+def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
+    draw = np.random.default_rng(0)
+    latent = draw.standard_normal((batch, engine.info.latent_size), np.float32)
+    return {"latent": latent, "noise": draw.random((batch, *engine.noise_shape), np.float32), "temperature": 1.0}
+
+
+def _eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
+    latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
+    temperature = torch.full((len(latent),), inputs["temperature"])
+
+    def run() -> object:
+        with torch.inference_mode():
+            return model.decoder(latent, noise, temperature)
+
+    return run
+
+
+def _start() -> list[float]:
+    """Returns how long the shipped model's import, load and first loop take in a process of its own: the middle of five, in seconds."""
+    runs = [subprocess.run([sys.executable, "-c", _START], capture_output=True, text=True, check=True).stdout for _ in range(5)]
+    return [float(value) for value in np.median([[float(part) for part in run.split()] for run in runs], axis=0)]
+
+
+if __name__ == "__main__":
+    main()

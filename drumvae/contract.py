@@ -1,0 +1,53 @@
+"""What the graphs of a bundle read and write, in words: the part of its description that a stranger needs to run or to make one.
+
+The shapes stand in `bundle.GRAPHS`. Everything here is written into `bundle.json` and into the graphs' metadata.
+"""
+
+from typing import Any
+
+_SEEDS = (
+    "Loop n of seed s is drawn from numpy.random.default_rng([s, n]): first standard_normal(latent_size, float32), the latent, then"
+    " random(shape of one loop's noise, float32), the noise. The graphs draw nothing: the same inputs give the same loop."
+)
+_LATENT = "drawn from N(0, 1), or the encoder's mean and scale of a loop"
+_NOISE = "uniform in [0, 1); what is drawn is decided by it; 0.5 everywhere and a temperature of 0.001 take what is likeliest"
+_TEMPERATURE = "above 0, one for each loop: 0.001 takes what is likeliest, 1 draws as trained, more is wilder"
+_FORCED = "0 or 1; where 1, the next step sees this step of `known` and not what was written: 1 everywhere is teacher forcing"
+_MEAN, _SCALE = "mean of the latent", "standard deviation of the latent, above 0"
+_GROOVE = (
+    "nine hits in {0, 1}, nine velocities in [0, 1] (MIDI velocity / 127), nine offsets in [-1, 1] (1 is half a sixteenth, positive is"
+    " late), voices in the order of `voices`; velocity and offset are 0 where there is no hit"
+)
+_MELODY = "0 nothing new, 1 the note ends, 2 to 89 a note begins: MIDI pitches 21 to 108"
+_DRUMS = {
+    "steps": "sixteenth notes of 4/4, 16 a bar; the loop goes round",
+    "seeds": _SEEDS,
+    "latent": _LATENT,
+    "noise": _NOISE,
+    "temperature": _TEMPERATURE,
+    "thresholds": "in (0, 1), one for each voice: how likely a hit must be; 0.5 leaves the model as it is",
+    "locked_hits": "0 or 1: hits that are kept where `locked` is 1",
+    "locked": "0 or 1; where 1, the hit is not decided but copied from `locked_hits`",
+    "known": "a loop as `groove`, for `forced`",
+    "forced": _FORCED,
+    "groove": _GROOVE,
+    "mean": _MEAN,
+    "scale": _SCALE,
+}
+_MELODIES = {
+    "steps": "sixteenth notes of 4/4, 16 a bar",
+    "seeds": _SEEDS,
+    "latent": _LATENT,
+    "noise": _NOISE,
+    "temperature": _TEMPERATURE,
+    "known": "a loop as `melody`, for `forced`",
+    "forced": _FORCED,
+    "melody": _MELODY,
+    "mean": _MEAN,
+    "scale": _SCALE,
+}
+
+
+def meanings(encoding: str) -> dict[str, Any]:
+    """Returns what every input and output means, its range, and what a seed is, for an encoding."""
+    return dict(_MELODIES if encoding == "melody" else _DRUMS)
