@@ -30,7 +30,7 @@ from judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, 
 from tempo import TempoRig
 
 from drumvae.engine import Engine
-from drumvae.live.modes import loop_seed
+from drumvae.live.model.modes import loop_seed
 
 SEED = 11
 NEAR_S = 0.03

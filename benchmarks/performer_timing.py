@@ -83,9 +83,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def play(options: argparse.Namespace) -> None:
     """Plays, and leaves in a folder when the clock started and when each message was sent."""
-    from drumvae.live.clock import InternalClock
-    from drumvae.live.display import make_display
+    from drumvae.live.clock.follower import InternalClock
     from drumvae.live.performer import Performer
+    from drumvae.live.screen.display import make_display
     from drumvae.live.session import run_session
 
     if options.ordinary:
@@ -112,9 +112,9 @@ def opened(options: argparse.Namespace) -> Any:
     """Returns a maker of loops, in a process or in a thread."""
     from performer_timing import load  # by the name by which the other process finds it
 
-    from drumvae.live.generator import Generator
-    from drumvae.live.modes import make_loop
-    from drumvae.live.worker import WorkerProcess
+    from drumvae.live.model.generator import Generator
+    from drumvae.live.model.modes import make_loop
+    from drumvae.live.model.worker import WorkerProcess
 
     if options.model == ["process"]:
         return WorkerProcess(partial(load, options.bundle, options.ordinary))
@@ -130,7 +130,8 @@ def load(bundle: Path | None, ordinary: bool) -> Engine:
 
 def refuse_priority() -> None:
     """Makes this process one that is granted no real-time priority."""
-    from drumvae.live import generator, inference, process, realtime, worker
+    from drumvae.live import realtime
+    from drumvae.live.model import generator, inference, process, worker
 
     for module in (generator, inference, process, realtime, worker):
         module.raise_priority = lambda *_: False
@@ -156,7 +157,7 @@ class Unpaused:
         self._maker.ask(job)
 
     def take(self) -> Any:
-        from drumvae.live.modes import Job
+        from drumvae.live.model.modes import Job
 
         loop = self._maker.take()
         if not self._maker.busy:
@@ -234,7 +235,7 @@ def measure(options: argparse.Namespace, where: str, folder: Path) -> dict[str, 
 
 def due_beats(options: argparse.Namespace) -> list[tuple[float, int]]:
     """Returns (beat, pitch) of every note of the session, from the engine alone."""
-    from drumvae.live.modes import loop_seed
+    from drumvae.live.model.modes import loop_seed
 
     engine, end = Engine.load(options.bundle), options.bars * 4
     notes = []

@@ -29,8 +29,8 @@ from jackrig import Rig
 from judge import Captured, sounding
 
 from drumvae.kit import DEFAULT_KIT
-from drumvae.live.actions import ACTIONS
-from drumvae.live.control_file import default_map
+from drumvae.live.controls.actions import ACTIONS
+from drumvae.live.controls.file import default_map
 
 MAP = default_map()
 PAUSE_S = (0.3, 2.5)

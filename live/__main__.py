@@ -93,8 +93,8 @@ def live(
     from drumvae.kits import kit_named
 
     from . import commands
-    from .control_file import default_map, read_map
-    from .controls import Controls
+    from .controls.controls import Controls
+    from .controls.file import default_map, read_map
     from .session import DEFAULT_NAME, LiveConfig
 
     if list_ports:

@@ -16,24 +16,24 @@ from drumvae.kit import DEFAULT_KIT
 from drumvae.kits import kit_rows
 from drumvae.providers import PROVIDERS
 
-from .backends import NO_DRIVER
-from .clock import Clock, Follower, InternalClock
-from .control_file import default_map, read_map
+from .clock.follower import Clock, Follower, InternalClock
+from .controls.file import default_map, read_map
+from .controls.learn import learn, typed_lines
 from .demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
-from .display import make_display, unheard_title
-from .doctor import run_doctor
-from .generator import Maker
-from .inference import ModelFacts, load_engine
+from .doctor.doctor import run_doctor
+from .doctor.lock_report import check_report, write_report
 from .kit_choice import InputKit
-from .learn import learn, typed_lines
-from .lock_report import check_report, write_report
-from .modes import MODES, check_mode, check_playable, make_loop, offered_modes
+from .model.generator import Maker
+from .model.inference import ModelFacts, load_engine
+from .model.modes import MODES, check_mode, check_playable, make_loop, offered_modes
+from .model.worker import WorkerProcess
 from .performer import Performer
-from .ports import Ports, list_ports
+from .ports.backends import NO_DRIVER
+from .ports.ports import Ports, list_ports
 from .record import LoopWriter
+from .screen.display import make_display, unheard_title
 from .session import LiveConfig, run_session
 from .values import Played
-from .worker import WorkerProcess
 
 FIRST_LOOP_S = 30.0
 CLOCKS = ("midi", "internal")

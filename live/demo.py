@@ -7,9 +7,9 @@ from drumvae.grid import LOOP_BARS, Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.midifile import write_midi
 
-from .clock import Clock, State
-from .modes import Facts
-from .player import NOTE_ON, Loop
+from .clock.follower import Clock, State
+from .model.modes import Facts
+from .playing.player import NOTE_ON, Loop
 from .values import Arrival, Played
 
 DEMO_BARS = 2 * LOOP_BARS

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 
 from drumvae.kit import Kit
 
-from .actions import Event, Kind
-from .controls import Controls
-from .player import Loop, Player
+from .controls.actions import Event, Kind
+from .controls.controls import Controls
+from .playing.player import Loop, Player
+from .playing.shelf import Shelf
 from .requests import Requests
-from .shelf import Shelf
 
 
 @dataclass

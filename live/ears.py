@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .echo import EchoFilter
+from .doctor.lock_report import LockMeter
 from .kit_choice import InputKit
-from .lock_report import LockMeter
+from .ports.echo import EchoFilter
 from .values import Arrival
 
 TAPPED = 1

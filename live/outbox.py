@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .echo import EchoFilter
-from .lock_report import LockMeter
-from .player import NOTE_ON, Due
+from .doctor.lock_report import LockMeter
+from .playing.player import NOTE_ON, Due
+from .ports.echo import EchoFilter
 from .values import Output
 
 

@@ -10,24 +10,24 @@ from typing import NamedTuple
 
 from drumvae.grid import BEATS_PER_BAR, LOOP_BEATS, Grid
 
-from .actions import Event
-from .clock import TICK, Clock, Kind, State, Transport
-from .control_map import ControlMap, Positions
-from .controls import Controls
+from .clock.follower import TICK, Clock, Kind, State, Transport
+from .clock.timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
+from .controls.actions import Event
+from .controls.controls import Controls
+from .controls.feedback import Feedback
+from .controls.map import ControlMap, Positions
 from .desk import Desk
+from .doctor.lock_report import LockMeter
 from .ears import Ears
-from .echo import EchoFilter
-from .feedback import Feedback
-from .generator import Maker
 from .kit_choice import InputKit
-from .lock_report import LockMeter
+from .model.generator import Maker
 from .outbox import Outbox
-from .player import NOTE_ON, Due, Loop, Player
+from .playing.player import NOTE_ON, Due, Loop, Player
+from .playing.recorder import Recording, layered
+from .playing.shelf import Shelf
+from .ports.echo import EchoFilter
 from .realtime import Wake
-from .recorder import Recording, layered
 from .requests import DRAFT_BEATS, Requests
-from .shelf import Shelf
-from .timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
 from .values import Arrival, Input, Output, Played, Status
 
 SYSTEM = 0xF0

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from drumvae.grid import Grid
 
-from .controls import Controls
-from .generator import Maker
-from .modes import MODES, Job, Mode, When, loop_seed
-from .player import Loop, Player
+from .controls.controls import Controls
+from .model.generator import Maker
+from .model.modes import MODES, Job, Mode, When, loop_seed
+from .playing.player import Loop, Player
 
 DRAFT_BEATS = 1.0
 """So long before the line the draft is asked for."""

@@ -18,11 +18,11 @@ from types import FrameType
 
 from drumvae.kit import Kit
 
-from .control_map import ControlMap
-from .controls import Controls
-from .display import Display
+from .controls.controls import Controls
+from .controls.map import ControlMap
 from .performer import Performer
 from .realtime import Loop, settle
+from .screen.display import Display
 
 DEFAULT_NAME = "drumvae"
 SHOW_S = 0.125

@@ -6,10 +6,10 @@ from typing import NamedTuple, Protocol
 
 from drumvae.kit import DEFAULT_KIT, Kit
 
-from .clock import State
-from .controls import Controls
-from .player import Loop
-from .recorder import Recording
+from .clock.follower import State
+from .controls.controls import Controls
+from .playing.player import Loop
+from .playing.recorder import Recording
 
 
 class Arrival(NamedTuple):

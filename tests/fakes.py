@@ -13,11 +13,11 @@ import pytest
 
 from drumvae.grid import Grid
 from drumvae.live import commands
-from drumvae.live.clock import Clock, Follower
-from drumvae.live.controls import Controls
-from drumvae.live.generator import Generator
-from drumvae.live.inference import ModelFacts
-from drumvae.live.modes import make_loop, offered_modes
+from drumvae.live.clock.follower import Clock, Follower
+from drumvae.live.controls.controls import Controls
+from drumvae.live.model.generator import Generator
+from drumvae.live.model.inference import ModelFacts
+from drumvae.live.model.modes import make_loop, offered_modes
 from drumvae.live.performer import Performer
 from drumvae.live.values import Arrival, Played
 

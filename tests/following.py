@@ -2,7 +2,7 @@
 
 from fakes import NOW_S, Sender
 
-from drumvae.live.clock import Follower, Transport
+from drumvae.live.clock.follower import Follower, Transport
 
 
 def follow(sender: Sender, follower: Follower | None = None, check_s: float | None = 0.005) -> tuple[Follower, list[Transport]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from drumvae.errors import BundleError
 from drumvae.grid import Grid
-from drumvae.live.modes import Job
-from drumvae.live.player import Loop
+from drumvae.live.model.modes import Job
+from drumvae.live.playing.player import Loop
 
 
 class Puppet:

@@ -9,10 +9,10 @@ from fakes import random_grid
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.kits import known_kits
-from drumvae.live.controls import Controls
-from drumvae.live.player import Due, Loop, Player, pass_hits, stiffened
-from drumvae.live.shelf import Shelf
-from drumvae.live.timebase import Timeline
+from drumvae.live.clock.timebase import Timeline
+from drumvae.live.controls.controls import Controls
+from drumvae.live.playing.player import Due, Loop, Player, pass_hits, stiffened
+from drumvae.live.playing.shelf import Shelf
 
 TIMELINE = Timeline(120.0, 0.0, 0.0)
 A, B = Loop(0, random_grid(1)), Loop(1, random_grid(2))

@@ -4,7 +4,7 @@ import pytest
 from fakes import CONTINUE, NOW_S, START, STOP, Sender, position
 from following import follow, told
 
-from drumvae.live.clock import LOST_S, RESUME_S, Follower, InternalClock, Kind, State, Transport
+from drumvae.live.clock.follower import LOST_S, RESUME_S, Follower, InternalClock, Kind, State, Transport
 
 
 def test_start_arms_and_the_first_tick_is_beat_zero() -> None:

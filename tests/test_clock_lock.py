@@ -7,7 +7,7 @@ import pytest
 from fakes import NOW_S, START, STOP, TICK, Event, Sender
 from following import follow, told
 
-from drumvae.live.clock import Follower
+from drumvae.live.clock.follower import Follower
 
 FloatArray = np.ndarray
 

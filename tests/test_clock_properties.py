@@ -6,7 +6,7 @@ from fakes import CONTINUE, NOW_S, START, STOP, TICK
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from drumvae.live.clock import Follower, Kind, State
+from drumvae.live.clock.follower import Follower, Kind, State
 
 SYSEX = st.binary(max_size=6).map(lambda data: b"\xf0" + data + b"\xf7")
 MESSAGES = st.one_of(

@@ -23,9 +23,9 @@ from drumvae.engine import Engine  # noqa: E402
 from drumvae.errors import BundleError  # noqa: E402
 from drumvae.export.__main__ import app  # noqa: E402
 from drumvae.export.check import check_bundle  # noqa: E402
-from drumvae.live.inference import load_engine  # noqa: E402
-from drumvae.live.modes import Job  # noqa: E402
-from drumvae.live.worker import WorkerProcess  # noqa: E402
+from drumvae.live.model.inference import load_engine  # noqa: E402
+from drumvae.live.model.modes import Job  # noqa: E402
+from drumvae.live.model.worker import WorkerProcess  # noqa: E402
 from drumvae.recorded import record  # noqa: E402
 from drumvae.tensors import grid_to_groove  # noqa: E402
 

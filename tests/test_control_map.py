@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from drumvae.errors import DrumVAEError
 from drumvae.kit import VOICES
-from drumvae.live.actions import ACTIONS, Action, Event, Kind
-from drumvae.live.control_file import default_map, default_text, parse_map, read_map, to_toml, updated
-from drumvae.live.control_map import Binding, ControlMap, Positions, learned
-from drumvae.live.controls import Controls
-from drumvae.live.learn import Travels, binding_of, learn, typed_lines
+from drumvae.live.controls.actions import ACTIONS, Action, Event, Kind
+from drumvae.live.controls.controls import Controls
+from drumvae.live.controls.file import default_map, default_text, parse_map, read_map, to_toml, updated
+from drumvae.live.controls.learn import Travels, binding_of, learn, typed_lines
+from drumvae.live.controls.map import Binding, ControlMap, Positions, learned
 
 EVERY = list(ACTIONS.values())
 law = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no defect

@@ -7,12 +7,12 @@ import pytest
 
 from drumvae.kit import VOICES
 from drumvae.kits import known_kits
-from drumvae.live.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
-from drumvae.live.control_file import default_map, parse_map
-from drumvae.live.control_map import ControlMap, Positions
-from drumvae.live.controls import Controls
-from drumvae.live.feedback import ECHO_S, Feedback
-from drumvae.live.modes import MODES
+from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
+from drumvae.live.controls.controls import Controls
+from drumvae.live.controls.feedback import ECHO_S, Feedback
+from drumvae.live.controls.file import default_map, parse_map
+from drumvae.live.controls.map import ControlMap, Positions
+from drumvae.live.model.modes import MODES
 
 NOW_S = 1000.0
 AMOUNTS = [action for action in ACTIONS.values() if action.kind is Kind.AMOUNT and action.name != "mode"]

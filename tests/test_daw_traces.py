@@ -5,8 +5,8 @@ from daw_traces import DAWS, FROM_START, PAUSED, Daw, rest, send
 from fakes import Sender
 from following import follow
 
-from drumvae.live.clock import Follower, State, Transport
-from drumvae.live.timebase import bar_of
+from drumvae.live.clock.follower import Follower, State, Transport
+from drumvae.live.clock.timebase import bar_of
 
 BAR_BEATS = 4
 pytestmark = pytest.mark.parametrize("daw", DAWS, ids=[daw.name for daw in DAWS])

@@ -10,8 +10,8 @@ from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.kits import known_kits
 from drumvae.live import commands
-from drumvae.live.clock import InternalClock, State
-from drumvae.live.controls import Controls
+from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.controls.controls import Controls
 from drumvae.live.demo import PERFORMANCE, Script, demo_mode, performance
 from drumvae.live.session import LiveConfig
 from drumvae.midifile import read_midi

@@ -9,14 +9,14 @@ from rich.console import Console
 
 from drumvae.grid import Grid
 from drumvae.kit import VOICES
-from drumvae.live.clock import State
-from drumvae.live.controls import Controls
-from drumvae.live.display import Lines, Screen, make_display
-from drumvae.live.grid_picture import GridText
-from drumvae.live.page import Page, lock_quality
-from drumvae.live.player import Loop
-from drumvae.live.recorder import Recording
-from drumvae.live.rows import filled, printable, wrapped
+from drumvae.live.clock.follower import State
+from drumvae.live.controls.controls import Controls
+from drumvae.live.playing.player import Loop
+from drumvae.live.playing.recorder import Recording
+from drumvae.live.screen.display import Lines, Screen, make_display
+from drumvae.live.screen.grid_picture import GridText
+from drumvae.live.screen.page import Page, lock_quality
+from drumvae.live.screen.rows import filled, printable, wrapped
 from drumvae.live.values import Status
 
 EVERY_VOICE = Grid.from_text(

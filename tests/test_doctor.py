@@ -1,4 +1,4 @@
-"""Every mistake a setup can make and every DAW's habits as a list of bytes, written from the accounts that live/daws.py names."""
+"""Every mistake a setup can make and every DAW's habits as a list of bytes, written from the accounts that live/doctor/daws.py names."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from fakes import CONTINUE, NOW_S, START, STOP, TICK, FakeInput, FakeOutput, Sen
 
 from drumvae.errors import DataError
 from drumvae.kit import DEFAULT_KIT
-from drumvae.live.daw_habits import Habit, habits_of
-from drumvae.live.daws import DAWS, resembling
-from drumvae.live.diagnosis import Diagnosis, diagnose
-from drumvae.live.doctor import HUSH, QUIET, listen, run_doctor
-from drumvae.live.findings import in_pairs
+from drumvae.live.doctor.daw_habits import Habit, habits_of
+from drumvae.live.doctor.daws import DAWS, resembling
+from drumvae.live.doctor.diagnosis import Diagnosis, diagnose
+from drumvae.live.doctor.doctor import HUSH, QUIET, listen, run_doctor
+from drumvae.live.doctor.findings import in_pairs
 from drumvae.live.values import Arrival
 
 ALL_SOUND_OFF = [bytes((0xB0 | channel, controller, 0)) for channel in range(16) for controller in (120, 123)]

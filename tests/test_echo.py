@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drumvae.live.echo import ECHO_S, EchoFilter
+from drumvae.live.ports.echo import ECHO_S, EchoFilter
 
 NOW_S = 500.0
 BUS_S = 0.002

@@ -2,9 +2,9 @@ import threading
 
 from puppet import do, grid, job
 
-from drumvae.live.generator import Generator, answer
-from drumvae.live.modes import Job, loop_seed
-from drumvae.live.player import Loop
+from drumvae.live.model.generator import Generator, answer
+from drumvae.live.model.modes import Job, loop_seed
+from drumvae.live.playing.player import Loop
 
 
 def make(asked: Job) -> Loop:

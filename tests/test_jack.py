@@ -28,7 +28,7 @@ from judge import (
 from drumvae.engine import Engine
 from drumvae.grid import LOOP_BEATS, Grid, Onset
 from drumvae.kit import DEFAULT_KIT
-from drumvae.live.modes import loop_seed
+from drumvae.live.model.modes import loop_seed
 from drumvae.midifile import read_midi
 
 pytestmark = pytest.mark.jack

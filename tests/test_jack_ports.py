@@ -16,8 +16,8 @@ import pytest
 from jackparts import JackServer, real_jack_server, stop, wait_for
 
 from drumvae.errors import PortError
-from drumvae.live.backends import find_backend
-from drumvae.live.ports import Ports
+from drumvae.live.ports.backends import find_backend
+from drumvae.live.ports.ports import Ports
 
 pytestmark = pytest.mark.jack
 
@@ -149,7 +149,7 @@ class Drummer(Program):
 
     code = """
 import sys, threading, time
-from drumvae.live.ports import Ports
+from drumvae.live.ports.ports import Ports
 ports = Ports("rig", "rig", "jack")
 playing = True
 def play():

@@ -7,8 +7,8 @@ from test_modes import press, stage_of
 
 from drumvae.grid import Grid
 from drumvae.kits import known_kits
-from drumvae.live.controls import Controls
-from drumvae.live.player import Loop
+from drumvae.live.controls.controls import Controls
+from drumvae.live.playing.player import Loop
 
 KICK = 36
 FOUR_ON_THE_FLOOR = Grid.from_text("kick " + "X...X...X...X...|" * 4)

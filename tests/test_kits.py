@@ -12,7 +12,7 @@ from drumvae.errors import DrumVAEError
 from drumvae.kit import DEFAULT_KIT, PERCUSSION, VOICES, Kit
 from drumvae.kit_guess import EVIDENCE_NOTES, recognised
 from drumvae.kits import KitError, kit_named, kit_rows, known_kits
-from drumvae.live.control_file import read_map
+from drumvae.live.controls.file import read_map
 from drumvae.live.kit_choice import MEMORY_NOTES, InputKit
 from drumvae.smf import open_midi, read_tracks
 

@@ -9,7 +9,7 @@ from fakes import FakeDriver, FakeEngine, stand_in
 
 from drumvae import __version__
 from drumvae.live import __main__ as command
-from drumvae.live.ports import Ports
+from drumvae.live.ports.ports import Ports
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -143,4 +143,4 @@ def test_the_stage_imports_without_torch_and_without_a_midi_driver() -> None:
 
 
 def test_ports_need_no_import_of_the_driver_until_they_are_opened() -> None:
-    assert Ports.__module__ == "drumvae.live.ports"
+    assert Ports.__module__ == "drumvae.live.ports.ports"

@@ -9,9 +9,9 @@ import pytest
 from fakes import NOW_S, TICK, Sender
 
 from drumvae.errors import DataError
-from drumvae.live.clock import Kind, Transport
-from drumvae.live.lock_report import LockMeter, LockReport, check_report, plain, write_report
-from drumvae.live.meters import BINS, ClockFigures, Histogram, TickMeter
+from drumvae.live.clock.follower import Kind, Transport
+from drumvae.live.doctor.lock_report import LockMeter, LockReport, check_report, plain, write_report
+from drumvae.live.doctor.meters import BINS, ClockFigures, Histogram, TickMeter
 
 
 def ticks_of(sender: Sender) -> list[float]:

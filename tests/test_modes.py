@@ -9,11 +9,11 @@ from drumvae.errors import BundleError, DrumVAEError
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
 from drumvae.kits import known_kits
-from drumvae.live.actions import ACTIONS
-from drumvae.live.control_file import default_map
-from drumvae.live.control_map import ControlMap
-from drumvae.live.controls import Controls
-from drumvae.live.modes import MODES, check_mode, loop_seed, offered_modes
+from drumvae.live.controls.actions import ACTIONS
+from drumvae.live.controls.controls import Controls
+from drumvae.live.controls.file import default_map
+from drumvae.live.controls.map import ControlMap
+from drumvae.live.model.modes import MODES, check_mode, loop_seed, offered_modes
 
 MAP = default_map()
 PLAYED = Grid.from_text("kick " + "X...x...X...x...|" * 4 + "\nsnare " + "....X.......X..-|" * 4)

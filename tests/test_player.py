@@ -6,8 +6,8 @@ from fakes import NOW_S, random_grid
 
 from drumvae.grid import Grid, Onset
 from drumvae.kit import DEFAULT_KIT
-from drumvae.live.player import Due, Loop, Player, pass_hits
-from drumvae.live.timebase import Timeline, line_of
+from drumvae.live.clock.timebase import Timeline, line_of
+from drumvae.live.playing.player import Due, Loop, Player, pass_hits
 
 KICK, SNARE = DEFAULT_KIT.played[0], DEFAULT_KIT.played[1]
 TIMELINE = Timeline(120, 0, NOW_S)

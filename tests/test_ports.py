@@ -10,12 +10,12 @@ from fakes import FakeDriver as Driver
 from fakes import _FakeMidi
 
 from drumvae.errors import PortError
-from drumvae.live import backends, jackserver
-from drumvae.live.backends import find_backend, quiet
-from drumvae.live.jackserver import Lifeline
-from drumvae.live.port import InPort
-from drumvae.live.portnames import match, match_again, others, stable
-from drumvae.live.ports import Ports, list_ports
+from drumvae.live.ports import backends, jackserver
+from drumvae.live.ports.backends import find_backend, quiet
+from drumvae.live.ports.jackserver import Lifeline
+from drumvae.live.ports.port import InPort
+from drumvae.live.ports.portnames import match, match_again, others, stable
+from drumvae.live.ports.ports import Ports, list_ports
 
 
 class FakeMidi(_FakeMidi):

@@ -12,8 +12,8 @@ from drumvae import codec, providers
 from drumvae.bundle import DECODER, BundleInfo, default_bundle, read_bundle
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
-from drumvae.live.inference import ModelFacts, answer_with_news
-from drumvae.live.modes import Job, make_loop
+from drumvae.live.model.inference import ModelFacts, answer_with_news
+from drumvae.live.model.modes import Job, make_loop
 from drumvae.providers import NAMES, candidates
 from drumvae.runtime import BoundSession, Session, open_session
 

@@ -3,8 +3,8 @@ import pytest
 from fakes import NOW_S, random_grid
 
 from drumvae.grid import Grid
-from drumvae.live.echo import ECHO_S, EchoFilter
-from drumvae.live.recorder import Recording
+from drumvae.live.playing.recorder import Recording
+from drumvae.live.ports.echo import ECHO_S, EchoFilter
 
 
 def recording(*notes: tuple[float, int, int]) -> Recording:

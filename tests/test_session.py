@@ -12,16 +12,16 @@ from fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, 
 
 from drumvae.grid import Grid
 from drumvae.kit import DEFAULT_KIT
-from drumvae.live.clock import InternalClock, State
-from drumvae.live.controls import Controls
-from drumvae.live.display import unheard_title
-from drumvae.live.modes import loop_seed
-from drumvae.live.player import pass_hits
+from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.timebase import line_of
+from drumvae.live.controls.controls import Controls
+from drumvae.live.model.modes import loop_seed
+from drumvae.live.playing.player import pass_hits
 from drumvae.live.realtime import Loop as Thread
 from drumvae.live.realtime import Wake, sleep_until
 from drumvae.live.record import LoopWriter
+from drumvae.live.screen.display import unheard_title
 from drumvae.live.session import run_session
-from drumvae.live.timebase import line_of
 from drumvae.midifile import read_midi
 
 KICK = DEFAULT_KIT.played[0]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drumvae.grid import LOOP_BEATS, Grid, Onset
-from drumvae.live.controls import Controls
-from drumvae.live.shaping import at_speed, importance, in_range, merged, muted, shaped, swung, thinned
+from drumvae.live.controls.controls import Controls
+from drumvae.live.playing.shaping import at_speed, importance, in_range, merged, muted, shaped, swung, thinned
 
 KICK, SNARE, HAT = 0, 1, 2
 grids = st.builds(random_grid, st.integers(0, 10_000), st.sampled_from((0.0, 0.02, 0.2, 0.6, 1.0)))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from drumvae.live.timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of, phase
+from drumvae.live.clock.timebase import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of, phase
 
 
 @pytest.mark.parametrize("bpm", [20, 90, 120, 174, 399.7])

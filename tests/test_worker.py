@@ -16,11 +16,12 @@ import pytest
 from puppet import Puppet, do, grid, job, load_badly, load_dying, load_if_there, load_loudly, load_missing, load_slowly
 
 from drumvae.errors import BundleError, DrumVAEError
-from drumvae.live import realtime, worker
-from drumvae.live.inference import ModelFacts, load_engine
-from drumvae.live.modes import Job, make_loop
-from drumvae.live.player import Loop
-from drumvae.live.worker import WorkerProcess, back_off_s
+from drumvae.live import realtime
+from drumvae.live.model import worker
+from drumvae.live.model.inference import ModelFacts, load_engine
+from drumvae.live.model.modes import Job, make_loop
+from drumvae.live.model.worker import WorkerProcess, back_off_s
+from drumvae.live.playing.player import Loop
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
 Open = Callable[..., WorkerProcess]
@@ -306,10 +307,10 @@ def test_ctrl_c_is_not_the_worker_s_affair(opened: Open) -> None:
 PARENT = """
 import sys, time
 from functools import partial
-from drumvae.live.inference import load_engine
+from drumvae.live.model.inference import load_engine
 from puppet import *
-from drumvae.live.modes import make_loop
-from drumvae.live.worker import WorkerProcess
+from drumvae.live.model.modes import make_loop
+from drumvae.live.model.worker import WorkerProcess
 maker = WorkerProcess({load}, {make})
 maker.start()
 while not maker.pid:

@@ -16,9 +16,9 @@ import numpy as np
 from drumvae.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
 from drumvae.kit import DRUM_CHANNEL
 
-from .controls import Controls
+from ..clock.timebase import EARLY_BEATS, Timeline, line_of
+from ..controls.controls import Controls
 from .shaping import merged, shaped
-from .timebase import EARLY_BEATS, Timeline, line_of
 
 NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
 ALL_NOTES_OFF = 123

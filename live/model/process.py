@@ -15,13 +15,13 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ..realtime import MODEL_PRIORITY, raise_priority
 from .inference import forward
-from .realtime import MODEL_PRIORITY, raise_priority
 
 END_S = 0.9
 """How long an end is waited for; a process that was killed is gone in a millisecond."""
 _CREATE_NO_WINDOW = 0x08000000  # subprocess has the name on Windows only
-_COMMAND = (sys.executable, "-P", "-c", "from drumvae.live.inference import main; main()")
+_COMMAND = (sys.executable, "-P", "-c", "from drumvae.live.model.inference import main; main()")
 
 
 class EndedError(Exception):

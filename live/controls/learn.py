@@ -10,8 +10,8 @@ from typing import TextIO
 from drumvae.errors import DrumVAEError
 
 from .actions import ACTIONS, Action, Kind
-from .control_file import default_text, parse_map, read_map, updated
-from .control_map import LAST, STATUS, Binding, ControlMap, learned
+from .file import default_text, parse_map, read_map, updated
+from .map import LAST, STATUS, Binding, ControlMap, learned
 
 TRAVEL = 16
 """A controller that moves by less, an eighth of its way, is not meant: worn knobs flicker by one or two."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-from .clock import CONTINUE, POSITION, START, STOP, TICK, TICKS_PER_POSITION
+from ..clock.follower import CONTINUE, POSITION, START, STOP, TICK, TICKS_PER_POSITION
+from ..values import Arrival
 from .meters import GAP_S
-from .values import Arrival
 
 BURST_S = 0.05
 """Messages of the transport that follow each other this closely are one move."""

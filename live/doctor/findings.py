@@ -8,12 +8,12 @@ from statistics import fmean, pstdev
 
 from drumvae.kit import DEFAULT_KIT, VOICES, Kit
 
-from .clock import CONTINUE, START, STOP, TICK
+from ..clock.follower import CONTINUE, START, STOP, TICK
+from ..values import Arrival
 from .daw_habits import Habit, Heard
 from .daws import Resemblance, clicks
 from .lock_report import counted
 from .meters import GAP_S, ClockFigures
-from .values import Arrival
 
 FEW_TICKS = 24
 SLOWEST_BPM, FASTEST_BPM = 30.0, 300.0

@@ -12,10 +12,10 @@ from typing import Any
 
 from drumvae.errors import PortError
 
+from ..playing.player import NOTE_OFF, NOTE_ON
+from ..values import Arrival
 from .backends import Backend, quiet
-from .player import NOTE_OFF, NOTE_ON
 from .portnames import IN_CLIENT, OUT_CLIENT, match, match_again, others
-from .values import Arrival
 
 FLUSH_S = 0.03
 """JACK sends what was written, and connects what was to be connected, at its next period; sooner would swallow note-offs."""

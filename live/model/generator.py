@@ -9,9 +9,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
+from ..playing.player import Loop
+from ..realtime import MODEL_PRIORITY, raise_priority
 from .modes import Job
-from .player import Loop
-from .realtime import MODEL_PRIORITY, raise_priority
 
 
 class Maker(Protocol):

@@ -7,8 +7,8 @@ import math
 from array import array
 from dataclasses import dataclass
 
-from .clock import LOST_S
-from .dll import TICKS_PER_BEAT
+from ..clock.dll import TICKS_PER_BEAT
+from ..clock.follower import LOST_S
 
 GAP_S = LOST_S
 """Ticks further apart are of two clocks' runs: at 20 bpm they are 0.125 s apart."""

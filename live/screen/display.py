@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from drumvae.grid import BEATS_PER_BAR
 
-from .clock import State
+from ..clock.follower import State
+from ..clock.timebase import bar_of
+from ..playing.player import Loop
+from ..values import Status
 from .page import Page, loop_title, unheard_title
-from .player import Loop
 from .rows import Span
-from .timebase import bar_of
-from .values import Status
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

@@ -6,13 +6,13 @@ from itertools import chain
 from drumvae.grid import BEATS_PER_BAR, Grid
 from drumvae.kit import VOICES
 
-from .clock import State
-from .controls import Controls
+from ..clock.follower import State
+from ..clock.timebase import bar_of, phase
+from ..controls.controls import Controls
+from ..model.modes import MODES
+from ..values import Status
 from .grid_picture import PICTURE_WIDTH, GridText, Window, picture
-from .modes import MODES
 from .rows import Line, Rank, Span, filled, fitted, wrapped
-from .timebase import bar_of, phase
-from .values import Status
 
 STEADY_MS, LOOSE_MS = 0.5, 2.0
 """Ticks no further off are steady, and loose; what is further off than that can be heard."""

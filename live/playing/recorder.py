@@ -6,7 +6,7 @@ import numpy as np
 
 from drumvae.grid import Grid, Onset
 
-from .timebase import EARLY_BEATS, line_of
+from ..clock.timebase import EARLY_BEATS, line_of
 
 
 @dataclass(frozen=True)

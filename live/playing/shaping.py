@@ -11,7 +11,7 @@ import numpy as np
 from drumvae.grid import STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid, onsets_to_arrays
 from drumvae.kit import VOICES
 
-from .controls import Controls
+from ..controls.controls import Controls
 
 SWING_STEPS = 1 / 3
 """How far full swing delays a sixteenth: from the middle of its eighth, one step in, to the last third of it, 4/3 of a step in."""

@@ -17,7 +17,7 @@ from typing import Any
 from drumvae.errors import DrumVAEError, nearest
 
 from .actions import ACTIONS, Action
-from .control_map import CHANNELS, SORTS, Binding, ControlMap, Sort
+from .map import CHANNELS, SORTS, Binding, ControlMap, Sort
 
 _KEY = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9})")
 _HEADING = re.compile(r"\s*\[\s*(\w*)")
@@ -25,7 +25,7 @@ _HEADING = re.compile(r"\s*\[\s*(\w*)")
 
 def default_text() -> str:
     """Returns the file that ships with the package."""
-    return (files("drumvae.live") / "control_map.toml").read_text("utf-8")
+    return (files("drumvae.live.controls") / "default.toml").read_text("utf-8")
 
 
 def default_map() -> ControlMap:

@@ -11,8 +11,8 @@ from typing import Protocol
 from drumvae.errors import BundleError, DrumVAEError, nearest
 from drumvae.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 
-from .controls import Controls
-from .player import Loop
+from ..controls.controls import Controls
+from ..playing.player import Loop
 
 
 class Verbs(Protocol):

@@ -20,10 +20,10 @@ from typing import IO, Protocol
 
 from drumvae.errors import DrumVAEError
 
+from ..playing.player import Loop
+from ..realtime import MODEL_PRIORITY, raise_priority
 from .generator import Answer, answer
 from .modes import Facts, Job, Verbs
-from .player import Loop
-from .realtime import MODEL_PRIORITY, raise_priority
 
 
 class Model(Verbs, Facts, Protocol):

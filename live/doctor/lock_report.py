@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from drumvae.errors import DataError
 from drumvae.files import check_writable
 
-from .clock import Kind, Transport
+from ..clock.follower import Kind, Transport
 from .meters import ClockFigures, Histogram, TickMeter
 
 NO_JUMP_BEATS = 0.1

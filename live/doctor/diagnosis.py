@@ -10,14 +10,14 @@ from typing import Any
 
 from drumvae.kit import DEFAULT_KIT, Kit
 
-from .clock import CONTINUE, START, TICK
+from ..clock.follower import CONTINUE, START, TICK
+from ..playing.player import NOTE_ON
+from ..values import Arrival
 from .daw_habits import Habit, habits_of
 from .daws import Resemblance, resembling
 from .findings import Evidence, Finding, PlayedNotes
 from .lock_report import counted, plain
 from .meters import ClockFigures, TickMeter
-from .player import NOTE_ON
-from .values import Arrival
 
 ECHO_S = 0.5
 """A copy of a sent note that comes within this time is the note itself, gone around; a DAW's thru takes a buffer or two."""

@@ -11,14 +11,14 @@ from typing import Protocol
 
 from drumvae.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 
-from .clock import CONTINUE, START, STOP, TICK
+from ..clock.dll import TICKS_PER_BEAT
+from ..clock.follower import CONTINUE, START, STOP, TICK
+from ..playing.player import NOTE_OFF, NOTE_ON
+from ..values import Arrival, Input, Output
 from .daw_habits import RESUME_S
 from .diagnosis import ECHO_S, Diagnosis, diagnose
-from .dll import TICKS_PER_BEAT
 from .lock_report import check_report, write_report
 from .meters import TickMeter
-from .player import NOTE_OFF, NOTE_ON
-from .values import Arrival, Input, Output
 
 LISTEN_S = 60.0
 BARS = 4

@@ -16,12 +16,12 @@ from queue import Empty, SimpleQueue
 
 from drumvae.errors import DrumVAEError
 
+from ..playing.player import Loop
+from ..realtime import MODEL_PRIORITY, raise_priority
 from .generator import Answer, Pending
 from .inference import Model, ModelFacts, packed
 from .modes import Job, make_loop
-from .player import Loop
 from .process import END_S, EndedError, ModelProcess
-from .realtime import MODEL_PRIORITY, raise_priority
 
 LOAD_LIMIT_S = 60.0
 """A model that is not loaded by then has hung; the first start of CUDA on a machine may take ten seconds."""

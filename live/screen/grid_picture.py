@@ -6,8 +6,8 @@ from typing import NamedTuple
 from drumvae.grid import BEATS_PER_BAR, LOOP_BARS, LOOP_BEATS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
 from drumvae.kit import VOICES
 
+from ..clock.timebase import phase
 from .rows import Line, Rank, Span
-from .timebase import phase
 
 NAME_WIDTH = 11
 BAR_WIDTH = STEPS_PER_BAR + 1

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from drumvae.grid import LOOP_BEATS
 
 from .actions import MODE_NAMES, ON, TOP, Action, Kind, mode_at
-from .control_map import STATUS, Binding, ControlMap
 from .controls import Controls
+from .map import STATUS, Binding, ControlMap
 
 OWN_CHANNEL = 16
 """Where a CC that is heard on any channel is shown."""

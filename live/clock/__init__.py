@@ -1,0 +1,1 @@
+"""The sender's clock: messages with their arrival times in, a timeline of beats out. Pure."""

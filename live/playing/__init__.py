@@ -1,0 +1,1 @@
+"""Loops: what is played in, what sounds out, in beats."""

@@ -1,0 +1,1 @@
+"""MIDI ports: the only place where a driver is touched."""
