@@ -35,7 +35,7 @@ def main() -> None:
     print(f"{'loops at once':>13}  {'runs on':<16} {'p50 ms':>8} {'p99 ms':>8}")
     for batch in (1, 8):
         inputs = _inputs(engine, batch)
-        times = interleaved([lambda i=inputs: engine.decode(**i), _eager(model, inputs)], options.loops)
+        times = interleaved([lambda i=inputs: engine.decode(**i), eager(model, inputs)], options.loops)
         for name, row in zip(("ONNX Runtime", "PyTorch, eager"), times, strict=True):
             print(f"{batch:>13}  {name:<16} {percentile(row, 50):>8.2f} {percentile(row, 99):>8.2f}")
         print(f"{batch:>13}  ratio            {percentile(times[0], 50) / percentile(times[1], 50):>8.2f}")
@@ -65,7 +65,8 @@ def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
     return {"latent": latent, "noise": noise, "temperature": 1.0}
 
 
-def _eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
+def eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
+    """Returns what writes loops in PyTorch, from the inputs that an engine takes."""
     latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
     temperature = torch.full((len(latent),), inputs["temperature"])
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from decode_latency import interleaved, percentile
+from decode_latency import eager, interleaved, percentile
 
 from drumvae.bundle import DECODER, BundleInfo, default_bundle, read_bundle, write_bundle_json
 from drumvae.engine import Engine
@@ -74,7 +74,7 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
     inputs = {name: _inputs(engine[0], 1) for name, engine in engines.items()}
     runs: list[Callable[[], object]] = [
         lambda: engines["fp32"][0].decode(**inputs["fp32"]),
-        _eager(model, inputs["fp32"]),
+        eager(model, inputs["fp32"]),
         _alone(products),
     ]
     if options.int8:
@@ -97,7 +97,7 @@ def _batches(model: LoopVAE, engines: dict[str, list[Engine]], options: argparse
     torch.set_num_threads(os.cpu_count() or 1)
     inputs = _inputs(engines["fp32"][1], options.batch)
     runs = [lambda e=pair[1]: e.decode(**inputs) for pair in engines.values()]
-    runs.insert(1, _eager(model, inputs))
+    runs.insert(1, eager(model, inputs))
     best = []
     for run in runs:
         took = []
@@ -146,17 +146,6 @@ def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
     draw = np.random.default_rng(0)
     latent = draw.standard_normal((batch, engine.info.latent_size), np.float32)
     return {"latent": latent, "noise": draw.random((batch, *engine.noise_shape), np.float32), "temperature": 1.0}
-
-
-def _eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
-    latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
-    temperature = torch.full((len(latent),), inputs["temperature"])
-
-    def run() -> object:
-        with torch.inference_mode():
-            return model.decoder(latent, noise, temperature)
-
-    return run
 
 
 def _start() -> list[float]:
