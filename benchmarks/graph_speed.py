@@ -79,12 +79,12 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
     ]
     if options.int8:
         runs.append(lambda: engines["int8"][0].decode(**inputs["int8"]))
-    ours, eager, alone, *low = interleaved(runs, options.loops)
+    ours, torchs, alone, *low = interleaved(runs, options.loops)
     numbers = sum(k * n for k, n in products)
     row = [
         name,
-        *(f"{percentile(times, of):.2f}" for times in (ours, eager) for of in (50, 99)),
-        f"{percentile(ours, 50) / percentile(eager, 50):.2f}",
+        *(f"{percentile(times, of):.2f}" for times in (ours, torchs) for of in (50, 99)),
+        f"{percentile(ours, 50) / percentile(torchs, 50):.2f}",
     ]
     row += [f"{percentile(alone, 50):.2f}", f"{4 * numbers / 1e6:.0f}", f"{numbers / 1e6:.0f}"]
     row += _batches(model, engines, options) if options.batch else ["", ""]
