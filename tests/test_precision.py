@@ -72,10 +72,9 @@ def test_a_seeds_loops_do_not_depend_on_how_many_are_asked_for_in_fewer_bits(rou
     assert [engine.generate(3, 1.0, count)[-1] for count in (1, 7, 40)] == [many[0], many[6], many[39]]
 
 
+@pytest.mark.parametrize("rounded", ["int8"], indirect=True)
 def test_what_is_multiplied_in_bytes_does_not_overflow_sixteen_bits(whole: Path, rounded: Path) -> None:
     """Processors without dot products of bytes add two products in 16 bits."""
-    if rounded.name != "int8":
-        pytest.skip("fp16 multiplies floats")
     graph = onnx.load(str(rounded / "decoder.onnx")).graph
     weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     multiplied = [weights[node.input[1]] for node in graph.node if node.op_type == "MatMulInteger"]
