@@ -253,11 +253,10 @@ class Performer:
         self._outbox.silence(self.player.silence(now_s))
         number = pass_of(beat)
         if left_beats is None:
-            self._recording = Recording()
+            self._recording, self._recorded_pass = Recording(), number
         else:
             self._close_pass(number)
             self._recording = self._recording.moved(left_beats - EARLY_BEATS, beat - left_beats)  # an early hit of the new place
-        self._recorded_pass = number
         self._requests.rewind(number, answered=left_beats is not None)
         self.player.reseat(beat, at_s, self._outbox.struck, wraps)
 

@@ -205,7 +205,7 @@ class Player:
         """Takes notes that were given out and not sent, because the song seemed to stop, as given out anew; returns them."""
         notes = list(notes)
         for due in notes:
-            self._offs[due.message[1]] = due.at_s + GATE_BEATS * 60 / timeline.bpm
+            self._hold(due.message[1], due.at_s, timeline)
         return notes
 
     def silence(self, now_s: float) -> list[Due]:
@@ -277,9 +277,12 @@ class Player:
             if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
                 out.append(Due(min(self._offs[pitch], at_s), self._note_off(pitch)))
             out.append(Due(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
-            self._offs[pitch] = at_s + GATE_BEATS * 60 / timeline.bpm
+            self._hold(pitch, at_s, timeline)
             self.struck += 1
         self._cursor_beats = max(self._cursor_beats, until_beats)
+
+    def _hold(self, pitch: int, from_s: float, timeline: Timeline) -> None:
+        self._offs[pitch] = from_s + GATE_BEATS * 60 / timeline.bpm
 
     def _sounded_before(self, hit: _Hit, pitch: int, at_s: float, timeline: Timeline) -> bool:
         """Says whether a hit of the step on which playback was seated was struck a moment before, where the song came from."""
