@@ -3,10 +3,10 @@
     python benchmarks/soak.py [--minutes 60] [--bpm 300] [--seed 0]
 
 Needs JACK, jack_midi_clock and JACK-Client. drumvae-live plays on real ports, after a real clock, at a tempo that makes an hour's
-loops pass in less. Drawn from the seed, every second or two: the song is moved while it runs, stopped and started, notes and whole bars
-are played in, every knob and pad of the default map is moved (other modes and other kits among them), the clock's cable is pulled, the
-ports that notes come from and go to vanish and return, the model's process is killed. A line a minute says how it stands, the last one
-how it ended; the exit status is 1 where something was wrong.
+loops pass in less. Drawn from the seed, about once a second: another loop is asked for, the song is moved while it runs, stopped and
+started, notes and whole bars are played in, every knob and pad of the default map is moved (other modes and other kits among them), the
+clock's cable is pulled, the ports that notes come from and go to vanish and return, the model's process is killed. A line a minute says
+how it stands, the last one how it ended; the exit status is 1 where something was wrong.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from drumvae.live.controls.actions import ACTIONS
 from drumvae.live.controls.file import default_map
 
 MAP = default_map()
-PAUSE_S = (0.3, 2.5)
+PAUSE_S = (0.15, 1.0)
 SETTLED_S = 60.0
 """Memory is compared with what it was then: the first loops load what is loaded late."""
 GROWTH_MB = 10.0
@@ -48,6 +48,7 @@ class Soak:
         self.hung: list[str] = []
         self._draw = random.Random(seed)
         self._acts: list[tuple[float, Callable[[], None]]] = [
+            (16, self.next_loop),
             (6, self.seek),
             (4, self.stop_and_start),
             (8, self.knob),
@@ -64,6 +65,10 @@ class Soak:
         self.done[act.__name__] += 1
         act()
         time.sleep(self._draw.uniform(*PAUSE_S))
+
+    def next_loop(self) -> None:
+        binding = next(binding for binding, action in MAP.bindings.items() if binding.sort == "note" and action is ACTIONS["next"])
+        self._send(bytes((0x90 | (binding.channel or 1) - 1, binding.number, 100)))
 
     def seek(self) -> None:
         self.rig.locate(self._draw.uniform(0, 200))

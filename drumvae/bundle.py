@@ -6,13 +6,14 @@ outside of its folder is read.
 
 import hashlib
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from .contract import meanings
 from .errors import BundleError
+from .grid import STEPS_PER_BAR
 from .kit import DEFAULT_KIT, VOICES, Kit
 
 FORMAT = 1
@@ -28,10 +29,15 @@ MOST_STEPS, MOST_LATENT = 4096, 65536
 """More than any loop and latent that can be made sense of: what asks for more is refused before anything is allocated."""
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 METADATA_KEY = "drumvae"
+LSTM, DRUMMER = "lstm", "drummer"
+FAMILIES = (LSTM, DRUMMER)
+"""What a model needs to be told: a latent, or what is known of a loop."""
+MOST_STYLES, MOST_MOODS = 256, 64
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
 Shapes = dict[str, str]
-"""Inputs or outputs by name, a letter for each axis: B loops, S steps, V voices, G values of a groove, Z latent size."""
+"""Inputs or outputs by name, a letter for each axis: B loops, S steps, R bars, V voices, G values of a groove, F of how nine voices are
+played, P of a tap, Z latent size, T styles, K moods."""
 _DRUMS: dict[str, tuple[Shapes, Shapes]] = {
     DECODER: (
         {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "locked_hits": "BSV", "locked": "BSV"}
@@ -44,8 +50,17 @@ _MELODIES: dict[str, tuple[Shapes, Shapes]] = {
     DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "known": "BS", "forced": "BS"}, {"melody": "BS"}),
     ENCODER: ({"melody": "BS"}, {"mean": "BZ", "scale": "BZ"}),
 }
-GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES}
-"""The contract: for each encoding the inputs and outputs of each graph, in order. Drums of both encodings are groove tensors."""
+_DRUMMER: dict[str, tuple[Shapes, Shapes]] = {
+    DECODER: (
+        {"latent": "BZ", "heard": "B", "noise": "BSV", "temperature": "B", "thresholds": "V", "push": "BSV", "touch": "BSF", "mood": "BK"}
+        | {"looseness": "B", "locked_hits": "BSV", "locked": "BSV", "feel": "BSF", "felt": "BSV", "tap": "BSP", "tapped": "B"}
+        | {"style": "BT", "bpm": "B", "density": "B", "fill": "BR", "known": "BSG", "forced": "BS"},
+        {"groove": "BSG"},
+    ),
+    ENCODER: _DRUMS[ENCODER],
+}
+GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES, DRUMMER: _DRUMMER}
+"""The contract: for each encoding, and for a drummer, the inputs and outputs of each graph, in order. Drums are groove tensors."""
 OPTIONAL = ("known", "forced")
 """Inputs that a decoder of drums may lack: the first ones exported do."""
 
@@ -78,22 +93,47 @@ class BundleInfo:
     """Of the drumvae that exported it."""
     precision: str = "fp32"
     """How the weights are stored, of `PRECISIONS`."""
+    family: str = LSTM
+    """What it is told, of `FAMILIES`."""
+    styles: tuple[str, ...] = ()
+    """What a drummer can be asked to play."""
+    moods: int = 0
+    """Ways in which a drummer plays a whole loop otherwise."""
+    thresholds_by_task: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Thresholds of tasks that have others than `thresholds`."""
 
     def to_dict(self) -> dict[str, Any]:
-        told = {"format": FORMAT, "kit": self.kit.to_dict(), "voices": list(VOICES), "meanings": meanings(self.encoding)}
+        told = {
+            "format": FORMAT,
+            "kit": self.kit.to_dict(),
+            "voices": list(VOICES),
+            "meanings": meanings(self.encoding, self.family == DRUMMER),
+        }
         return asdict(self) | told
+
+    @property
+    def graphs(self) -> dict[str, tuple[Shapes, Shapes]]:
+        """The inputs and outputs of each of its graphs."""
+        return GRAPHS[DRUMMER if self.family == DRUMMER else self.encoding]
+
+    def thresholds_for(self, task: str) -> tuple[float, ...]:
+        """Returns the thresholds that a task has when hits are written without chance."""
+        return self.thresholds_by_task.get(task, self.thresholds)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BundleInfo":
         """Reads what `to_dict` wrote; raises BundleError with the clause that is broken."""
         if values.get("format") != FORMAT:
             raise BundleError(f"It is of format {values.get('format')!r:.40}, and this version reads format {FORMAT} alone. {_AGAIN}")
-        missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING]
+        missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING and f.default_factory is MISSING]
         if missing:
             raise BundleError(f"Its bundle.json lacks {', '.join(missing)}. {_AGAIN}")
         kept = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         try:
             kept |= {"kit": Kit.from_dict(kept["kit"]), "tasks": tuple(kept["tasks"]), "thresholds": tuple(map(float, kept["thresholds"]))}
+            kept |= {"styles": tuple(map(str, kept.get("styles", ())))}
+            by_task = kept.get("thresholds_by_task", {})
+            kept |= {"thresholds_by_task": {str(task): tuple(map(float, each)) for task, each in by_task.items()}}
             info = cls(**kept)
             info._check(list(values.get("voices", [])))
         except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
@@ -113,8 +153,16 @@ class BundleInfo:
             f"its precision is {self.precision!r}, of which {list(PRECISIONS)} are known": self.precision in PRECISIONS,
             f"its tasks are {list(self.tasks)}, of which {list(TASKS)} are known": bool(self.tasks) and set(self.tasks) <= set(TASKS),
             f"its temperature is {self.temperature}, not above 0 and up to 100": 0 < self.temperature <= 100,
-            f"its thresholds are not {wanted}, one for each voice, between 0 and 1": len(self.thresholds) == wanted
-            and all(0 < t < 1 for t in self.thresholds),
+            f"its thresholds are not {wanted}, one for each voice, between 0 and 1": all(
+                len(each) == wanted and all(0 < t < 1 for t in each) for each in (self.thresholds, *self.thresholds_by_task.values())
+            ),
+            f"its family is {self.family!r}, of which {list(FAMILIES)} are known": self.family in FAMILIES,
+            f"it is a drummer that writes {self.encoding!r}, and a drummer writes grooves of whole bars": self.family != DRUMMER
+            or (self.encoding == "groove" and self.steps % STEPS_PER_BAR == 0),
+            f"it has {len(self.styles)} styles and {self.moods!r} moods, of at most {MOST_STYLES} and {MOST_MOODS}": len(self.styles)
+            <= MOST_STYLES
+            and isinstance(self.moods, int)
+            and 0 <= self.moods <= MOST_MOODS,
         }
         broken = [clause for clause, kept in clauses.items() if not kept]
         if broken:
@@ -196,6 +244,7 @@ def write_bundle_json(folder: Path, info: BundleInfo) -> None:
 def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
     """Returns the shape that letters such as "BSV" stand for, for a number of loops."""
     sizes = {"B": loops, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
+    sizes |= {"R": info.steps // STEPS_PER_BAR, "F": 2 * len(VOICES), "P": 3, "T": len(info.styles), "K": info.moods}
     return tuple(sizes[letter] for letter in letters)
 
 

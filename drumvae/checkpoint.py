@@ -8,8 +8,8 @@ import torch
 
 from .errors import RunError
 from .grid import Array
+from .models.build import Model, new_model
 from .models.config import ModelConfig
-from .models.vae import LoopVAE
 
 FORMAT = 2
 """Of what drumvae adds to a checkpoint; a reader refuses any other."""
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 class Trained:
     """A model out of a checkpoint, ready to be exported."""
 
-    model: LoopVAE
+    model: Model
     """In evaluation mode, on the CPU."""
     preset: str
     tasks: tuple[str, ...]
@@ -62,7 +62,7 @@ def load_trained(path: Path) -> Trained:
     checkpoint = read_checkpoint(path)
     kept = checkpoint[KEY]
     try:
-        model = LoopVAE(ModelConfig.from_dict(kept["config"]["model"]))
+        model = new_model(ModelConfig.from_dict(kept["config"]["model"]))
         model.load_state_dict({name.removeprefix("vae."): value for name, value in checkpoint["state_dict"].items()})
         windows = kept["windows"].to(torch.float32).numpy()
         return Trained(model.eval(), kept["preset"], tuple(kept["tasks"]), kept["config"], kept["facts"], windows)

@@ -4,18 +4,21 @@ B loops, S steps, Z latent size. A loop is a groove tensor (S, 27), or the class
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from .bundle import DECODER, ENCODER, GRAPHS, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
+from .bundle import DECODER, ENCODER, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
 from .errors import BundleError
 from .grid import Array
 from .providers import candidates
 from .runtime import Session, open_session
 
+NOTHING_TOLD: Mapping[str, Array] = MappingProxyType({})
 COLDEST = 1e-3
 """The temperature below which what is likeliest is written, whatever the noise."""
 _EVEN = np.float32(0.5)
@@ -58,6 +61,7 @@ class Codec:
         """
         folder = bundle or default_bundle()
         info = read_bundle(folder)
+        cls = cls.for_bundle(info)
         names = candidates(provider)
         encoder, decoder = (open_session(folder, name, info, "cpu", threads) for name in (ENCODER, DECODER))
         cpu = Graphs(encoder, decoder, "cpu")
@@ -71,6 +75,11 @@ class Codec:
         taken = min(opened, key=lambda name: opened[name][1])
         spare = None if taken == "cpu" else cpu
         return cls(info, *opened[taken][0], spare, _why(taken, {name: took_s for name, (_, took_s) in opened.items()}, provider))
+
+    @classmethod
+    def for_bundle(cls, info: BundleInfo) -> type[Self]:
+        """Returns the class that plays such a bundle."""
+        return cls
 
     @classmethod
     def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> tuple[Graphs, float]:
@@ -104,13 +113,13 @@ class Codec:
     @property
     def loop_shape(self) -> tuple[int, ...]:
         """The shape of one loop: (S, 27), or (S,) of a melody."""
-        (letters,) = GRAPHS[self.encoding][ENCODER][0].values()
+        (letters,) = self.info.graphs[ENCODER][0].values()
         return shape_of(letters, self.info, 0)[1:]
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
         """The shape of what one loop is drawn with: (S, 9), or (S,) of a melody."""
-        return shape_of(GRAPHS[self.encoding][DECODER][0]["noise"], self.info, 0)[1:]
+        return shape_of(self.info.graphs[DECODER][0]["noise"], self.info, 0)[1:]
 
     @property
     def can_force(self) -> bool:
@@ -123,7 +132,7 @@ class Codec:
             raise BundleError(
                 f"This bundle reads loops of shape {self.loop_shape}, not {loops.shape[1:]}; give it such, or choose another."
             )
-        mean, scale = self._run(ENCODER, dict.fromkeys(GRAPHS[self.encoding][ENCODER][0], loops), len(loops))
+        mean, scale = self._run(ENCODER, dict.fromkeys(self.info.graphs[ENCODER][0], loops), len(loops))
         return mean, scale
 
     def decode(
@@ -136,13 +145,15 @@ class Codec:
         thresholds: Array | None = None,
         known: Array | None = None,
         forced: Array | None = None,
+        told: Mapping[str, Array] = NOTHING_TOLD,
     ) -> Array:
         """Returns groove tensors (B, S, 27) or melody classes (B, S), written from latents (B, Z).
 
         `noise`, uniform in [0, 1), (B, S, 9) or for melodies (B, S), decides what is drawn; a `temperature` below `COLDEST`
         needs none and writes what is likeliest. Drums only: where `locked` (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept;
         `thresholds` (9,) are by default the bundle's. Where `forced` (B, S) is 1, the next step sees that step of the loops
-        `known` instead of the one written here: 1 everywhere is teacher forcing, which needs `can_force`.
+        `known` instead of the one written here: 1 everywhere is teacher forcing, which needs `can_force`. `told` holds what else a
+        drummer's decoder reads, by the names of its contract; what is not there is unknown.
         """
         if forced is not None and not self.can_force:
             raise BundleError("This bundle cannot be shown a true loop step by step; export its run again with drumvae-export onnx.")
@@ -159,8 +170,12 @@ class Codec:
             "locked": locked,
             "known": known,
             "forced": forced,
+            "heard": np.ones(len(latent), np.float32),
+            **told,
         }
-        (loops,) = self._run(DECODER, {name: self._filled(name, given[name], len(latent)) for name in self._decoder.inputs}, len(latent))
+        (loops,) = self._run(
+            DECODER, {name: self._filled(name, given.get(name), len(latent)) for name in self._decoder.inputs}, len(latent)
+        )
         return loops
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
@@ -178,7 +193,7 @@ class Codec:
     def _ran(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
         """Runs a graph on any number of loops, some at once."""
         session = self._encoder if graph == ENCODER else self._decoder
-        shapes, outputs = GRAPHS[self.encoding][graph]
+        shapes, outputs = self.info.graphs[graph]
         if not count:  # which ONNX Runtime does not survive
             return [np.zeros(shape_of(letters, self.info, 0), np.float32) for letters in outputs.values()]
         runs = []
@@ -195,7 +210,7 @@ class Codec:
         """Returns an input of the decoder, or what stands for nothing in its place."""
         if value is not None:
             return value
-        shape = shape_of(GRAPHS[self.encoding][DECODER][0][name], self.info, count)
+        shape = shape_of(self.info.graphs[DECODER][0][name], self.info, count)
         return np.full(shape, _EVEN if name == "noise" else 0, np.float32)
 
 

@@ -34,6 +34,23 @@ _DRUMS = {
     "mean": _MEAN,
     "scale": _SCALE,
 }
+_DRUMMER = _DRUMS | {
+    "seeds": _SEEDS.replace(", the noise.", ", the noise, then standard_normal(shape of touch), then standard_normal(number of moods)."),
+    "latent": f"{_LATENT}; 0 and not read where `heard` is 0",
+    "heard": "1 where the latent is that of a loop, else 0",
+    "push": "log odds that are added to those of each hit; 0 leaves the model as it is",
+    "touch": "standard normal: how each hit is played, velocities of nine voices, then offsets",
+    "mood": "standard normal: how the whole loop is played",
+    "looseness": "how far `touch` and `mood` move what is played: 0 not at all, 1 as people are spread",
+    "feel": "velocities of nine voices in [0, 1], then their offsets in [-1, 1], that are kept where `felt` is 1",
+    "felt": "0 or 1; where 1, velocity and offset are not decided but copied from `feel`",
+    "tap": "a rhythm of no voice: struck (0 or 1), velocity, offset, as in a groove",
+    "tapped": "1 where there is a tap, else 0",
+    "style": "1 at one of `styles`, in their order, or 0 everywhere for none",
+    "bpm": "beats a minute; 0 is unknown",
+    "density": "hits a bar; 0 is unknown",
+    "fill": "for each bar 1 a fill, -1 none, 0 unknown",
+}
 _MELODIES = {
     "steps": "sixteenth notes of 4/4, 16 a bar",
     "seeds": _SEEDS,
@@ -48,6 +65,6 @@ _MELODIES = {
 }
 
 
-def meanings(encoding: str) -> dict[str, Any]:
-    """Returns what every input and output means, its range, and what a seed is, for an encoding."""
-    return dict(_MELODIES if encoding == "melody" else _DRUMS)
+def meanings(encoding: str, drummer: bool = False) -> dict[str, Any]:
+    """Returns what every input and output means, its range, and what a seed is, for an encoding and for a drummer."""
+    return dict(_DRUMMER if drummer else _MELODIES if encoding == "melody" else _DRUMS)

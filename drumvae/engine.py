@@ -5,10 +5,13 @@ windows that overlap (`drumvae.overlap`), all in one run, a shorter one as the b
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .bundle import DRUMMER, BundleInfo
+from .conditions import ANYTHING, Conditions, check_density
 from .errors import BundleError
 from .grid import Array, Grid
 from .kit import VOICES
@@ -21,18 +24,34 @@ from .views import TAP_VOICE, tapped_hits, to_tap, without_feel, without_voices
 class Engine(Roaming):
     """Plays an exported model. The same seed gives the same loop; one thread at a time may call a verb."""
 
+    @classmethod
+    def for_bundle(cls, info: BundleInfo) -> type[Self]:
+        from .drummer import DrummerEngine
+
+        return DrummerEngine if info.family == DRUMMER and cls is Engine else cls  # type: ignore[return-value]
+
     # from nothing
 
-    def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+    def generate(
+        self,
+        seed: int,
+        temperature: float | None = None,
+        count: int = 1,
+        density: float = 1.0,
+        conditions: Conditions = ANYTHING,
+        complexity: float = 0.0,
+    ) -> list[Grid]:
         """Returns new loops; the n-th loop of a seed is the same whatever the count.
 
         `temperature` spreads the hits: 0 takes the likeliest, 1 samples as trained; by default the bundle's own. `density`, 0 to
         2, multiplies the odds of every hit by its square, which makes about so many times the hits: 0 is silence, 1 the model's own.
+        `complexity`, -1 to 1, moves hits between strong and weak sixteenths. Raises BundleError for conditions that the bundle does
+        not know.
         """
         self._need("generate", "drums")
-        if not 0 <= density <= 2:
-            raise BundleError(f"A density of {density:g} was asked for; it goes from 0 (silence) through 1 (as the model plays) to 2.")
-        grooves = self._generated(seed, temperature, count, density)
+        check_density(density)
+        self._check(conditions, complexity)
+        grooves = self._generated(seed, temperature, count, density, conditions, complexity)
         return [groove_to_grid(groove) if density else Grid.empty(self.steps) for groove in grooves]
 
     def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> NDArray[np.int64]:
@@ -40,16 +59,35 @@ class Engine(Roaming):
         self._need("generate", "melodies")
         return self._generated(seed, temperature, count).astype(np.int64)
 
-    def _generated(self, seed: int, temperature: float | None, count: int, density: float = 1.0) -> Array:
+    def _generated(
+        self,
+        seed: int,
+        temperature: float | None,
+        count: int,
+        density: float = 1.0,
+        conditions: Conditions = ANYTHING,
+        complexity: float = 0.0,
+    ) -> Array:
+        temperature = self._own(seed, temperature, count)
+        return self.decode(*self._drawn(seed, count), temperature, thresholds=self._thresholds(temperature, density))
+
+    def _own(self, seed: int, temperature: float | None, count: int) -> float:
+        """Returns the temperature that is meant; raises BundleError where nothing can be drawn."""
         temperature = self.info.temperature if temperature is None else temperature
         check_draws(seed, temperature)
         if count < 1:
             raise BundleError(f"{count} loops were asked for; ask for one at least.")
-        return self.decode(*self._drawn(seed, count), temperature, thresholds=self._thresholds(temperature, density))
+        return temperature
+
+    def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
+        """Raises BundleError for what this bundle cannot be asked for."""
+        wanted = [*conditions.names, *(["a complexity"] if complexity else [])]
+        if wanted:
+            raise BundleError(f"This bundle cannot be asked for {' and '.join(wanted)}; leave it out, or name a drummer's bundle.")
 
     # from what was played
 
-    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0) -> Grid:
+    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         """Returns the same hits with new velocities and offsets, moved from the given ones by `amount`, 0 to 1.
 
         `temperature` 0 plays the likeliest feel; above it, the seed draws another one around it.
@@ -57,15 +95,19 @@ class Engine(Roaming):
         self._need("humanize", "drums")
         check_share("An amount", amount, "as played", "as the model plays")
         check_draws(seed, temperature)
+        self._check(conditions)
         if not grid.steps:
             return grid
-        loops = self._cut(grid)
-        hits = loops[..., :VOICE_COUNT]
-        latent = self._heard(without_feel(loops), temperature, np.random.default_rng(seed))
-        played = joined(self.decode(latent, locked_hits=hits, locked=np.ones_like(hits)), grid.steps)
+        played = joined(self._humanized(self._cut(grid), grid.steps, seed, temperature, conditions), grid.steps)
         return grid.blended(Grid(grid.hits, played.velocities, played.offsets), amount)
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid:
+    def _humanized(self, loops: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
+        """Returns the hits of windows (B, S, 27) as they are played."""
+        hits = loops[..., :VOICE_COUNT]
+        latent = self._heard(without_feel(loops), temperature, np.random.default_rng(seed))
+        return self.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
+
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         """Returns a kit's groove for a rhythm, of which is read when and how loud it was struck, and not on which drum.
 
         At every tapped step the loudest hit written there takes exactly the tap's velocity and offset. A tapped step where the
@@ -74,16 +116,21 @@ class Engine(Roaming):
         """
         self._need("drumify", "drums")
         check_draws(seed, temperature)
+        self._check(conditions)
         if not grid.steps:
             return grid
         taps = to_tap(self._cut(grid))
-        written = self._answered(taps, grid.steps, seed, temperature)
+        written = self._drumified(taps, grid.steps, seed, temperature, conditions)
         tap = taps[..., TAP_VOICE::VOICE_COUNT]  # (B, S, 3)
         kept = tapped_hits(written) * tap[..., :1] > 0  # (B, S, 9): the hits that were tapped
         written = np.where(np.tile(kept, 3), np.repeat(tap, VOICE_COUNT, axis=-1), written)
         return joined(written, grid.steps)
 
-    def infill(self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0) -> Grid:
+    def _drumified(self, taps: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
+        """Returns grooves (B, S, 27) for the taps of windows."""
+        return self._answered(taps, steps, seed, temperature)
+
+    def infill(self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         """Returns the grid with some voices, numbers from 0 to 8, played anew by the model, whatever the grid holds of them.
 
         The other voices come back exactly as given; the model hears them and writes with their hits in place. `temperature` 0
@@ -91,15 +138,20 @@ class Engine(Roaming):
         """
         self._need("infill", "drums")
         check_draws(seed, temperature)
+        self._check(conditions)
         if not voices or not set(voices) <= set(range(VOICE_COUNT)):
             raise BundleError(f"The voices {list(voices)} were asked for; name one or more from 0 ({VOICES[0]}) to 8 ({VOICES[-1]}).")
         if not grid.steps:
             return grid
         anew = np.isin(np.arange(VOICE_COUNT), voices)
         heard = without_voices(self._cut(grid), anew)
-        hits = heard[..., :VOICE_COUNT]
-        played = joined(self._answered(heard, grid.steps, seed, temperature, hits, np.broadcast_to(~anew, hits.shape)), grid.steps)
+        played = joined(self._infilled(heard, anew, grid.steps, seed, temperature, conditions), grid.steps)
         return Grid(*(np.where(anew, new, given) for new, given in zip(played.arrays(), grid.arrays(), strict=True)))
+
+    def _infilled(self, heard: Array, anew: NDArray[np.bool_], steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
+        """Returns windows (B, S, 27) with the voices where `anew` (9,) is 1 written."""
+        hits = heard[..., :VOICE_COUNT]
+        return self._answered(heard, steps, seed, temperature, hits, np.broadcast_to(~anew, hits.shape))
 
     def _heard(self, loops: Array, temperature: float, draw: np.random.Generator) -> Array:
         """Returns latents (B, Z) of loops: the mean ones, or at a temperature above 0 others around them, all on the same side."""

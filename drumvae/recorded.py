@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from .bundle import GRAPHS, BundleInfo, shape_of
+from .bundle import BundleInfo, shape_of
 from .codec import Codec
 from .errors import BundleError
 from .grid import Array
@@ -107,7 +107,7 @@ def _hits(loops: Array) -> Array:
 
 def _shapes(info: BundleInfo) -> dict[str, tuple[int, ...]]:
     """Returns the arrays of a file in order, by name."""
-    inputs, outputs = GRAPHS[info.encoding]["decoder.onnx"]
+    inputs, outputs = info.graphs["decoder.onnx"]
     (loop,) = outputs.values()
     letters = {"latent": inputs["latent"], "noise": inputs["noise"], _DRAWN: loop, _COLD: loop, "mean": "BZ", "scale": "BZ"}
     letters |= {} if info.encoding == "melody" else {_LOCKED: loop}

@@ -138,13 +138,13 @@ class Roaming(Codec):
         """Returns a grid as groove tensors (B, S, 27) that overlap, the last one silent past the grid's end."""
         return to_windows(grid_to_groove(grid), grid.steps, self.steps)
 
-    def _thresholds(self, temperature: float, density: float = 1.0) -> Array:
+    def _thresholds(self, temperature: float, density: float = 1.0, task: str = "") -> Array:
         """Returns thresholds (9,): the calibrated ones for the likeliest hits, even ones at temperature 1, where chance keeps density.
 
         A density other than 1 divides their odds by its square. Over a hundred loops of the shipped model at temperature 0, 0.5
         makes 0.48 times the hits, 1.5 makes 1.48 times and 2 makes 1.87 times.
         """
-        odds = np.array(self.info.thresholds, np.float32)
+        odds = np.array(self.info.thresholds_for(task), np.float32)
         log_odds = np.log(odds / (1 - odds)) * max(0.0, 1 - temperature) - 2 * math.log(max(density, _SPARSEST))
         return np.asarray(1 / (1 + np.exp(-log_odds)), np.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import GRAPHS, METADATA_KEY, OPTIONAL, BundleInfo, read_file, shape_of
+from .bundle import METADATA_KEY, OPTIONAL, BundleInfo, read_file, shape_of
 from .errors import BundleError
 from .graph_check import check_graph
 from .grid import Array
@@ -108,7 +108,7 @@ def open_session(folder: Path, name: str, info: BundleInfo, provider: str, threa
     if session.get_providers()[0] != NAMES[provider]:
         raise BundleError(could_not_start(provider))
     _check_graph(session, folder / name, info)
-    outputs = list(GRAPHS[info.encoding][name][1])
+    outputs = list(info.graphs[name][1])
     return BoundSession(session, folder / name, outputs, "cuda") if capture else Session(session, folder / name, outputs)
 
 
@@ -172,7 +172,7 @@ def _describes(text: str | None, info: BundleInfo) -> bool:
 
 
 def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
-    wanted_inputs, wanted_outputs = GRAPHS[info.encoding][path.name]
+    wanted_inputs, wanted_outputs = info.graphs[path.name]
     for kind, wanted, found in (("input", wanted_inputs, session.get_inputs()), ("output", wanted_outputs, session.get_outputs())):
         shapes = {arg.name: tuple(size if isinstance(size, int) else _ANY for size in arg.shape) for arg in found}
         whole = info.encoding == "melody" or not shapes.keys().isdisjoint(OPTIONAL)

@@ -14,6 +14,7 @@ _KINDS = {
     str: "a text in quotes",
     bool: "true or false",
     tuple[int, ...]: "a list of whole numbers",
+    tuple[str, ...]: "a list of texts in quotes",
 }
 
 
@@ -39,8 +40,9 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return from_table(kind, value, f"{name}.")  # type: ignore[arg-type]
     if kind is float and type(value) is int:
         return float(value)
-    if kind == tuple[int, ...] and isinstance(value, list | tuple) and all(type(item) is int for item in value):
-        return tuple(value)
+    for item_kind in (int, str):
+        if kind == tuple[item_kind, ...] and isinstance(value, list | tuple) and all(type(item) is item_kind for item in value):
+            return tuple(value)
     if type(value) is not kind:
         raise RunError(f"The setting {name} is {value!r}; it is {_KINDS[kind]}.")
     return value

@@ -7,37 +7,43 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from drumvae.bundle import DECODER, ENCODER, GRAPHS, METADATA_KEY, BundleInfo, Shapes, shape_of
-from drumvae.models.vae import LoopVAE
+from drumvae.bundle import DECODER, ENCODER, METADATA_KEY, BundleInfo, Shapes, shape_of
+from drumvae.models.build import Model
+from drumvae.models.drummer import Drummer
 
+from .drummer_parts import export_drummer
 from .graphs import EXAMPLES, OPSET, export_module
 from .parts import export_parts
 from .precision import lower, store_half
 
 if TYPE_CHECKING:
-    from onnx_ir import Model
+    from onnx_ir import Model as Graph
 
 _HALVED = "scale.weight"
 
 
-def write_graphs(model: LoopVAE, info: BundleInfo, folder: Path) -> None:
+def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
     """Writes both graphs in the precision that the description names.
 
     Every parameter is an initializer under the name it has in its module, rounded ones with the endings of `precision` after it.
     """
     from .unroll import unroll
 
-    (inputs, outputs), (decoder_inputs, (written,)) = GRAPHS[info.encoding][ENCODER], GRAPHS[info.encoding][DECODER]
+    (inputs, outputs), (decoder_inputs, (written,)) = info.graphs[ENCODER], info.graphs[DECODER]
     encoder = export_module(model.encoder, _example(inputs, info), list(outputs))
     if info.precision == "fp32":
         store_half(encoder, _HALVED)
-    decoder = unroll(export_parts(model.decoder, _example(decoder_inputs, info), written), OPSET)
+    example = _example(decoder_inputs, info)
+    if isinstance(model, Drummer):
+        decoder = export_drummer(model.decoder, example, written, OPSET)
+    else:
+        decoder = unroll(export_parts(model.decoder, example, written), OPSET)
     for graph, name in ((encoder, ENCODER), (decoder, DECODER)):
         lower(graph, info.precision, name == DECODER)
         _save(graph, info, folder / name)
 
 
-def halve(model: LoopVAE) -> None:
+def halve(model: Model) -> None:
     """Rounds the weights of the posterior's spread to half precision, in place.
 
     They decide how far a sampled latent strays, where three digits are plenty, and are stored in half the space: a megabyte less.
@@ -51,7 +57,7 @@ def _example(shapes: Shapes, info: BundleInfo) -> dict[str, Tensor]:
     return {name: torch.full(shape_of(letters, info, EXAMPLES), 0.5) for name, letters in shapes.items()}
 
 
-def _save(model: "Model", info: BundleInfo, path: Path) -> None:
+def _save(model: "Graph", info: BundleInfo, path: Path) -> None:
     import onnx_ir as ir
 
     model.metadata_props[METADATA_KEY] = json.dumps(info.to_dict())

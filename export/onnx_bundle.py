@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from drumvae import __version__
-from drumvae.bundle import CARD, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
+from drumvae.bundle import CARD, DRUMMER, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
 from drumvae.bundle_weights import read_weights
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
 from drumvae.errors import BundleError, nearest
 from drumvae.grid import Array
 from drumvae.kit import DEFAULT_KIT
+from drumvae.models.build import Model, new_model
 from drumvae.models.config import ModelConfig
-from drumvae.models.vae import LoopVAE
 from drumvae.recorded import record
 
 from .card import model_card
@@ -73,7 +73,7 @@ def convert_bundle(bundle: Path, out: Path, say: Callable[[str], None], replace:
     _check_place(out, replace)
     info = read_bundle(bundle)
     config, weights = read_weights(bundle)
-    model = LoopVAE(ModelConfig.from_dict(config["model"])).eval()
+    model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
     engine = Engine.load(bundle, "cpu", threads=0)
     draw = np.random.default_rng(1)
@@ -85,7 +85,7 @@ def convert_bundle(bundle: Path, out: Path, say: Callable[[str], None], replace:
 
 
 def write_bundle(
-    model: LoopVAE,
+    model: Model,
     info: BundleInfo,
     card: str | None,
     windows: Array,
@@ -121,7 +121,7 @@ def write_bundle(
     return parity
 
 
-def _written(model: LoopVAE, info: BundleInfo, folder: Path) -> Path:
+def _written(model: Model, info: BundleInfo, folder: Path) -> Path:
     folder.mkdir()
     write_graphs(model, info, folder)
     write_bundle_json(folder, info)
@@ -142,6 +142,8 @@ def _check_place(out: Path, replace: bool) -> None:
 def bundle_info(trained: Trained) -> BundleInfo:
     """Returns the description that goes into a bundle of a trained model."""
     facts: dict[str, Any] = dict(trained.facts)
+    facts.pop("windows_bpm", None)
+    by_task = {task: tuple(each) for task, each in facts.pop("thresholds_by_task", {}).items()}
     model = trained.model.config
     voices = 0 if model.encoding == "melody" else len(DEFAULT_KIT.played)
     return BundleInfo(
@@ -157,4 +159,8 @@ def bundle_info(trained: Trained) -> BundleInfo:
         training=facts | {"config": trained.config},
         licence=LICENCE if "Groove MIDI" in facts.get("data", "") else OWN_DATA_LICENCE,
         version=__version__,
+        family=model.family,
+        styles=model.styles,
+        moods=model.moods if model.family == DRUMMER else 0,
+        thresholds_by_task=by_task,
     )

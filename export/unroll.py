@@ -3,7 +3,7 @@
 What is the same at every step is computed once; parameters are shared. Nothing branches, so that it can be captured as a CUDA graph.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 import onnx_ir as ir
@@ -21,8 +21,9 @@ Known = dict[ir.Value, ir.Value]
 
 def unroll(parts: Parts, opset: int) -> ir.Model:
     """Returns the whole decoder, with the inputs of `parts.begin` under their own names and the outputs of `parts.end`."""
-    whole = _Whole()
-    begun = whole.add(parts.begin.graph, whole.inputs(parts.begin.graph, parts.inputs), "begin")
+    whole = Whole()
+    inputs = whole.inputs(zip(parts.inputs, parts.begin.graph.inputs, strict=True))
+    begun = whole.add(parts.begin.graph, dict(zip(parts.begin.graph.inputs, inputs.values(), strict=True)), "begin")
     named = dict(zip((*EACH_STEP, *ALL_STEPS, "previous"), begun, strict=False))
     step = _Steps(whole, parts.step.graph, {name: named[name] for name in ALL_STEPS})
     each = {name: whole.split(named[name], parts.steps) if name in step.needed else [] for name in EACH_STEP}
@@ -42,7 +43,7 @@ def unroll(parts: Parts, opset: int) -> ir.Model:
     return whole.model(outputs, opset)
 
 
-class _Whole:
+class Whole:
     """The graph that is put together."""
 
     def __init__(self) -> None:
@@ -51,10 +52,10 @@ class _Whole:
         self._initializers: dict[str, ir.Value] = {}
         self._numbers = count()
 
-    def inputs(self, part: ir.Graph, names: Sequence[str]) -> Known:
-        """Makes the part's inputs those of the whole."""
-        self._inputs = [ir.Value(name=name, type=value.type, shape=value.shape) for name, value in zip(names, part.inputs, strict=True)]
-        return dict(zip(part.inputs, self._inputs, strict=True))
+    def inputs(self, named: Iterable[tuple[str, ir.Value]]) -> dict[str, ir.Value]:
+        """Gives the whole inputs like some values, under names; returns them by name."""
+        self._inputs = [ir.Value(name=name, type=value.type, shape=value.shape) for name, value in named]
+        return {str(value.name): value for value in self._inputs}
 
     def add(self, part: ir.Graph, known: Known, name: str) -> list[ir.Value]:
         """Copies a whole part; returns what stands for its outputs."""
@@ -120,7 +121,7 @@ class _Whole:
 class _Steps:
     """Adds one step after the other to the whole."""
 
-    def __init__(self, whole: _Whole, step: ir.Graph, same: dict[str, ir.Value]) -> None:
+    def __init__(self, whole: Whole, step: ir.Graph, same: dict[str, ir.Value]) -> None:
         self._whole, self._step = whole, step
         self._known = whole.constants(step, "step") | {value: same[value.name] for value in step.inputs if value.name in same}
         once = [node for node in step if self._is_known(node)]
@@ -140,6 +141,11 @@ class _Steps:
         known = self._known | {value: given[value.name] for value in self._step.inputs if value.name in given}
         self._whole.copy(self._own, known)
         return [known[value] for value in self._step.outputs]
+
+
+def by_name(part: ir.Graph, given: Mapping[str, ir.Value]) -> Known:
+    """Returns what stands for the inputs of a part, of values by the names of its inputs."""
+    return {value: given[str(value.name)] for value in part.inputs}
 
 
 def _groups(pieces: int) -> int:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from drumvae.bundle import DECODER, shape_of
 from drumvae.codec import COLDEST
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Array
-from drumvae.models.vae import LoopVAE
+from drumvae.models.build import Model
+from drumvae.models.drummer import Drummer
 from drumvae.tensors import VOICE_COUNT
 
 TOLERANCE = 1e-4
@@ -37,7 +39,7 @@ class Parity:
         return self.hit_differences == 0 and self.value_difference <= TOLERANCE
 
 
-def compare(engine: Engine, model: LoopVAE, windows: Array, most: int = _LOOPS) -> Parity:
+def compare(engine: Engine, model: Model, windows: Array, most: int = _LOOPS) -> Parity:
     """Compares on 64 seeds drawn at temperature 1, and on up to `most` of the windows (n, S, 27) or (n, S), evenly spread.
 
     Seeds are written freely, and as shown what PyTorch writes, in batches of 1, 7 and all, so that a batch frozen in the graph is
@@ -58,7 +60,7 @@ def compare(engine: Engine, model: LoopVAE, windows: Array, most: int = _LOOPS) 
     return Parity(_LOOPS + len(windows), sum(r[0] for r in results), max(r[1] for r in results))
 
 
-def _on_windows(engine: Engine, model: LoopVAE, windows: Array, draw: np.random.Generator) -> list[tuple[int, float]]:
+def _on_windows(engine: Engine, model: Model, windows: Array, draw: np.random.Generator) -> list[tuple[int, float]]:
     with torch.no_grad():
         mean, scale = (value.numpy() for value in model.encoder(torch.from_numpy(windows)))
     encoded = max(float(np.abs(a - b).max()) for a, b in zip((mean, scale), engine.encode(windows), strict=True))
@@ -71,7 +73,7 @@ def _on_windows(engine: Engine, model: LoopVAE, windows: Array, draw: np.random.
     return [(0, encoded), *(_differences(engine, model, mean, 0.0, more) for more in given)]
 
 
-def _differences(engine: Engine, model: LoopVAE, latent: Array, temperature: float, more: Mapping[str, Array]) -> tuple[int, float]:
+def _differences(engine: Engine, model: Model, latent: Array, temperature: float, more: Mapping[str, Array]) -> tuple[int, float]:
     """Returns on how many steps hits or classes differ, and by how much any value does, up to the first step of each loop that is open.
 
     A step is open where a difference within the tolerance turns a draw: there the order of additions decides, which no two backends
@@ -87,7 +89,7 @@ def _differences(engine: Engine, model: LoopVAE, latent: Array, temperature: flo
     return int(differing.sum()), float(np.abs(found - expected)[same].max(initial=0))
 
 
-def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, more: Mapping[str, Array], nudge: float = 0.0) -> Array:
+def _written(engine: Engine, model: Model, latent: Array, temperature: float, more: Mapping[str, Array], nudge: float = 0.0) -> Array:
     """Returns what PyTorch writes where its log odds are off by the nudge: hits by way of the thresholds, classes by way of the noise."""
     temperature = max(temperature, COLDEST)
     inputs = {
@@ -103,8 +105,18 @@ def _written(engine: Engine, model: LoopVAE, latent: Array, temperature: float, 
         inputs["thresholds"] = odds / (1 + odds) if nudge else inputs["thresholds"]
     else:
         inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
+    if isinstance(model, Drummer):
+        inputs = {name: _told(name, inputs, engine, len(latent)) for name in engine.info.graphs[DECODER][0]}
+        return np.asarray(model.answer({name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
     with torch.no_grad():
         return np.asarray(model.decoder(**{name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
+
+
+def _told(name: str, inputs: Mapping[str, Array], engine: Engine, count: int) -> Array:
+    """Returns an input of a drummer's decoder: as it is given, or unknown, but that the latent is heard."""
+    shape = shape_of(engine.info.graphs[DECODER][0][name], engine.info, count)
+    value = inputs.get(name)
+    return np.full(shape, float(name == "heard"), np.float32) if value is None else np.array(np.broadcast_to(value, shape), np.float32)
 
 
 def _hits(loops: Array) -> Array:

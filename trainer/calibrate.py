@@ -1,9 +1,10 @@
-"""A trained model and validation windows in, a threshold for each voice out: as many hits as people play, and the right ones."""
+"""What a trained model writes of validation windows in, a threshold for each voice out: as many hits as people play, and the right ones."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from drumvae.models.vae import LoopVAE
 from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT
 
@@ -14,17 +15,21 @@ _REACH = 4.0
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def calibrate(model: LoopVAE, heard: Tensor, true: Tensor) -> list[float]:
-    """Returns thresholds in (0, 1), one for each voice, from what is heard and the true grooves, each (n, S, 27).
+Write = Callable[[Tensor], Tensor]
+"""Returns the grooves (n, S, 27) that are written with thresholds (V,)."""
+
+
+def calibrate(write: Write, true: Tensor) -> list[float]:
+    """Returns thresholds in (0, 1), one for each voice, from what is written with some and the true grooves (n, S, 27).
 
     Two wishes pull apart: every voice played as often as people play it, and hits that are right. A rare voice of which the model is
     never sure reaches its number only by guessing. So the log odds that give each voice its number are found first, by halving, and
     then taken whole, in part or not at all: whatever has the best F1 with a number of hits in all that is right to a tenth, or, where
     none is, the nearest number. A voice that nobody plays keeps 0.5.
     """
-    asked = _log_odds_by_number(model, heard, true)
+    asked = _log_odds_by_number(write, true)
     shares = watched(_SHARES, "Choosing thresholds", len(_SHARES))
-    tried = [(asked * share, *_judged(model, heard, true, asked * share)) for share in shares]
+    tried = [(asked * share, *_judged(write, true, asked * share)) for share in shares]
     return [round(float(threshold), 4) for threshold in torch.sigmoid(chosen(tried))]
 
 
@@ -37,23 +42,23 @@ def chosen(tried: list[tuple[Tensor, float, float]]) -> Tensor:
     return (max(near, key=lambda entry: entry[1]) if near else min(tried, key=lambda entry: entry[2]))[0]
 
 
-def _log_odds_by_number(model: LoopVAE, heard: Tensor, true: Tensor) -> Tensor:
+def _log_odds_by_number(write: Write, true: Tensor) -> Tensor:
     """Returns log odds (V,) at which every voice is written about as often as it is played; voices lean on each other."""
-    low, high = heard.new_full((VOICE_COUNT,), -_REACH), heard.new_full((VOICE_COUNT,), _REACH)
+    low, high = true.new_full((VOICE_COUNT,), -_REACH), true.new_full((VOICE_COUNT,), _REACH)
     wanted = true[..., :VOICE_COUNT].sum(dim=(0, 1))
     for _ in watched(range(ROUNDS), "Finding thresholds", ROUNDS):
         middle = (low + high) / 2
-        too_many = _hits(model, heard, middle).sum(dim=(0, 1)) > wanted
+        too_many = _hits(write, middle).sum(dim=(0, 1)) > wanted
         low, high = torch.where(too_many, middle, low), torch.where(too_many, high, middle)
     return torch.where(wanted > 0, (low + high) / 2, torch.zeros_like(low))
 
 
-def _judged(model: LoopVAE, heard: Tensor, true: Tensor, log_odds: Tensor) -> tuple[float, float]:
+def _judged(write: Write, true: Tensor, log_odds: Tensor) -> tuple[float, float]:
     """Returns F1, and how far the number of hits in all is from the true one, as a share of it."""
-    hits, true_hits = _hits(model, heard, log_odds), true[..., :VOICE_COUNT]
+    hits, true_hits = _hits(write, log_odds), true[..., :VOICE_COUNT]
     written, played = float(hits.sum()), float(true_hits.sum())
     return 2 * float((hits * true_hits).sum()) / max(written + played, 1), abs(written - played) / max(played, 1)
 
 
-def _hits(model: LoopVAE, heard: Tensor, log_odds: Tensor) -> Tensor:
-    return model.write_back(heard, thresholds=torch.sigmoid(log_odds))[..., :VOICE_COUNT]
+def _hits(write: Write, log_odds: Tensor) -> Tensor:
+    return write(torch.sigmoid(log_odds))[..., :VOICE_COUNT]

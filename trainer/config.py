@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drumvae.bundle import TASKS
 from drumvae.errors import RunError, nearest
 from drumvae.grid import STEPS_PER_BAR
 from drumvae.models.config import ModelConfig
@@ -15,15 +16,30 @@ from drumvae.settings import from_table, to_toml
 OPTIMISERS = ("adam", "adamw")
 SCHEDULES = ("constant", "decay", "cosine", "restarts")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+SHARES = ("humanize_share", "drumify_share", "infill_share", "continue_share", "generate_share")
+"""What the windows are divided into; what is left of 1 is read as it was played."""
 _POSITIVE, _MANY = 1e-12, 10**9
 _RANGES = (
     dict.fromkeys(("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"), (1, _MANY))
-    | dict.fromkeys(("humanize_share", "drumify_share", "infill_share", "input_hit_drop", "tap_dropout", "velocity_scaling"), (0, 1))
+    | dict.fromkeys(
+        (*SHARES, "input_hit_drop", "tap_dropout", "velocity_scaling", "mixed_halves", "conditions_keep", "weight_decay"), (0, 1)
+    )
     | dict.fromkeys(("learning_rate", "learning_rate_decay"), (_POSITIVE, 1))
-    | dict.fromkeys(("min_duration_s", "gradient_clip", "free_bits", "beta", "scheduled_sampling", "learning_rate_floor"), (0, _MANY))
+    | dict.fromkeys(
+        (
+            "min_duration_s",
+            "gradient_clip",
+            "free_bits",
+            "beta",
+            "scheduled_sampling",
+            "learning_rate_floor",
+            "warm_up_steps",
+            "feel_weight",
+        ),
+        (0, _MANY),
+    )
     | {"beta_rate": (0, 1), "averaging": (0, 1 - 1e-9), "timing_shift": (0, 0.5), "validate_every": (0, _MANY), "seed": (0, 2**32 - 1)}
 )
-_SHARES = ("humanize_share", "drumify_share", "infill_share")
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,10 @@ class TrainConfig:
     """"adam" or "adamw"."""
     learning_rate: float = 1e-3
     """The optimiser's rate at the start."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    warm_up_steps: int = 0
+    """Steps in which the rate rises from 0."""
     schedule: str = "decay"
     """How the rate falls: "constant", "decay" by a factor a step, "cosine" over all steps, or "restarts" of it."""
     learning_rate_decay: float = 0.9999
@@ -72,6 +92,16 @@ class TrainConfig:
     """Share of the windows that are read as a tap of one voice."""
     infill_share: float = 0.0
     """Share of the windows that are read without one of their voices."""
+    continue_share: float = 0.0
+    """Share of the windows of which a drummer is shown the first bars."""
+    generate_share: float = 0.0
+    """Share of the windows of which a drummer is shown nothing but style, tempo, density and fills."""
+    conditions_keep: float = 0.6
+    """How often each of style, tempo, density and fills is told to a drummer."""
+    mixed_halves: float = 0.0
+    """Share of the windows whose second half is put in from elsewhere in the same take; a drummer's."""
+    feel_weight: float = 0.5
+    """Weight of velocity and timing beside the hits; a drummer's."""
     input_hit_drop: float = 0.0
     """Share of the hits that the encoder does not get to read, so that it learns to be told less than everything."""
     tap_dropout: float = 0.0
@@ -111,9 +141,15 @@ class TrainConfig:
 
     def _check_tasks(self) -> None:
         encoding = self.model.encoding
-        if sum(getattr(self, name) for name in _SHARES) > 1 + 1e-9:
-            raise RunError(f"{', '.join(_SHARES)} are more than 1 together; what is left of 1 is read as it was played.")
-        impossible = {"pattern": ("humanize_share",), "melody": _SHARES}.get(encoding, ())
+        if sum(getattr(self, name) for name in SHARES) > 1 + 1e-9:
+            raise RunError(f"{', '.join(SHARES)} are more than 1 together; what is left of 1 is read as it was played.")
+        drums_only = tuple(name for name in ("continue_share", "generate_share") if self.model.family != "drummer")
+        for name in drums_only:
+            if getattr(self, name):
+                raise RunError(
+                    f"{name} is {getattr(self, name)}, which a drummer alone learns; set {name} to 0, or take a drummer's preset."
+                )
+        impossible = {"pattern": ("humanize_share",), "melody": SHARES}.get(encoding, ())
         for name in impossible:
             if getattr(self, name):
                 raise RunError(f"{name} is {getattr(self, name)}, but a {encoding} cannot be trained for that task; set {name} to 0.")
@@ -121,9 +157,9 @@ class TrainConfig:
     @property
     def tasks(self) -> tuple[str, ...]:
         """What a model trained this way can do."""
-        whole = 1 - sum(getattr(self, name) for name in _SHARES)
-        shares = {"reconstruct": whole if whole > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in _SHARES}
-        return ("generate", *(task for task, share in shares.items() if share))
+        whole = 1 - sum(getattr(self, name) for name in SHARES)
+        shares = {"reconstruct": whole if whole > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in SHARES}
+        return ("generate", *(task for task, share in shares.items() if share and task in TASKS and task != "generate"))
 
     @property
     def learned_tasks(self) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ import shutil
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import numpy as np
@@ -18,20 +19,25 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from drumvae import __version__
 from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
 from drumvae.errors import RunError
+from drumvae.models.drummer import Drummer
 
 from .calibrate import calibrate
 from .checkpoints import WholeFileIO
 from .config import TrainConfig
 from .corpus import Corpus
 from .curve import KeepCurve
+from .drummer.task import DrummerTask, write_for
 from .examples import view_for
 from .keeping import KeepLast, StopInTime
+from .learning import Learning
 from .processes import first_process, launched
 from .task import LoopTask
 from .windows import WindowData, part_size, spread
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 CONFIG = "config.toml"
+FREE_TASKS = ("reconstruct", "drumify", "infill")
+"""What thresholds are found for: where hits are written without chance."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         run.mkdir(parents=True, exist_ok=True)
         config.save(run / CONFIG)
     data = WindowData(config, corpus)
-    kept = torch.from_numpy(corpus.loops(spread(data.validation, KEPT_WINDOWS)))
-    task = KeptTask(config, _facts(corpus), kept)
+    numbers = spread(data.validation, KEPT_WINDOWS)
+    kept = torch.from_numpy(corpus.loops(numbers))
+    facts = _facts(corpus) | {"windows_bpm": [float(bpm) for bpm in corpus.window_bpm[numbers]]}
+    task = (KeptDrummerTask if config.model.family == "drummer" else KeptLoopTask)(config).keep(facts, kept)
     if limits.weights:
         task.vae.load_state_dict(limits.weights)
     trainer = _new_trainer(config, run, limits, progress, _validate_every(config, len(data.training)))
@@ -134,14 +142,19 @@ def _processes(limits: Limits) -> tuple[int | str, int]:
     return limits.devices, limits.nodes
 
 
-class KeptTask(LoopTask):
+class Kept(Learning):
     """Adds to every checkpoint what is needed to rebuild the model and to say where it came from."""
 
-    def __init__(self, config: TrainConfig, facts: dict[str, Any], windows: torch.Tensor) -> None:
-        super().__init__(config)
+    facts: dict[str, Any]
+    windows: torch.Tensor  # (n, S, 27) or (n, S)
+    began_s: float
+
+    def keep(self, facts: dict[str, Any], windows: torch.Tensor) -> Self:
+        """Says what is kept beside the weights."""
         self.facts = {"minutes": 0.0} | facts
-        self.windows = windows  # (n, S, 27) or (n, S)
+        self.windows = windows
         self.began_s = time.monotonic()
+        return self
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         scores = {name.split("/")[1]: float(v) for name, v in self.trainer.callback_metrics.items() if name.startswith("validation/")}
@@ -166,6 +179,14 @@ class KeptTask(LoopTask):
     def minutes(self) -> float:
         """Returns how long the run has trained, earlier sittings counted in."""
         return float(self.facts["minutes"]) + (time.monotonic() - self.began_s) / 60
+
+
+class KeptLoopTask(Kept, LoopTask):
+    """Teaches the systems that were published."""
+
+
+class KeptDrummerTask(Kept, DrummerTask):
+    """Teaches a drummer."""
 
 
 class Bar(RichProgressBar):
@@ -201,12 +222,23 @@ def _keep_thresholds(path: Path) -> None:
     """Finds the best checkpoint's thresholds and writes them into it."""
     checkpoint = read_checkpoint(path)
     trained = load_trained(path)
-    task = next(task for task in trained.tasks if task != "generate")
     windows = trained.windows[:: max(trained.windows.shape[1] // 64, 1)]  # longer loops, fewer of them
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    heard, true = (torch.from_numpy(loops).to(device) for loops in (np.ascontiguousarray(view_for(task, windows)[0]), windows.copy()))
-    checkpoint[KEY]["facts"]["thresholds"] = calibrate(trained.model.to(device), heard, true)
+    model, facts = trained.model.to(device), checkpoint[KEY]["facts"]
+    if isinstance(model, Drummer):
+        bpm = torch.from_numpy(np.asarray(facts["windows_bpm"], np.float32)).to(device)
+        true = torch.from_numpy(windows.copy()).to(device)
+        by_task = {task: calibrate(partial(_written, model, task, true, bpm), true) for task in trained.tasks if task in FREE_TASKS}
+        facts |= {"thresholds": by_task["reconstruct"], "thresholds_by_task": by_task}
+    else:
+        task = next(task for task in trained.tasks if task != "generate")
+        heard, true = (torch.from_numpy(loops).to(device) for loops in (np.ascontiguousarray(view_for(task, windows)[0]), windows.copy()))
+        facts["thresholds"] = calibrate(lambda thresholds: model.write_back(heard, thresholds=thresholds), true)
     WholeFileIO().save_checkpoint(checkpoint, path)
+
+
+def _written(model: Drummer, task: str, true: torch.Tensor, bpm: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:
+    return write_for(model, task, true, bpm, thresholds)[0]
 
 
 def _facts(corpus: Corpus) -> dict[str, Any]:

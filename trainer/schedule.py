@@ -9,8 +9,11 @@ def learning_rate_factor(config: TrainConfig, step: int) -> float:
     """Returns the factor on the configuration's learning rate at a step.
 
     "decay" is (rate - floor) decay^step + floor (MusicVAE); "cosine" falls along half a cosine to the floor at the last step
-    (Loshchilov and Hutter 2017); "restarts" does so again and again, each span twice as long as the one before.
+    (Loshchilov and Hutter 2017); "restarts" does so again and again, each span twice as long as the one before. Before all of them the rate
+    rises evenly over the warm-up.
     """
+    if step < config.warm_up_steps:
+        return (step + 1) / config.warm_up_steps
     floor = min(config.learning_rate_floor / config.learning_rate, 1.0)
     if config.schedule == "constant":
         return 1.0

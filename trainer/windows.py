@@ -14,9 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drumvae.errors import RunError
+from drumvae.grid import Array
 
 from .config import TrainConfig, too_small
 from .corpus import Corpus
+from .drummer.labels import Labeller
+from .drummer.lessons import Teacher
 from .examples import draw_example
 
 VALIDATION_BATCH = 512
@@ -79,9 +82,14 @@ class Drills(Dataset[Batch]):
 
     def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
         self.config, self.corpus = config, corpus
+        self.teacher = Teacher(config, Labeller(corpus, config.model.styles), corpus.loops) if config.model.family == "drummer" else None
 
     def __getitem__(self, part: Part) -> Batch:
-        example = draw_example(self.config, self.corpus.loops(part.windows), self.config.seed, part.step, part.first)
+        example: tuple[Array, ...]
+        if self.teacher:
+            example = self.teacher.lesson(part.windows, self.config.seed, part.step, part.first)
+        else:
+            example = draw_example(self.config, self.corpus.loops(part.windows), self.config.seed, part.step, part.first)
         return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in example)
 
 

@@ -12,12 +12,15 @@ from drumvae.tensors import GROOVE_SIZE, MELODY_CLASSES, PATTERN_CLASSES, VOICE_
 OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorical"}
 """The output layer that each encoding is learned by."""
 PLANS = ("flat", "conductor", "segments")
+FAMILIES = ("lstm", "drummer")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Describes a VAE of loops: a bidirectional LSTM encoder, a Gaussian latent, a plan of the loop, an autoregressive LSTM decoder."""
 
+    family: str = "lstm"
+    """"lstm", the systems that were published, or "drummer", one model for every task (`drumvae.models.drummer`)."""
     encoding: str = "groove"
     """What the encoder reads, as in `drumvae.tensors`: "groove", "pattern" or "melody"."""
     output: str = "groove"
@@ -52,6 +55,24 @@ class ModelConfig:
     """Units of a layer that sees the step's hits before velocity and offset are decided; 0 decides all three at once."""
     feel_keep: float = 1.0
     """Share of that layer that dropout keeps."""
+    styles: tuple[str, ...] = ()
+    """What a drummer can be asked to play, as the corpus names it; this and all below only a drummer has."""
+    width: int = 128
+    """Numbers that each step is known by in the transformer layers."""
+    heads: int = 4
+    """Attention heads of a layer."""
+    encoder_layers: int = 2
+    """Transformer layers that read a loop."""
+    context_layers: int = 4
+    """Transformer layers that read what is known."""
+    feel_layers: int = 1
+    """Transformer layers that decide how the hits are played."""
+    core_units: int = 96
+    """Units of the recurrent core that writes the hits."""
+    moods: int = 4
+    """Ways in which a whole loop is played otherwise."""
+    keep: float = 1.0
+    """Share that dropout keeps in a drummer's layers."""
 
     def __post_init__(self) -> None:
         for name in ("encoder_units", "decoder_units", "conductor_units"):
@@ -59,7 +80,10 @@ class ModelConfig:
         self._check_encoding()
         self._check_sizes()
         self._check_plan()
-        for name in ("input_keep", "previous_keep", "feel_keep"):
+        object.__setattr__(self, "styles", tuple(self.styles))
+        if self.family not in FAMILIES:
+            raise RunError(f"There is no family {self.family!r}; {nearest(self.family, list(FAMILIES))}")
+        for name in ("input_keep", "previous_keep", "feel_keep", "keep"):
             if not 0 < getattr(self, name) <= 1:
                 raise RunError(f"model.{name} is {getattr(self, name)}; it is a share above 0 and up to 1.")
 

@@ -50,6 +50,11 @@ class GrooveHead(nn.Module):
         `noise`, `locked_hits`, `locked` (B, S, V), `temperature` (B,), `bias` (V,) in log odds. All of it is worked out before the
         first step, so that a step does no more than compare.
         """
+        return self.bordered(noise, temperature, bias, locked_hits, locked)
+
+    @staticmethod
+    def bordered(noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+        """As `border`; the bias may also be (B, S, V)."""
         noise = noise.clamp(*_NEVER_SURE)
         drawn = (torch.log(noise) - torch.log1p(-noise)) * temperature[:, None, None] + bias
         return torch.where(locked > 0.5, _FORBIDDEN * (1 - 2 * locked_hits), drawn)

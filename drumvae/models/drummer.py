@@ -1,0 +1,297 @@
+"""One model for every task: what is known of a loop in, the rest of it out.
+
+B batch, S steps, V = 9 voices, Z latent size, D width, U units of the core, T styles, R bars, K moods.
+
+What is known is shown where it lies: hits, how they are played, a tapped rhythm, style, tempo, density, fills; each with a mark that
+tells known from unknown. The latent carries a loop as a whole, where one was heard. From all of it transformer layers make a context
+for every step. A small recurrent core then writes the hits step by step, seeing what it wrote itself up to two bars before, so that what
+it draws hangs together. Last, layers that see all hits decide how each is played: a middle, a spread of its own, and moods that a whole
+loop shares, since a drummer who rushes one hit rushes the next.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, softplus
+
+from drumvae.grid import STEPS_PER_BAR
+from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
+
+from .attention import Layer, LoopDropout, Places
+from .config import ModelConfig
+from .heads import GrooveHead
+from .plan import small_linear
+
+LAGS = (1, 2, 4, 8, 16, 32)
+"""How many steps back the core sees what it wrote."""
+TAP_SIZE = 3
+"""Of a step of a tap: struck or not, velocity in [0, 1], offset in [-1, 1]."""
+_BPM, _OCTAVE = 110.0, math.log(2)
+_HITS_A_BAR = 20.0
+_LEAST_SPREAD = 0.02
+_READ_SIZE = 16
+
+
+class Known(NamedTuple):
+    """What is known of loops beforehand."""
+
+    heard: Tensor
+    """1 where the latent is that of a loop, 0 where there is none; (B,)."""
+    locked_hits: Tensor
+    """Hits, 0 or 1; (B, S, V)."""
+    locked: Tensor
+    """1 where these are known; (B, S, V)."""
+    feel: Tensor
+    """Velocities in [0, 1] and offsets in [-1, 1] of hits; (B, S, 2 V)."""
+    felt: Tensor
+    """1 where these are known; (B, S, V)."""
+    tap: Tensor
+    """A rhythm of no voice; (B, S, 3)."""
+    tapped: Tensor
+    """1 where there is one; (B,)."""
+    style: Tensor
+    """1 at the style, or nowhere; (B, T)."""
+    bpm: Tensor
+    """Beats a minute; 0 is unknown; (B,)."""
+    density: Tensor
+    """Hits a bar; 0 is unknown; (B,)."""
+    fill: Tensor
+    """1 a fill, -1 none, 0 unknown; (B, R)."""
+
+
+class Feel(NamedTuple):
+    """How hits are played: velocities, then offsets, as a Gaussian of low rank."""
+
+    middle: Tensor
+    """(B, S, 2 V)."""
+    spread: Tensor
+    """Standard deviation of each by itself; (B, S, 2 V)."""
+    moods: Tensor
+    """What each moves by where a mood of the loop does by 1; (B, S, 2 V, K)."""
+
+
+class DrummerEncoder(nn.Module):
+    """Reads a whole loop."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.enter = nn.Linear(GROOVE_SIZE, config.width)
+        self.places = Places(config.steps, config.width)
+        self.layers = nn.ModuleList(Layer(config.width, config.heads, 1 - config.keep) for _ in range(config.encoder_layers))
+        self.leave = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, _READ_SIZE))
+        self.mean = small_linear(config.steps * _READ_SIZE, config.latent_size)
+        self.scale = small_linear(config.steps * _READ_SIZE, config.latent_size)
+
+    def forward(self, loops: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27)."""
+        steps = self.enter(loops) + self.places()
+        for layer in self.layers:
+            steps = layer(steps)
+        read = torch.tanh(self.leave(steps)).flatten(1)
+        mean: Tensor = self.mean(read)
+        return mean, softplus(self.scale(read) + 0.5)
+
+
+class DrummerDecoder(nn.Module):
+    """Writes what is not known of loops."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width, drop = config.width, 1 - config.keep
+        self.steps, self.bars, self.units, self.moods = config.steps, config.steps // STEPS_PER_BAR, config.core_units, config.moods
+        self.places = Places(config.steps, width)
+        self.shown = nn.Linear(5 * VOICE_COUNT + TAP_SIZE + 1 + 2, width)
+        self.wanted = nn.Linear(len(config.styles) + 4 + 1, width)
+        self.of_latent = nn.Linear(config.latent_size, config.steps * _READ_SIZE)
+        self.from_latent = nn.Linear(_READ_SIZE, width)
+        self.layers = nn.ModuleList(Layer(width, config.heads, drop) for _ in range(config.context_layers))
+        self.told = nn.LayerNorm(width)
+        self.core_context = nn.Linear(width, 3 * config.core_units)
+        self.core_past = nn.Linear(len(LAGS) * VOICE_COUNT, 3 * config.core_units, bias=False)
+        self.core_state = nn.Linear(config.core_units, 3 * config.core_units)
+        self.hits_context = nn.Linear(width, VOICE_COUNT)
+        self.hits_core = nn.Linear(config.core_units, VOICE_COUNT, bias=False)
+        self.hits_past = nn.Linear(len(LAGS) * VOICE_COUNT, VOICE_COUNT, bias=False)
+        self.struck = nn.Linear(VOICE_COUNT, width)
+        self.feel_layers = nn.ModuleList(Layer(width, config.heads, drop) for _ in range(config.feel_layers))
+        self.feel_last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * VOICE_COUNT * (2 + config.moods)))
+        self.dropout = LoopDropout(drop)
+        self.past_dropout = nn.Dropout(1 - config.previous_keep)
+
+    # for the loss
+
+    def logits(self, context: Tensor, hits: Tensor) -> Tensor:
+        """Returns the log odds (B, S, V) of hits, each step seeing the true ones (B, S, V) before it."""
+        past = self.past_dropout(lagged(hits))
+        states = _run_core(self.dropout(self.core_context(context)) + self.core_past(past), self.core_state)
+        return self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
+
+    def context(self, latent: Tensor, known: Known) -> Tensor:
+        """Returns what every step is told, (B, S, D), by the latents (B, Z) and by what is known."""
+        felt = known.felt.repeat(1, 1, 2) * known.locked_hits.repeat(1, 1, 2)
+        tapped = known.tapped[:, None, None].expand(-1, self.steps, -1)
+        fill = known.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
+        shown = [known.locked_hits * known.locked, known.locked, known.felt, known.feel * felt, known.tap * tapped, tapped]
+        steps = self.shown(torch.cat([*shown, fill, fill.abs()], dim=-1)) + self.places()
+        bpm, density = known.bpm[:, None], known.density[:, None]
+        has_bpm, has_density = (bpm > 0).to(bpm.dtype), (density > 0).to(bpm.dtype)
+        tempo = torch.log(bpm.clamp(min=20.0) / _BPM) / _OCTAVE * has_bpm
+        wanted = [known.style, has_bpm, tempo, has_density, (density / _HITS_A_BAR - 1) * has_density, known.heard[:, None]]
+        steps = steps + self.wanted(torch.cat(wanted, dim=-1))[:, None]
+        spread = self.from_latent(self.of_latent(latent * known.heard[:, None]).view(-1, self.steps, _READ_SIZE))
+        steps = steps + spread * known.heard[:, None, None]
+        for layer in self.layers:
+            steps = layer(steps)
+        result: Tensor = self.told(steps)
+        return result
+
+    def feel(self, context: Tensor, hits: Tensor) -> Feel:
+        """Returns how hits (B, S, V) are played."""
+        steps = context + self.struck(hits)
+        for layer in self.feel_layers:
+            steps = layer(steps)
+        middle, spread, moods = torch.split(self.feel_last(steps).float(), [18, 18, 18 * self.moods], dim=-1)
+        velocities, offsets = middle.chunk(2, dim=-1)
+        middle = torch.cat([torch.sigmoid(velocities), torch.tanh(offsets)], dim=-1)
+        return Feel(middle, softplus(spread - 1.5) + _LEAST_SPREAD, 0.1 * moods.unflatten(-1, (18, self.moods)))
+
+    # for sampling and for export
+
+    def forward(
+        self,
+        latent: Tensor,
+        noise: Tensor,
+        temperature: Tensor,
+        thresholds: Tensor,
+        push: Tensor,
+        touch: Tensor,
+        mood: Tensor,
+        looseness: Tensor,
+        known: Known,
+        true_hits: Tensor,
+        forced: Tensor,
+    ) -> Tensor:
+        """Writes grooves (B, S, 27).
+
+        `noise` (B, S, V), uniform in [0, 1), decides which hits are drawn; `temperature` (B,) above 0 spreads them; `thresholds` (V,)
+        in (0, 1) and `push` (B, S, V) in log odds make them rarer and more frequent. `touch` (B, S, 2 V) and `mood` (B, K), standard
+        normal, decide how they are played, spread by `looseness` (B,); 0 plays the middle. Where `forced` (B, S) is 1, what follows
+        sees the hits `true_hits` (B, S, V) of that step in place of those written.
+        """
+        context = self.context(latent, known)
+        border = self.border(noise, temperature, thresholds, push, known)
+        gates, skip = self.core_context(context), self.hits_context(context) - border
+        state = latent.new_zeros(latent.shape[0], self.units)
+        nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
+        past: list[Tensor] = []
+        written = []
+        for step in range(self.steps):
+            seen = torch.cat([past[step - lag] if step >= lag else nothing for lag in LAGS], dim=-1)
+            hits, state = self.step(gates[:, step], skip[:, step], seen, state)
+            written.append(hits)
+            shown = forced[:, step, None]
+            past.append(true_hits[:, step] * shown + hits * (1 - shown))
+        return self.played(context, torch.stack(written, dim=1), touch, mood, looseness, known.feel, known.felt)
+
+    def border(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, push: Tensor, known: Known) -> Tensor:
+        """Returns the log odds (B, S, V) above which there is a hit."""
+        bias = torch.log(thresholds) - torch.log1p(-thresholds) - push
+        return GrooveHead.bordered(noise, temperature, bias, known.locked_hits, known.locked)
+
+    def step(self, gates: Tensor, skip: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), its log odds so far (B, V), the lags (B, L V)."""
+        state = core_step(gates + linear(seen, self.core_past.weight), self.core_state(state), state)
+        odds = skip + linear(state, self.hits_core.weight) + linear(seen, self.hits_past.weight)
+        return (odds > 0).to(odds.dtype), state
+
+    def played(
+        self, context: Tensor, hits: Tensor, touch: Tensor, mood: Tensor, looseness: Tensor, known_feel: Tensor, felt: Tensor
+    ) -> Tensor:
+        """Returns hits (B, S, V) as they are played, (B, S, 27); what is known of their feel stays."""
+        feel = self.feel(context, hits)
+        drawn = feel.spread * touch + (feel.moods @ mood[:, None, :, None]).squeeze(-1)
+        velocities, offsets = (feel.middle + looseness[:, None, None] * drawn).chunk(2, dim=-1)
+        own = torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
+        twice = felt.repeat(1, 1, 2)
+        return torch.cat([hits, (own * (1 - twice) + known_feel * twice) * hits.repeat(1, 1, 2)], dim=-1)
+
+
+class Drummer(nn.Module):
+    """The one model for every task: `encoder` and `decoder` are what gets exported."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = DrummerEncoder(config)
+        self.decoder = DrummerDecoder(config)
+
+    def nothing_known(self, loops: int) -> Known:
+        """Returns that nothing is known of so many loops."""
+        like, config = self.decoder.shown.weight, self.config
+        steps = config.steps
+        shapes = [
+            (),
+            (steps, VOICE_COUNT),
+            (steps, VOICE_COUNT),
+            (steps, 2 * VOICE_COUNT),
+            (steps, VOICE_COUNT),
+            (steps, TAP_SIZE),
+            (),
+            (len(config.styles),),
+            (),
+            (),
+            (steps // STEPS_PER_BAR,),
+        ]
+        return Known(*(like.new_zeros(loops, *shape) for shape in shapes))
+
+    @torch.no_grad()
+    def answer(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Returns what the decoder writes for its inputs by the names of the contract."""
+        named = {name: inputs[name] for name in ("latent", "noise", "temperature", "thresholds", "push", "touch", "mood", "looseness")}
+        known = Known(*(inputs[name] for name in Known._fields))
+        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["known"][..., :VOICE_COUNT], forced=inputs["forced"])
+        return result
+
+    @torch.no_grad()
+    def likeliest(self, latent: Tensor, known: Known, thresholds: Tensor | None = None) -> Tensor:
+        """Returns the likeliest loops (B, S, 27)."""
+        size, steps = len(latent), self.config.steps
+        middle = latent.new_full((size, steps, VOICE_COUNT), 0.5)
+        cold, nothing = latent.new_full((size,), 1e-3), latent.new_zeros(size, steps, VOICE_COUNT)
+        thresholds = latent.new_full((VOICE_COUNT,), 0.5) if thresholds is None else thresholds
+        touch, mood = latent.new_zeros(size, steps, 2 * VOICE_COUNT), latent.new_zeros(size, self.config.moods)
+        result: Tensor = self.decoder(
+            latent, middle, cold, thresholds, nothing, touch, mood, 0 * cold, known, nothing, latent.new_zeros(size, steps)
+        )
+        return result
+
+
+def lagged(hits: Tensor) -> Tensor:
+    """Returns what each step sees of the steps before it, (B, S, L V), of hits (B, S, V); before the first there is silence."""
+    return torch.cat([nn.functional.pad(hits, (0, 0, lag, 0))[:, : hits.shape[1]] for lag in LAGS], dim=-1)
+
+
+def core_step(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
+    """Returns the new state (B, U) of a gated recurrent unit (Cho et al. 2014) from what comes from outside and from it, (B, 3 U)."""
+    units = state.shape[-1]
+    outer, candidate = torch.split(gates, [2 * units, units], dim=-1)
+    inner, recalled = torch.split(recurrent, [2 * units, units], dim=-1)
+    reset, update = torch.sigmoid(outer + inner).chunk(2, dim=-1)
+    new = torch.tanh(candidate + reset * recalled)
+    return new + update * (state - new)
+
+
+def _run_core(gates: Tensor, recurrent: nn.Linear) -> Tensor:
+    """Returns the states (B, S, U) of the core for gates (B, S, 3 U), in float32, by torch's own layer."""
+    units = recurrent.weight.shape[1]
+    with torch.autocast(gates.device.type, enabled=False):
+        gates, weight, bias = gates.float(), recurrent.weight.float(), recurrent.bias.float()
+        eye = torch.eye(3 * units, device=gates.device)
+        state = gates.new_zeros(1, gates.shape[0], units)
+        flat = [eye, weight, torch.zeros_like(bias), bias]
+        outputs, _ = torch.gru(gates, state, flat, True, 1, 0.0, False, False, True)
+    result: Tensor = outputs
+    return result

@@ -1,0 +1,38 @@
+"""Loops and a task in, the lesson that asks a drummer for them without chance out. B loops, S steps, V = 9 voices."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drumvae.grid import STEPS_PER_BAR
+from drumvae.models.config import ModelConfig
+from drumvae.tensors import VOICE_COUNT
+from drumvae.views import TAP_VOICE, to_tap
+
+from ..examples import view_for
+from .lessons import Lesson
+
+
+def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesson[Tensor]:
+    """Returns what is shown of loops (B, S, 27) for a task, their tempi (B,) told and nothing else; tensors in place of arrays."""
+    count, steps = loops.shape[:2]
+    _, locked = view_for(task, loops.cpu().numpy())
+    given = torch.tensor(locked).to(loops)
+    nothing = torch.zeros_like(given)
+    tap = np.asarray(to_tap(loops.cpu().numpy())[..., TAP_VOICE::VOICE_COUNT])
+    tapped = loops.new_full((count,), float(task == "drumify"))
+    heard = loops.new_full((count,), float(task == "reconstruct"))
+    return Lesson(
+        target=loops,
+        read=loops,
+        heard=heard,
+        locked=given,
+        felt=given if task == "infill" else nothing,
+        tap=torch.tensor(tap).to(loops) * tapped[:, None, None],
+        tapped=tapped,
+        style=loops.new_zeros(count, len(model.styles)),
+        bpm=bpm.to(loops),
+        density=loops.new_zeros(count),
+        fill=loops.new_zeros(count, steps // STEPS_PER_BAR),
+        noise=loops.new_zeros(count, model.latent_size),
+    )
