@@ -25,22 +25,22 @@ _HALF = ".half"
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
-    """Returns the configuration of the run that a bundle came from, and the state of its `LoopVAE`.
+    """Returns the configuration of the run that a bundle came from, and the state of its model.
 
     Exactly what was exported: of two biases that the exporter added up, as in the first bundles, the first is their sum and
     the other 0, which is the same model. Raises BundleError where the bundle is not whole or lacks a parameter.
     """
     import torch
 
+    from .models.build import new_model
     from .models.config import ModelConfig
-    from .models.vae import LoopVAE
 
     info = read_bundle(folder)
     if info.precision != "fp32":
         raise BundleError(f"The bundle {folder} holds its weights rounded, as {info.precision}; begin with the one that it was made from.")
     try:
         config = dict(info.training["config"])
-        wanted = LoopVAE(ModelConfig.from_dict(config["model"])).state_dict()
+        wanted = new_model(ModelConfig.from_dict(config["model"])).state_dict()
     except (KeyError, TypeError, RunError) as error:
         raise BundleError(f"The bundle {folder} does not say what model it holds ({error}); train anew, or begin with its run.") from None
     found = {"encoder": _read(folder / ENCODER), "decoder": _read(folder / DECODER)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conditions import ANYTHING, Conditions, push
-from .engine import Engine
+from .engine import Engine, with_taps
 from .errors import BundleError
 from .grid import STEPS_PER_BAR, Array, Grid
 from .latents import spherical_points
@@ -55,7 +55,7 @@ class DrummerEngine(Engine):
                 locked = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
                 locked[:, :half] = 1
                 told = self._told(shown, locked, locked, conditions)
-                new = self._played(told, draw, self.steps, max(temperature, self.info.temperature) if amount else 0.0, "generate")
+                new = self._shared(told, self.steps, int(draw.integers(2**32)), max(temperature, self.info.temperature), "generate")
                 again = np.concatenate([tail[half:], tail[:half]])[half:] if part == 0 else grid_to_groove(grid)[half:]
                 fresh = np.repeat(draw.random(half // STEPS_PER_BAR) < amount, STEPS_PER_BAR)[:, None]
                 following = np.where(fresh, new[0, half:], again).astype(np.float32)
@@ -87,41 +87,76 @@ class DrummerEngine(Engine):
         return playable(self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature), told=told))
 
     def _humanized(self, loops: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        locked = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
-        told = self._told(loops, locked, np.zeros_like(locked), conditions)
-        return self._played(told, np.random.default_rng(seed), steps, temperature, "humanize")
+        return self._shared(self._hits_of(loops, conditions), steps, seed, temperature, "humanize")
 
     def _drumified(self, taps: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
-        told = self._told(np.zeros_like(taps), nothing, nothing, conditions)
-        told |= {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
-        return playable(self._played(told, np.random.default_rng(seed), steps, temperature, "drumify"))
+        return playable(self._shared(self._tap_of(taps, conditions), steps, seed, temperature, "drumify"))
 
     def _infilled(self, heard: Array, anew: NDArray[np.bool_], steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        locked = np.array(np.broadcast_to(1 - anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
-        told = self._told(heard, locked, locked, conditions)
-        return playable(self._played(told, np.random.default_rng(seed), steps, temperature, "infill"), locked)
+        told = self._others_of(heard, anew, conditions)
+        return playable(self._shared(told, steps, seed, temperature, "infill"), told["locked"])
+
+    # loops that have nothing to do with each other
+
+    def humanize_loops(self, loops: Array, bpm: Array | None = None, seed: int = 0, temperature: float = 0.0) -> Array:
+        return self._alone(self._hits_of(loops), bpm, seed, temperature, "humanize")
+
+    def drumify_loops(self, taps: Array, bpm: Array | None = None) -> Array:
+        return with_taps(playable(self._alone(self._tap_of(taps), bpm, 0, 0.0, "drumify")), taps)
+
+    def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:
+        told = self._others_of(heard, np.isin(np.arange(VOICE_COUNT), voices))
+        return playable(self._alone(told, bpm, 0, 0.0, "infill"), told["locked"])
+
+    # what is told of windows (B, S, 27)
+
+    def _hits_of(self, loops: Array, conditions: Conditions = ANYTHING) -> dict[str, Array]:
+        locked = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
+        return self._told(loops, locked, np.zeros_like(locked), conditions)
+
+    def _tap_of(self, taps: Array, conditions: Conditions = ANYTHING) -> dict[str, Array]:
+        nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
+        told = self._told(np.zeros_like(taps), nothing, nothing, conditions)
+        return told | {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
+
+    def _others_of(self, heard: Array, anew: NDArray[np.bool_], conditions: Conditions = ANYTHING) -> dict[str, Array]:
+        locked = np.array(np.broadcast_to(~anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
+        return self._told(heard, locked, locked, conditions)
 
     def _told(self, loops: Array, locked: Array, felt: Array, conditions: Conditions) -> dict[str, Array]:
-        """Returns what a decoder is told of windows (B, S, 27) of which hits and feel are shown, each (B, S, V)."""
+        """Returns what a decoder is told of windows of which hits and feel are shown where 1, each (B, S, V)."""
         hits, feel = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
         told = conditions.arrays(self.info.styles, self.steps, len(loops))
         told |= {"locked_hits": hits * locked, "locked": locked, "felt": felt * hits, "feel": feel * np.tile(felt, 2)}
         return told | {"heard": np.zeros(len(loops), np.float32)}
 
-    def _played(self, told: dict[str, Array], draw: np.random.Generator, steps: int, temperature: float, task: str) -> Array:
+    # how it is played
+
+    def _shared(self, told: dict[str, Array], steps: int, seed: int, temperature: float, task: str) -> Array:
         """Returns grooves (B, S, 27) for windows of a number of steps; a step is drawn alike in every window in which it lies."""
-        count = len(told["heard"])
+        draw, count = np.random.default_rng(seed), len(told["heard"])
         length = window_starts(steps, self.steps)[-1] + self.steps
         noise = to_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
         touch = to_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
         mood = np.tile(draw.standard_normal((1, self.info.moods), np.float32), (count, 1))
-        loose = np.full(count, temperature, np.float32)
-        told = told | {"touch": touch, "mood": mood, "looseness": loose}
-        latent = np.zeros((count, self.info.latent_size), np.float32)
-        hits, locked = told.pop("locked_hits"), told.pop("locked")
+        return self._played(told, noise, touch, mood, temperature, task)
+
+    def _alone(self, told: dict[str, Array], bpm: Array | None, seed: int, temperature: float, task: str) -> Array:
+        """Returns grooves (B, S, 27) for windows that are drawn each by itself, at tempi (B,)."""
+        draw, count = np.random.default_rng(seed), len(told["heard"])
+        noise = draw.random((count, self.steps, VOICE_COUNT), np.float32)
+        touch = draw.standard_normal((count, self.steps, _FEEL), np.float32)
+        mood = draw.standard_normal((count, self.info.moods), np.float32)
+        told = told if bpm is None else told | {"bpm": np.asarray(bpm, np.float32)}
+        return self._played(told, noise, touch, mood, temperature, task)
+
+    def _played(self, told: dict[str, Array], noise: Array, touch: Array, mood: Array, temperature: float, task: str) -> Array:
+        loose = np.full(len(mood), temperature, np.float32)
+        more = {name: value for name, value in told.items() if name not in ("locked_hits", "locked")}
+        more |= {"touch": touch, "mood": mood, "looseness": loose}
+        latent = np.zeros((len(mood), self.info.latent_size), np.float32)
         thresholds = self._thresholds(temperature, task=task)
-        return self.decode(latent, noise, temperature, hits, locked, thresholds, told=told)
+        return self.decode(latent, noise, temperature, told["locked_hits"], told["locked"], thresholds, told=more)
 
     def _feel_draws(self, draw: np.random.Generator, shape: Sequence[int]) -> tuple[Array, Array]:
         touch = draw.standard_normal((*shape, self.steps, _FEEL), np.float32)

@@ -120,11 +120,7 @@ class Engine(Roaming):
         if not grid.steps:
             return grid
         taps = to_tap(self._cut(grid))
-        written = self._drumified(taps, grid.steps, seed, temperature, conditions)
-        tap = taps[..., TAP_VOICE::VOICE_COUNT]  # (B, S, 3)
-        kept = tapped_hits(written) * tap[..., :1] > 0  # (B, S, 9): the hits that were tapped
-        written = np.where(np.tile(kept, 3), np.repeat(tap, VOICE_COUNT, axis=-1), written)
-        return joined(written, grid.steps)
+        return joined(with_taps(self._drumified(taps, grid.steps, seed, temperature, conditions), taps), grid.steps)
 
     def _drumified(self, taps: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
         """Returns grooves (B, S, 27) for the taps of windows."""
@@ -153,6 +149,31 @@ class Engine(Roaming):
         hits = heard[..., :VOICE_COUNT]
         return self._answered(heard, steps, seed, temperature, hits, np.broadcast_to(~anew, hits.shape))
 
+    # loops that have nothing to do with each other, as arrays
+
+    def humanize_loops(self, loops: Array, bpm: Array | None = None, seed: int = 0, temperature: float = 0.0) -> Array:
+        """Returns the hits of groove tensors (B, S, 27) as the model plays them, each by itself; `bpm` (B,) are their tempi, 0 unknown.
+
+        `temperature` as in `humanize`; the draws of one loop are its own.
+        """
+        hits, draw = loops[..., :VOICE_COUNT], np.random.default_rng(seed)
+        mean, scale = self.encode(without_feel(loops))
+        latent = np.asarray(mean + np.float32(temperature) * scale * draw.standard_normal(mean.shape, np.float32))
+        return self.decode(latent, draw.random(hits.shape, np.float32), temperature, hits, np.ones_like(hits))
+
+    def drumify_loops(self, taps: Array, bpm: Array | None = None) -> Array:
+        """Returns the likeliest grooves (B, S, 27) for taps, as `drumvae.views.to_tap` makes them, each by itself."""
+        return with_taps(self.decode(self.encode(taps)[0], thresholds=self._thresholds(0.0)), taps)
+
+    def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:
+        """Returns groove tensors (B, S, 27) with some voices written as is likeliest, each loop by itself."""
+        anew = np.isin(np.arange(VOICE_COUNT), voices)
+        heard = without_voices(heard, anew)
+        hits = heard[..., :VOICE_COUNT]
+        locked = np.array(np.broadcast_to(~anew, hits.shape), np.float32)
+        written = self.decode(self.encode(heard)[0], locked_hits=hits, locked=locked, thresholds=self._thresholds(0.0))
+        return np.asarray(np.where(np.tile(anew, 3), written, heard))
+
     def _heard(self, loops: Array, temperature: float, draw: np.random.Generator) -> Array:
         """Returns latents (B, Z) of loops: the mean ones, or at a temperature above 0 others around them, all on the same side."""
         mean, scale = self.encode(loops)
@@ -170,3 +191,10 @@ class Engine(Roaming):
         length = window_starts(steps, self.steps)[-1] + self.steps
         noise = to_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
         return self.decode(latent, noise, temperature, locked_hits, locked, self._thresholds(temperature))
+
+
+def with_taps(written: Array, taps: Array) -> Array:
+    """Returns grooves (B, S, 27) of which the loudest hit of each tapped step is played exactly as the tap."""
+    tap = taps[..., TAP_VOICE::VOICE_COUNT]  # (B, S, 3)
+    kept = tapped_hits(written) * tap[..., :1] > 0  # (B, S, 9): the hits that were tapped
+    return np.asarray(np.where(np.tile(kept, 3), np.repeat(tap, VOICE_COUNT, axis=-1), written))

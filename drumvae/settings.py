@@ -40,9 +40,9 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         return from_table(kind, value, f"{name}.")  # type: ignore[arg-type]
     if kind is float and type(value) is int:
         return float(value)
-    for item_kind in (int, str):
-        if kind == tuple[item_kind, ...] and isinstance(value, list | tuple) and all(type(item) is item_kind for item in value):
-            return tuple(value)
+    items = {tuple[int, ...]: int, tuple[str, ...]: str}.get(kind)
+    if items and isinstance(value, list | tuple) and all(type(item) is items for item in value):
+        return tuple(value)
     if type(value) is not kind:
         raise RunError(f"The setting {name} is {value!r}; it is {_KINDS[kind]}.")
     return value

@@ -5,6 +5,7 @@ B loops, S steps, V = 9 voices, Z latent size.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +80,8 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
     A step is open where a difference within the tolerance turns a draw: there the order of additions decides, which no two backends
     share, and what follows is another loop. Where the next step is shown what was written, open steps alone are left out.
     """
-    found, expected = engine.decode(latent, temperature=temperature, **more), _written(engine, model, latent, temperature, more)
+    given: dict[str, Any] = dict(more)
+    found, expected = engine.decode(latent, temperature=temperature, **given), _written(engine, model, latent, temperature, more)
     shown = {"known": expected, "forced": np.ones(expected.shape[:2], np.float32)} | dict(more)
     low, high = (_hits(_written(engine, model, latent, temperature, shown, nudge)) for nudge in (-TOLERANCE, TOLERANCE))
     turned = (low != high).any(axis=2)  # (B, S)

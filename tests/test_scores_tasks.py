@@ -22,6 +22,9 @@ TRUE = random_grooves(12)
 TAKES = [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
 
 
+BPM = np.full(len(TRUE), 120, np.float32)
+
+
 def board(engine: Engine, true: np.ndarray = TRUE) -> Board:
     train = random_melodies(30, 9) if true.ndim == 2 else random_grooves(30, 9)
     return Board(engine, windows(true, TAKES), windows(train), loops=8)
@@ -76,7 +79,7 @@ def test_melodies_are_scored_by_their_notes() -> None:
 
 def test_humanizing_is_scored_on_what_the_verb_plays() -> None:
     engine = Engine.load(provider="cpu")
-    played = humanized(engine, TRUE, np.random.default_rng(0))
+    played = humanized(engine, TRUE, BPM, 0)
     verb = [engine.humanize(groove_to_grid(groove)) for groove in TRUE]
     assert np.array_equal(played[MEAN][..., :9], TRUE[..., :9])
     assert np.allclose(played[MEAN][..., 9:18], np.stack([grid.velocities for grid in verb]), atol=1e-5)
@@ -87,7 +90,7 @@ def test_humanizing_is_scored_on_what_the_verb_plays() -> None:
 def test_humanizing_hears_neither_velocity_nor_timing() -> None:
     quiet = TRUE.copy()
     quiet[..., 9:] *= 0.5
-    both = [humanized(oracle(), grooves, np.random.default_rng(0))[MEAN] for grooves in (TRUE, quiet)]
+    both = [humanized(oracle(), grooves, BPM, 0)[MEAN] for grooves in (TRUE, quiet)]
     assert np.array_equal(*both)
     found = rows(board(oracle()).score("humanize"), "feel")
     assert found[MEAN]["timing_error_ms"] == pytest.approx(found["quantised, mean velocity"]["timing_error_ms"])
@@ -97,7 +100,7 @@ def test_humanizing_hears_neither_velocity_nor_timing() -> None:
 def test_drumifying_is_given_the_tap_and_nothing_else() -> None:
     other = TRUE[..., [*range(8, -1, -1), *range(17, 8, -1), *range(26, 17, -1)]]  # the same tap on other drums
     assert np.array_equal(to_tap(other), to_tap(TRUE))
-    assert np.array_equal(drumified(oracle(), TRUE), drumified(oracle(), other))
+    assert np.array_equal(drumified(oracle(), TRUE, BPM), drumified(oracle(), other, BPM))
 
 
 def test_tapped_and_added_hits_are_told_apart() -> None:
@@ -113,7 +116,7 @@ def test_tapped_and_added_hits_are_told_apart() -> None:
 def test_infilling_is_not_given_the_voice_and_is_scored_on_it_alone() -> None:
     louder = TRUE.copy()
     louder[..., 11] *= 0.5
-    assert np.array_equal(infilled(oracle(), TRUE, 2), infilled(oracle(), louder, 2))
+    assert np.array_equal(infilled(oracle(), TRUE, 2, BPM), infilled(oracle(), louder, 2, BPM))
     found = rows(board(oracle()).score("infill"), "the voice left out")
     assert found["model"]["f1"] == found["silence"]["f1"] == 0  # the oracle repeats the silence that it hears
     assert found["training window nearest in the other voices"]["f1"] > 0

@@ -5,11 +5,16 @@ from functools import cache
 from importlib.resources import files
 
 from drumvae.errors import RunError, nearest
+from drumvae.grid import STEPS_PER_BAR
+from drumvae.models.config import ModelConfig
 
 from .config import TrainConfig
 
 DEFAULT = "stage_4bar"
 """What is trained when nobody says otherwise: the model that ships."""
+
+
+DRUMMER_READ, DRUMMER_LAGS = 16, 6  # `models.drummer` knows them too; it needs torch, and a list of presets does not
 
 
 @cache
@@ -29,6 +34,8 @@ def preset(name: str) -> TrainConfig:
 def parameter_count(config: TrainConfig) -> int:
     """Returns how many parameters a preset's model has, from its sizes alone: four gates of weights and two biases a layer."""
     model = config.model
+    if model.family == "drummer":
+        return _drummer_parameters(model)
     count, size = 0, model.feature_size
     for units in model.encoder_units:
         count, size = count + 2 * _lstm(size, units), 2 * units
@@ -46,6 +53,20 @@ def parameter_count(config: TrainConfig) -> int:
     for units in model.decoder_units:
         count, size = count + _lstm(size, units), units
     return count + _head(config, size)
+
+
+def _drummer_parameters(model: ModelConfig) -> int:
+    """Counts what `drumvae.models.drummer` has: of width D, a transformer layer has 8 D^2 + 11 D."""
+    width, units, places = model.width, model.core_units, model.steps * DRUMMER_READ
+    layers = model.encoder_layers + model.context_layers + model.feel_layers
+    count = layers * (8 * width**2 + 11 * width) + 2 * (STEPS_PER_BAR + model.steps // STEPS_PER_BAR) * width
+    encoder = 28 * width + 2 * width + (width + 1) * DRUMMER_READ + 2 * (places + 1) * model.latent_size
+    shown = (5 * 9 + 3 + 1 + 2 + 1) * width + (len(model.styles) + 5 + 1) * width
+    latent = (model.latent_size + 1) * places + (DRUMMER_READ + 1) * width
+    core = (width + 1) * 3 * units + DRUMMER_LAGS * 9 * 3 * units + (units + 1) * 3 * units
+    hits = (width + 1) * 9 + units * 9 + DRUMMER_LAGS * 9 * 9 + 2 * width
+    feel = 10 * width + 2 * width + (width + 1) * 18 * (2 + model.moods)
+    return count + encoder + shown + latent + core + hits + feel
 
 
 def _lstm(size: int, units: int) -> int:

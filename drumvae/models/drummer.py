@@ -127,7 +127,8 @@ class DrummerDecoder(nn.Module):
         """Returns the log odds (B, S, V) of hits, each step seeing the true ones (B, S, V) before it."""
         past = self.past_dropout(lagged(hits))
         states = _run_core(self.dropout(self.core_context(context)) + self.core_past(past), self.core_state)
-        return self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
+        odds: Tensor = self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
+        return odds
 
     def context(self, latent: Tensor, known: Known) -> Tensor:
         """Returns what every step is told, (B, S, D), by the latents (B, Z) and by what is known."""
@@ -156,7 +157,7 @@ class DrummerDecoder(nn.Module):
         middle, spread, moods = torch.split(self.feel_last(steps).float(), [18, 18, 18 * self.moods], dim=-1)
         velocities, offsets = middle.chunk(2, dim=-1)
         middle = torch.cat([torch.sigmoid(velocities), torch.tanh(offsets)], dim=-1)
-        return Feel(middle, softplus(spread - 1.5) + _LEAST_SPREAD, 0.1 * moods.unflatten(-1, (18, self.moods)))
+        return Feel(middle, softplus(spread - 1.5) + _LEAST_SPREAD, 0.1 * moods.view(-1, self.steps, 18, self.moods))
 
     # for sampling and for export
 

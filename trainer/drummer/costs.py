@@ -38,5 +38,5 @@ def spread_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
     shared = torch.linalg.solve_triangular(lower, (moods.transpose(1, 2) @ scaled[..., None]), upper=False).squeeze(-1)
     apart = scaled.square().sum(dim=-1) - shared.square().sum(dim=-1)
     volume = 2 * (spread.log().sum(dim=-1) + torch.diagonal(lower, dim1=1, dim2=2).log().sum(dim=-1))
-    nats = 0.5 * (apart + volume + math.log(2 * math.pi) * asked.sum(dim=(1, 2)))
+    nats: Tensor = 0.5 * (apart + volume + math.log(2 * math.pi) * asked.sum(dim=(1, 2)))
     return nats.mean()

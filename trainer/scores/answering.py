@@ -1,7 +1,6 @@
 """A model and windows in, how well it adds what it is not given out: a kit to a tap, a voice to the others.
 
-n windows, S steps. The engine's own verbs are scored, with what they keep of the input. Windows are handed to them end to end, as one
-long grid, which they take loop by loop.
+n windows, S steps. The engine's own verbs are scored, with what they keep of the input, on each window by itself.
 """
 
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import numpy as np
 from drumvae.engine import Engine
 from drumvae.grid import Array
 from drumvae.progress import watched
-from drumvae.tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
+from drumvae.tensors import VOICE_COUNT
 from drumvae.views import tapped_hits, to_tap, without_voices
 
 from .baselines import Answer, copied_tap
@@ -32,7 +31,7 @@ def score_drumifying(engine: Engine, split: Windows, baselines: dict[str, Answer
     for places in split.blocks("Drumifying", MODEL_BATCH):
         true, step_ms, takes = split.loops(places), split.step_ms(places), split.takes[places]
         numbers = np.arange(places.start, places.stop)
-        written = drumified(engine, true)
+        written = drumified(engine, true, split.bpm[places])
         tapped = tapped_hits(true) > 0
         for system, grooves in ({"model": written} | {name: answer(true, numbers) for name, answer in baselines.items()}).items():
             hits.add(system, hit_sums(grooves, true, step_ms) | _recalled(grooves, true, tapped), takes)
@@ -66,9 +65,9 @@ def _recalls(sums: Sums) -> Sums:
     return {f"recall_{name}": ratio(sums[f"{name}_found"], sums[f"{name}_true"]) for name in ("tapped", "added")}
 
 
-def drumified(engine: Engine, true: Array) -> Array:
-    """Returns what the model writes for the taps of groove tensors (n, S, 27); it is given nothing but these."""
-    return apart(grid_to_groove(engine.drumify(groove_to_grid(joined(to_tap(true))))), len(true))
+def drumified(engine: Engine, true: Array, bpm: Array) -> Array:
+    """Returns what the model writes for the taps of groove tensors (n, S, 27); a drummer is told their tempi (n,) too."""
+    return engine.drumify_loops(to_tap(true), bpm)
 
 
 def score_infilling(engine: Engine, split: Windows, baselines: dict[str, Answer], left_out: Numbers) -> TaskScores:
@@ -77,7 +76,9 @@ def score_infilling(engine: Engine, split: Windows, baselines: dict[str, Answer]
     for voice, places in _by_voice(left_out):
         true, step_ms, takes = split.loops(places), split.step_ms(places), split.takes[places]
         asked = np.broadcast_to(np.arange(VOICE_COUNT) == voice, (len(true), engine.steps, VOICE_COUNT))
-        written = {"model": infilled(engine, true, voice)} | {name: answer(true, places) for name, answer in baselines.items()}
+        written = {"model": infilled(engine, true, voice, split.bpm[places])} | {
+            name: answer(true, places) for name, answer in baselines.items()
+        }
         for system, grooves in written.items():
             tallies.add(system, hit_sums(grooves, true, step_ms, asked), takes)
     figures = hit_and_feel_figures if engine.encoding == "groove" else hit_figures
@@ -103,17 +104,6 @@ def draw_left_out(split: Windows) -> Numbers:
     return np.where(chances.max(axis=1) < 0, -1, chances.argmax(axis=1))
 
 
-def infilled(engine: Engine, true: Array, voice: int) -> Array:
-    """Returns groove tensors (n, S, 27) with one voice played by the model, which hears the others alone."""
-    heard = without_voices(true, np.arange(VOICE_COUNT) == voice)
-    return apart(grid_to_groove(engine.infill(groove_to_grid(joined(heard)), [voice])), len(true))
-
-
-def joined(grooves: Array) -> Array:
-    """Returns groove tensors (n, S, 27) end to end, (n S, 27)."""
-    return grooves.reshape(-1, grooves.shape[-1])
-
-
-def apart(groove: Array, count: int) -> Array:
-    """Returns a groove tensor as `count` of equal length."""
-    return groove.reshape(count, -1, groove.shape[-1])
+def infilled(engine: Engine, true: Array, voice: int, bpm: Array) -> Array:
+    """Returns groove tensors (n, S, 27) with one voice played by the model, which hears the others alone; tempi as in `drumified`."""
+    return engine.infill_loops(without_voices(true, np.arange(VOICE_COUNT) == voice), [voice], bpm)

@@ -7,8 +7,6 @@ import numpy as np
 
 from drumvae.engine import Engine
 from drumvae.grid import Array
-from drumvae.tensors import VOICE_COUNT
-from drumvae.views import without_feel
 
 from .baselines import Answer
 from .feel import FEEL_DISTANCES, TIMING_BIN_MS, TIMING_REACH_MS, VELOCITY_BINS, feel_sums, spread_figures
@@ -20,10 +18,10 @@ MEAN, SAMPLED = "model, mean latent", "model, sampled"
 DRAW_SEED = 0
 _BY_VOICE = ("timing_error_ms_by_voice", "timing_distance_ms_by_voice", "timing_spread_ratio_by_voice", "velocity_spread_ratio_by_voice")
 _ABOUT = (
-    "Hits are read without velocity and timing and played. Errors are means over all true hits. Divergence is Jensen-Shannon, in bits, over"
-    f" bins of {2 * TIMING_BIN_MS:g} ms and of 1/{VELOCITY_BINS // 2} of the velocity range; distance is Wasserstein's, from bins of"
-    f" {TIMING_BIN_MS:g} ms (to ±{TIMING_REACH_MS:g} ms) and 1/{VELOCITY_BINS}; spread is a standard deviation. These are taken voice by"
-    " voice and averaged by hits. Sampled: the latent is drawn from its posterior."
+    "Hits are read without velocity and timing and played; a drummer is told the tempo. Errors are means over all true hits. Divergence is"
+    f" Jensen-Shannon, in bits, over bins of {2 * TIMING_BIN_MS:g} ms and of 1/{VELOCITY_BINS // 2} of the velocity range; distance is"
+    f" Wasserstein's, from bins of {TIMING_BIN_MS:g} ms (to ±{TIMING_REACH_MS:g} ms) and 1/{VELOCITY_BINS}; spread is a standard deviation."
+    " These are taken voice by voice and averaged by hits. Sampled: the latent is drawn from its posterior, or what a drummer draws at 1."
 )
 
 
@@ -32,7 +30,7 @@ def score_humanizing(engine: Engine, split: Windows, baselines: dict[str, Answer
     tallies = Tallies(split.take_count)
     for places in split.blocks("Humanizing", MODEL_BATCH):
         true, numbers = split.loops(places), np.arange(places.start, places.stop)
-        played = humanized(engine, true, np.random.default_rng([DRAW_SEED, places.start]))
+        played = humanized(engine, true, split.bpm[places], DRAW_SEED + places.start)
         for system, grooves in (played | {name: answer(true, numbers) for name, answer in baselines.items()}).items():
             tallies.add(system, feel_sums(grooves, true, split.step_ms(places)), split.takes[places])
     rows = tallies.rows(spread_figures, FEEL_DISTANCES | {f"{name}_by_voice" for name in FEEL_DISTANCES})
@@ -44,13 +42,6 @@ def score_humanizing(engine: Engine, split: Windows, baselines: dict[str, Answer
     return TaskScores({"feel": Table(_ABOUT, rows, by_voice=_BY_VOICE)}, {"draw_seed": DRAW_SEED}, bins)
 
 
-def humanized(engine: Engine, true: Array, draw: np.random.Generator) -> dict[str, Array]:
-    """Returns what the model plays for the hits of groove tensors (n, S, 27): the likeliest, and drawn around it."""
-    hits = true[..., :VOICE_COUNT]
-    mean, scale = engine.encode(without_feel(true))
-    latent = mean + scale * draw.standard_normal(mean.shape, np.float32)
-    noise, locked = draw.random(hits.shape, np.float32), np.ones_like(hits)
-    return {
-        MEAN: engine.decode(mean, locked_hits=hits, locked=locked),
-        SAMPLED: engine.decode(latent, noise, 1.0, locked_hits=hits, locked=locked),
-    }
+def humanized(engine: Engine, true: Array, bpm: Array, seed: int) -> dict[str, Array]:
+    """Returns what the model plays for the hits of groove tensors (n, S, 27) at tempi (n,): the likeliest, and drawn around it."""
+    return {MEAN: engine.humanize_loops(true, bpm), SAMPLED: engine.humanize_loops(true, bpm, seed, 1.0)}

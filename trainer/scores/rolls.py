@@ -23,18 +23,19 @@ _GIVEN, _MODEL, _PEOPLE = "given", "model", "played by people"
 
 def roll_columns(engine: Engine, task: str, true: Array) -> dict[str, Array]:
     """Returns loops to draw beside each other for a task, by heading; nothing for a task without such a picture."""
+    unknown = np.zeros(len(true), np.float32)  # tempi: a picture needs none
     if task == "generate":
         return {f"loop {number}": loop[None] for number, loop in enumerate(generated(engine, WINDOWS), start=1)}
     if task == "reconstruct":
         return {_GIVEN: true, _MODEL: engine.reconstruct(true)}
     if task == "humanize":
-        return {_GIVEN: without_feel(true), _MODEL: humanized(engine, true, np.random.default_rng(0))[MEAN], _PEOPLE: true}
+        return {_GIVEN: without_feel(true), _MODEL: humanized(engine, true, unknown, 0)[MEAN], _PEOPLE: true}
     if task == "drumify":
-        return {_GIVEN: to_tap(true), _MODEL: drumified(engine, true), _PEOPLE: true}
+        return {_GIVEN: to_tap(true), _MODEL: drumified(engine, true, unknown), _PEOPLE: true}
     if task == "infill":
         voices = [_middle_voice(groove) for groove in true]
         heard = [without_voices(groove, np.arange(VOICE_COUNT) == voice) for groove, voice in zip(true, voices, strict=True)]
-        filled = [infilled(engine, groove[None], voice)[0] for groove, voice in zip(true, voices, strict=True)]
+        filled = [infilled(engine, groove[None], voice, unknown[:1])[0] for groove, voice in zip(true, voices, strict=True)]
         return {_GIVEN: np.stack(heard), _MODEL: np.stack(filled), _PEOPLE: true}
     return {}
 

@@ -1,0 +1,181 @@
+"""Laws of the one model for every task, and of how it is taught."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from drumvae.models.config import ModelConfig  # noqa: E402
+from drumvae.models.drummer import LAGS, Drummer, Feel, lagged  # noqa: E402
+from drumvae.tensors import VOICE_COUNT  # noqa: E402
+from drumvae.trainer.config import TrainConfig  # noqa: E402
+from drumvae.trainer.corpus import CorpusOptions, load_corpus  # noqa: E402
+from drumvae.trainer.drummer.costs import spread_cost  # noqa: E402
+from drumvae.trainer.drummer.labels import FILL_HITS, Labeller, main_style  # noqa: E402
+from drumvae.trainer.drummer.lessons import KINDS, Lesson, Teacher  # noqa: E402
+from drumvae.trainer.drummer.task import known_of  # noqa: E402
+from drumvae.trainer.presets import parameter_count, preset  # noqa: E402
+
+SMALL = ModelConfig(family="drummer", width=16, heads=2, latent_size=8, core_units=8, styles=("rock", "jazz"), moods=2)
+
+
+@pytest.fixture(scope="module")
+def drummer() -> Drummer:
+    torch.manual_seed(0)
+    return Drummer(SMALL).eval()
+
+
+def random_grooves(count: int, seed: int = 0) -> "torch.Tensor":
+    draw = np.random.default_rng(seed)
+    hits = (draw.random((count, 64, 9)) < 0.2).astype(np.float32)
+    feel = draw.random((count, 64, 18)).astype(np.float32)
+    return torch.from_numpy(np.concatenate([hits, feel * np.tile(hits, 2)], axis=-1))
+
+
+def test_what_is_written_freely_is_what_its_own_odds_say(drummer: Drummer) -> None:
+    latent = torch.randn(3, SMALL.latent_size)
+    known = drummer.nothing_known(3)._replace(heard=torch.ones(3))
+    written = drummer.likeliest(latent, known)[..., :VOICE_COUNT]
+    odds = drummer.decoder.logits(drummer.decoder.context(latent, known), written)
+    assert 0 < written.mean() < 1
+    assert torch.equal((odds > 0).float(), written)
+
+
+def test_what_is_shown_is_played_as_it_is_shown(drummer: Drummer) -> None:
+    true = random_grooves(2)
+    hits, feel = true.split([9, 18], dim=-1)
+    half = torch.zeros_like(hits)
+    half[:, :32] = 1
+    known = drummer.nothing_known(2)._replace(locked_hits=hits * half, locked=half, feel=feel * half.repeat(1, 1, 2), felt=half)
+    written = drummer.likeliest(torch.zeros(2, SMALL.latent_size), known)
+    assert torch.equal(written[:, :32], true[:, :32])
+
+
+def test_a_latent_that_is_not_heard_changes_nothing(drummer: Drummer) -> None:
+    known = drummer.nothing_known(2)
+    here, there = (drummer.likeliest(torch.full((2, SMALL.latent_size), value), known) for value in (0.0, 3.0))
+    assert torch.equal(here, there)
+
+
+@pytest.mark.parametrize("name", ["style", "bpm", "density", "fill"])
+def test_every_condition_is_heard(drummer: Drummer, name: str) -> None:
+    known = drummer.nothing_known(1)
+    told = known._replace(**{name: getattr(known, name) + 1})
+    latent = torch.zeros(1, SMALL.latent_size)
+    assert not torch.allclose(drummer.decoder.context(latent, known), drummer.decoder.context(latent, told))
+
+
+def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
+    hits = torch.zeros(1, 64, 9)
+    hits[0, 5, 3] = 1
+    seen = lagged(hits).view(1, 64, len(LAGS), 9)
+    assert [int(step) for step, lag in zip(*np.nonzero(seen[0, :, :, 3].numpy()), strict=True) if LAGS[lag] == 32] == [37]
+    assert int(seen.sum()) == len(LAGS)
+
+
+def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> None:
+    inputs = named_inputs(drummer, 1)
+    inputs["touch"] = torch.randn(1, 64, 18)
+    still = drummer.answer(inputs)
+    loose = drummer.answer(inputs | {"looseness": torch.ones(1)})
+    assert torch.equal(still[..., :9], loose[..., :9])
+    assert not torch.allclose(still, loose)
+
+
+def named_inputs(drummer: Drummer, count: int) -> dict[str, "torch.Tensor"]:
+    known = drummer.nothing_known(count)._asdict()
+    more = {"latent": (count, SMALL.latent_size), "push": (count, 64, 9), "touch": (count, 64, 18), "mood": (count, SMALL.moods)}
+    zeros = {name: torch.zeros(shape) for name, shape in more.items()} | {"known": torch.zeros(count, 64, 27)}
+    zeros |= {"looseness": torch.zeros(count), "forced": torch.zeros(count, 64), "temperature": torch.full((count,), 1e-3)}
+    return known | zeros | {"noise": torch.full((count, 64, 9), 0.5), "thresholds": torch.full((9,), 0.5)}
+
+
+def test_the_size_of_a_preset_is_that_of_its_model() -> None:
+    config = preset("drummer_4bar")
+    assert parameter_count(config) == sum(value.numel() for value in Drummer(config.model).parameters())
+
+
+def test_the_spread_costs_what_a_gaussian_of_low_rank_does() -> None:
+    draw = torch.Generator().manual_seed(1)
+    played, asked = torch.rand(2, 4, 18, generator=draw), (torch.rand(2, 4, 18, generator=draw) < 0.5).float()
+    feel = Feel(*(torch.rand(shape, generator=draw) for shape in ((2, 4, 18), (2, 4, 18), (2, 4, 18, 3))))
+    expected = []
+    for loop in range(2):
+        where = asked[loop].flatten() > 0
+        middle, spread, moods, true = (v[loop].flatten(0, 1)[where] for v in (feel.middle, feel.spread, feel.moods, played))
+        gaussian = torch.distributions.LowRankMultivariateNormal(middle, moods, spread**2)
+        expected.append(-gaussian.log_prob(true))
+    assert float(spread_cost(feel, played, asked)) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
+
+
+# lessons
+
+
+CONFIG = TrainConfig.from_dict(
+    {"humanize_share": 0.2, "drumify_share": 0.2, "infill_share": 0.2, "continue_share": 0.1, "generate_share": 0.1, "mixed_halves": 0.5}
+    | {"model": SMALL.to_dict()}
+)
+
+
+@pytest.fixture(scope="module")
+def teacher(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
+    corpus = load_corpus(midi_folder, CorpusOptions(bars=4), tmp_path_factory.mktemp("cache"))
+    return Teacher(CONFIG, Labeller(corpus, SMALL.styles), corpus.loops)
+
+
+def lesson_of(teacher: Teacher, count: int = 200) -> "Lesson[np.ndarray]":
+    return teacher.lesson(np.zeros(count, np.int64), seed=3, step=7, first=0)
+
+
+def test_a_lesson_is_the_same_however_its_step_is_divided(teacher: Teacher) -> None:
+    whole = lesson_of(teacher)
+    parts = [teacher.lesson(np.zeros(100, np.int64), seed=3, step=7, first=first) for first in (0, 100)]
+    for name, value in whole._asdict().items():
+        assert np.array_equal(value, np.concatenate([getattr(part, name) for part in parts])), name
+
+
+def test_a_lesson_shows_what_its_task_knows_and_no_more(teacher: Teacher) -> None:
+    lesson = lesson_of(teacher)
+    humanize = lesson.locked.all(axis=(1, 2)) & ~lesson.felt.any(axis=(1, 2))
+    tapped, heard = lesson.tapped > 0, lesson.heard > 0
+    assert humanize.any() and tapped.any() and heard.any()
+    assert not lesson.locked[tapped | heard].any()
+    assert not lesson.tap[~tapped].any() and lesson.tap[tapped].any()
+    assert not lesson.read[~heard].any()
+    begun = lesson.felt.any(axis=(1, 2))
+    assert np.array_equal(lesson.felt[begun], lesson.locked[begun])
+    assert not lesson.locked.all(axis=(1, 2))[begun].any()
+    silent = ~(humanize | tapped | heard | begun)
+    assert silent.any(), "some windows are generated from nothing"
+
+
+def test_conditions_are_told_and_left_out(teacher: Teacher) -> None:
+    lesson = lesson_of(teacher)
+    for name, value in (("bpm", lesson.bpm), ("density", lesson.density), ("fill", lesson.fill[:, 0])):
+        assert 0.2 < np.count_nonzero(value) / len(value) < 0.95, name
+
+
+def test_what_is_shown_of_a_lesson_is_the_target_s(teacher: Teacher) -> None:
+    lesson = Lesson(*(torch.from_numpy(np.ascontiguousarray(value)) for value in lesson_of(teacher)))
+    known = known_of(lesson, lesson.target)
+    assert torch.equal(known.locked_hits, lesson.target[..., :9] * lesson.locked)
+    assert torch.equal(known.feel, lesson.target[..., 9:] * lesson.felt.repeat(1, 1, 2))
+
+
+def test_every_kind_of_lesson_has_its_share() -> None:
+    assert {f"{kind}_share" for kind in KINDS[:-1]} <= set(CONFIG.to_dict())
+
+
+def test_a_style_is_named_before_its_slash() -> None:
+    assert main_style("funk/groove1") == "funk"
+    assert main_style("rock") == "rock"
+
+
+def test_a_bar_with_many_toms_is_a_fill(midi_folder: Path, tmp_path: Path) -> None:
+    corpus = load_corpus(midi_folder, CorpusOptions(bars=4), tmp_path)
+    labels = Labeller(corpus, SMALL.styles).of(np.arange(len(corpus.first_steps)))
+    toms = corpus.arrays(np.arange(len(corpus.first_steps)))[0][..., 4:7].reshape(len(labels.fill), 4, -1).sum(axis=2)
+    assert set(np.unique(labels.fill)) <= {-1.0, 1.0}
+    assert not (labels.fill > 0)[toms < FILL_HITS].any()
