@@ -3,7 +3,7 @@
 B windows of a grid, S steps, V = 9 voices, Z latent size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from .tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
 from .views import TAP_VOICE
 
 _FEEL = 2 * VOICE_COUNT
+_READIER = (1.0, 2.0, 4.0, 8.0)
+"""Log odds that are added, one after the other, where a tapped step is empty."""
 
 
 class DrummerEngine(Engine):
@@ -90,7 +92,8 @@ class DrummerEngine(Engine):
         return self._shared(self._hits_of(loops, conditions), steps, seed, temperature, "humanize")
 
     def _drumified(self, taps: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        return playable(self._shared(self._tap_of(taps, conditions), steps, seed, temperature, "drumify"))
+        told = self._tap_of(taps, conditions)
+        return self._without_gaps(taps, lambda push: self._shared(told | push, steps, seed, temperature, "drumify"))
 
     def _infilled(self, heard: Array, anew: NDArray[np.bool_], steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
         told = self._others_of(heard, anew, conditions)
@@ -102,11 +105,25 @@ class DrummerEngine(Engine):
         return self._alone(self._hits_of(loops), bpm, seed, temperature, "humanize")
 
     def drumify_loops(self, taps: Array, bpm: Array | None = None) -> Array:
-        return with_taps(playable(self._alone(self._tap_of(taps), bpm, 0, 0.0, "drumify")), taps)
+        told = self._tap_of(taps)
+        return with_taps(self._without_gaps(taps, lambda push: self._alone(told | push, bpm, 0, 0.0, "drumify")), taps)
 
     def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:
         told = self._others_of(heard, np.isin(np.arange(VOICE_COUNT), voices))
         return playable(self._alone(told, bpm, 0, 0.0, "infill"), told["locked"])
+
+    def _without_gaps(self, taps: Array, write: Callable[[dict[str, Array]], Array]) -> Array:
+        """Returns what is written for taps (B, S, 27); where nothing is at a tapped step, it is written again, more readily there."""
+        struck = taps[..., TAP_VOICE] > 0.5
+        push = np.zeros((*struck.shape, VOICE_COUNT), np.float32)
+        written = playable(write({"push": push}))
+        for more in _READIER:
+            gaps = struck & (written[..., :VOICE_COUNT].max(axis=-1) < 0.5)
+            if not gaps.any():
+                break
+            push[gaps] = more
+            written = playable(write({"push": push}))
+        return written
 
     # what is told of windows (B, S, 27)
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from drummers import write_small_drummer
 
 from drumvae.grid import Grid
 from drumvae.midifile import write_midi
@@ -40,4 +41,13 @@ def midi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(10):
         rolled = [Grid(*(array[[*range(number, 64), *range(number)]] for array in base.arrays())) for _ in range(2)]
         write_midi(folder / f"take{number}.mid", rolled, 90 + 10 * number)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of a drummer that knows rock and jazz by name and learned nothing."""
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("drummer")
+    write_small_drummer(folder)
     return folder
