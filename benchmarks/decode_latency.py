@@ -18,8 +18,9 @@ import torch
 from drumvae.bundle import default_bundle, read_bundle
 from drumvae.checkpoint import load_trained
 from drumvae.engine import Engine
+from drumvae.models.build import Model, new_model
 from drumvae.models.config import ModelConfig
-from drumvae.models.vae import LoopVAE
+from drumvae.models.drummer import Drummer
 
 
 def main() -> None:
@@ -53,11 +54,11 @@ def interleaved(functions: list[Callable[[], object]], runs: int) -> list[list[f
     return times
 
 
-def _model(bundle: Path | None, checkpoint: Path | None) -> LoopVAE:
+def _model(bundle: Path | None, checkpoint: Path | None) -> Model:
     if checkpoint:
         return load_trained(checkpoint).model
     info = read_bundle(bundle or default_bundle())
-    return LoopVAE(ModelConfig.from_dict(info.training["config"]["model"])).eval()
+    return new_model(ModelConfig.from_dict(info.training["config"]["model"])).eval()
 
 
 def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
@@ -65,14 +66,15 @@ def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
     return {"latent": latent, "noise": noise, "temperature": 1.0}
 
 
-def eager(model: LoopVAE, inputs: dict[str, Any]) -> Callable[[], object]:
+def eager(model: Model, inputs: dict[str, Any]) -> Callable[[], object]:
     """Returns what writes loops in PyTorch, from the inputs that an engine takes."""
     latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
     temperature = torch.full((len(latent),), inputs["temperature"])
+    whole = model.blank(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
 
     def run() -> object:
         with torch.inference_mode():
-            return model.decoder(latent, noise, temperature)
+            return model.answer(whole) if isinstance(model, Drummer) else model.decoder(latent, noise, temperature)
 
     return run
 

@@ -26,10 +26,10 @@ import onnx
 import torch
 from decode_latency import eager, interleaved, percentile
 
-from drumvae.bundle import DECODER, BundleInfo, default_bundle, read_bundle, write_bundle_json
+from drumvae.bundle import DECODER, DRUMMER, BundleInfo, default_bundle, read_bundle, write_bundle_json
 from drumvae.engine import Engine
 from drumvae.export.convert import halve, write_graphs
-from drumvae.models.vae import LoopVAE
+from drumvae.models.build import Model, new_model
 from drumvae.trainer.presets import presets
 
 LARGE = "hierdec_drums_16bar"  # a minute to export, half a gigabyte to hold
@@ -63,7 +63,7 @@ _TITLES += ["loops/s of a batch", "eager loops/s", "int8 p50", "int8 loops/s"]
 def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
     """Exports a preset and prints its row."""
     torch.manual_seed(0)
-    model = LoopVAE(presets()[name].model).eval()
+    model = new_model(presets()[name].model).eval()
     halve(model)
     info = bare_info(model, name)
     engines = {
@@ -92,7 +92,7 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
     print("| " + " | ".join(row) + " |", flush=True)
 
 
-def _batches(model: LoopVAE, engines: dict[str, list[Engine]], options: argparse.Namespace) -> list[str]:
+def _batches(model: Model, engines: dict[str, list[Engine]], options: argparse.Namespace) -> list[str]:
     """Returns loops a second of many at once, on every core: ours, eager, and ours in bytes; the best of two each."""
     torch.set_num_threads(os.cpu_count() or 1)
     inputs = _inputs(engines["fp32"][1], options.batch)
@@ -109,15 +109,17 @@ def _batches(model: LoopVAE, engines: dict[str, list[Engine]], options: argparse
     return best
 
 
-def bare_info(model: LoopVAE, name: str) -> BundleInfo:
+def bare_info(model: Model, name: str) -> BundleInfo:
     """Returns the description of a model that was not trained."""
     config = model.config
     thresholds = () if config.encoding == "melody" else (0.5,) * 9
     shape = {"encoding": config.encoding, "steps": config.steps, "latent_size": config.latent_size, "tasks": ("generate",)}
-    return replace(read_bundle(default_bundle()), preset=name, thresholds=thresholds, training={}, scores={}, **shape)
+    shape |= {"family": config.family, "styles": config.styles, "moods": config.moods if config.family == DRUMMER else 0}
+    told = {"thresholds": thresholds, "thresholds_by_task": {}, "training": {}, "scores": {}}
+    return replace(read_bundle(default_bundle()), preset=name, **told, **shape)
 
 
-def _exported(model: LoopVAE, info: BundleInfo, folder: Path) -> list[Engine]:
+def _exported(model: Model, info: BundleInfo, folder: Path) -> list[Engine]:
     """Returns a model's export, on one thread and on every core."""
     place = folder / info.precision
     place.mkdir()

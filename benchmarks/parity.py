@@ -20,7 +20,7 @@ from drumvae.export.convert import halve, write_graphs
 from drumvae.export.verify import compare
 from drumvae.export.windows import MOST, validation_windows
 from drumvae.grid import Array
-from drumvae.models.vae import LoopVAE
+from drumvae.models.build import Model, new_model
 from drumvae.providers import NAMES, lacks
 from drumvae.trainer.download import groove_zip, source_folder
 from drumvae.trainer.presets import presets
@@ -48,10 +48,10 @@ def main() -> None:
                 print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
-def lively(name: str) -> LoopVAE:
+def lively(name: str) -> Model:
     """Returns a preset's model with weights large enough for its loops to differ."""
     torch.manual_seed(0)
-    model = LoopVAE(presets()[name].model).eval()
+    model = new_model(presets()[name].model).eval()
     for parameter in model.parameters():
         parameter.data += 0.03 * torch.randn_like(parameter)
     halve(model)

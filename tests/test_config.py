@@ -29,11 +29,14 @@ SYSTEMS = {
 }
 
 
+OURS = {"stage_4bar", "drummer_4bar"}
+
+
 def test_every_system_and_task_has_its_preset() -> None:
-    assert set(presets()) == SYSTEMS | {"stage_4bar"}
+    assert set(presets()) == SYSTEMS | OURS
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS | {"stage_4bar"}))
+@pytest.mark.parametrize("name", sorted(SYSTEMS | OURS))
 def test_a_configuration_comes_back_from_the_file_it_is_saved_in(name: str, tmp_path: Path) -> None:
     config = replace(preset(name), min_duration_s=4.0)
     config.save(tmp_path / "config.toml")

@@ -76,20 +76,12 @@ def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
 
 
 def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> None:
-    inputs = named_inputs(drummer, 1)
+    inputs = drummer.blank(torch.zeros(1, SMALL.latent_size))
     inputs["touch"] = torch.randn(1, 64, 18)
     still = drummer.answer(inputs)
     loose = drummer.answer(inputs | {"looseness": torch.ones(1)})
     assert torch.equal(still[..., :9], loose[..., :9])
     assert not torch.allclose(still, loose)
-
-
-def named_inputs(drummer: Drummer, count: int) -> dict[str, "torch.Tensor"]:
-    known = drummer.nothing_known(count)._asdict()
-    more = {"latent": (count, SMALL.latent_size), "push": (count, 64, 9), "touch": (count, 64, 18), "mood": (count, SMALL.moods)}
-    zeros = {name: torch.zeros(shape) for name, shape in more.items()} | {"known": torch.zeros(count, 64, 27)}
-    zeros |= {"looseness": torch.zeros(count), "forced": torch.zeros(count, 64), "temperature": torch.full((count,), 1e-3)}
-    return known | zeros | {"noise": torch.full((count, 64, 9), 0.5), "thresholds": torch.full((9,), 0.5)}
 
 
 def test_the_size_of_a_preset_is_that_of_its_model() -> None:

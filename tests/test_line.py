@@ -32,6 +32,9 @@ NARROW = {
     "model.conductor_units": "[16]",
     "model.segment_size": "8",
     "model.latent_size": "16",
+    "model.width": "16",
+    "model.heads": "2",
+    "model.core_units": "8",
     "validation_windows": "64",
 }
 DRUMS = [name for name in presets() if name != "hierdec_melody_4bar"]

@@ -46,7 +46,7 @@ class KeepCurve(Callback):
 
     def _add(self, trainer: L.Trainer, pl_module: L.LightningModule, **values: float) -> None:
         if trainer.is_global_zero:
-            minutes = round(pl_module.minutes(), 3)  # type: ignore[operator]  # a KeptTask's
+            minutes = round(pl_module.minutes(), 3)  # type: ignore[operator]  # a Kept's
             row = {"step": trainer.global_step, "minutes": minutes} | {name: round(value, 5) for name, value in values.items()}
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, FIELDS, lineterminator="\n").writerow(row)

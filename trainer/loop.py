@@ -49,7 +49,7 @@ class Limits:
     resume: Path | None = None
     """A checkpoint to go on from."""
     weights: dict[str, torch.Tensor] | None = None
-    """Weights of a LoopVAE to begin with."""
+    """Weights of a model to begin with."""
     devices: int | None = None
     """Processes on this machine, one for each GPU; on a CPU, processes. By default every GPU, or one process."""
     nodes: int = 1

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from drumvae.codec import COLDEST
 from drumvae.grid import STEPS_PER_BAR
 from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
 
@@ -256,18 +257,25 @@ class Drummer(nn.Module):
         result: Tensor = self.decoder(**named, known=known, true_hits=inputs["known"][..., :VOICE_COUNT], forced=inputs["forced"])
         return result
 
+    def blank(self, latent: Tensor) -> dict[str, Tensor]:
+        """Returns every input of the decoder, by the names of the contract, that asks for the likeliest loops of latents (B, Z).
+
+        The latents are taken as heard; all else is unknown.
+        """
+        count, steps = len(latent), self.config.steps
+        cells, values = (count, steps, VOICE_COUNT), (count, steps, GROOVE_SIZE)
+        known = self.nothing_known(count)._replace(heard=latent.new_ones(count))
+        zeros = {"push": cells, "touch": (count, steps, 2 * VOICE_COUNT), "mood": (count, self.config.moods), "looseness": (count,)}
+        zeros |= {"known": values, "forced": (count, steps)}
+        even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
+        even["temperature"] = latent.new_full((count,), COLDEST)
+        return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}
+
     @torch.no_grad()
     def likeliest(self, latent: Tensor, known: Known, thresholds: Tensor | None = None) -> Tensor:
-        """Returns the likeliest loops (B, S, 27)."""
-        size, steps = len(latent), self.config.steps
-        middle = latent.new_full((size, steps, VOICE_COUNT), 0.5)
-        cold, nothing = latent.new_full((size,), 1e-3), latent.new_zeros(size, steps, VOICE_COUNT)
-        thresholds = latent.new_full((VOICE_COUNT,), 0.5) if thresholds is None else thresholds
-        touch, mood = latent.new_zeros(size, steps, 2 * VOICE_COUNT), latent.new_zeros(size, self.config.moods)
-        result: Tensor = self.decoder(
-            latent, middle, cold, thresholds, nothing, touch, mood, 0 * cold, known, nothing, latent.new_zeros(size, steps)
-        )
-        return result
+        """Returns the likeliest loops (B, S, 27) for latents and what is known."""
+        chosen = {} if thresholds is None else {"thresholds": thresholds}
+        return self.answer(self.blank(latent) | known._asdict() | chosen)
 
 
 def lagged(hits: Tensor) -> Tensor:
