@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ LSTM, DRUMMER = "lstm", "drummer"
 FAMILIES = (LSTM, DRUMMER)
 """What a model needs to be told: a latent, or what is known of a loop."""
 MOST_STYLES, MOST_MOODS = 256, 64
+DECILES = 11
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
 Shapes = dict[str, str]
@@ -99,6 +101,8 @@ class BundleInfo:
     """What a drummer can be asked to play."""
     moods: int = 0
     """Ways in which a drummer plays a whole loop otherwise."""
+    densities: tuple[float, ...] = ()
+    """Hits a bar that people play: the least, that of a tenth of the loops, of two tenths, ... and the most; a drummer plays as many."""
     thresholds_by_task: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Thresholds of tasks that have others than `thresholds`."""
 
@@ -131,7 +135,7 @@ class BundleInfo:
         kept = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         try:
             kept |= {"kit": Kit.from_dict(kept["kit"]), "tasks": tuple(kept["tasks"]), "thresholds": tuple(map(float, kept["thresholds"]))}
-            kept |= {"styles": tuple(map(str, kept.get("styles", ())))}
+            kept |= {"styles": tuple(map(str, kept.get("styles", ()))), "densities": tuple(map(float, kept.get("densities", ())))}
             by_task = kept.get("thresholds_by_task", {})
             kept |= {"thresholds_by_task": {str(task): tuple(map(float, each)) for task, each in by_task.items()}}
             info = cls(**kept)
@@ -155,6 +159,10 @@ class BundleInfo:
             f"its temperature is {self.temperature}, not above 0 and up to 100": 0 < self.temperature <= 100,
             f"its thresholds are not {wanted}, one for each voice, between 0 and 1": all(
                 len(each) == wanted and all(0 < t < 1 for t in each) for each in (self.thresholds, *self.thresholds_by_task.values())
+            ),
+            f"its densities are {self.densities}, not {DECILES} numbers that rise, and a drummer has them": (
+                len(self.densities) == (DECILES if self.family == DRUMMER else 0)
+                and all(0 <= low <= high < MOST_STEPS for low, high in pairwise(self.densities))
             ),
             f"its family is {self.family!r}, of which {list(FAMILIES)} are known": self.family in FAMILIES,
             f"it is a drummer that writes {self.encoding!r}, and a drummer writes grooves of whole bars": self.family != DRUMMER

@@ -14,6 +14,8 @@ MOST_DENSITY = 2.0
 MOST_HITS_A_BAR = 64.0
 """A bar of sixteenths in which four voices play on every one of them."""
 _SPARSEST = 1e-2
+_DENSITY_SHARE = 0.5
+"""What a density adds to the log odds beside what it asks for, times its logarithm."""
 _INTRICACY = np.array([-0.6, 1.0, 0.2, 1.0], np.float32)
 """What complexity adds to the log odds of the four sixteenths of a beat: syncopation is what lies on the weak ones."""
 _INTRICACY_REACH = 1.5
@@ -73,14 +75,14 @@ def styled(style: str | None, styles: Sequence[str]) -> Array:
 def push(density: float, complexity: float, steps: int) -> Array:
     """Returns the log odds (S, 9) that a density, 0 to 2, and a complexity, -1 to 1, add to those of every hit.
 
-    A density multiplies odds by its square, which makes about so many times the hits; 1 leaves them. A complexity moves hits between
-    strong and weak sixteenths; 0 leaves them.
+    A density is told to a drummer as hits a bar too, which does most; 1 adds nothing. A complexity moves hits between strong and weak
+    sixteenths; 0 leaves them.
     """
     check_density(density)
     if not -1 <= complexity <= 1:
         raise BundleError(f"A complexity of {complexity:g} was asked for; it goes from -1 (plain) through 0 (as the model plays) to 1.")
     weak = np.resize(_INTRICACY, steps) * np.float32(complexity * _INTRICACY_REACH)
-    return np.repeat((weak + np.float32(2 * math.log(max(density, _SPARSEST))))[:, None], VOICE_COUNT, axis=1)
+    return np.repeat((weak + np.float32(_DENSITY_SHARE * math.log(max(density, _SPARSEST))))[:, None], VOICE_COUNT, axis=1)
 
 
 def check_density(density: float) -> None:

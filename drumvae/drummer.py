@@ -12,7 +12,6 @@ from .conditions import ANYTHING, Conditions, push
 from .engine import Engine, with_taps
 from .errors import BundleError
 from .grid import STEPS_PER_BAR, Array, Grid
-from .latents import spherical_points
 from .overlap import to_windows, window_starts
 from .playable import playable
 from .roaming import check_draws, check_share
@@ -20,6 +19,8 @@ from .tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
 from .views import TAP_VOICE
 
 _FEEL = 2 * VOICE_COUNT
+_SPARSEST = 0.05
+"""The density below which no sparser loop is asked for; the odds go on falling."""
 _READIER = (1.0, 2.0, 4.0, 8.0)
 """Log odds that are added, one after the other, where a tapped step is empty."""
 
@@ -35,36 +36,44 @@ class DrummerEngine(Engine):
     def continue_from(
         self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = ANYTHING
     ) -> list[Grid]:
-        """Returns loops that go on from a loop (S steps), one after the other: each half of one is written after the half before it.
+        """Returns loops that go on from a loop (S steps), one after the other, each half of one written after the half before it.
 
-        `amount`, 0 to 1, is how likely a bar that goes on is a new one; at 0 the loop is repeated as it is. `temperature` 0 writes
-        the likeliest hits.
+        `amount`, 0 to 1, is how likely a bar is to be another than that of the loop before; hits that both have keep their velocity
+        and offset. `temperature` 0 stands for the bundle's own: what is likeliest would go on the same for every seed.
         """
-        self._need("generate", "drums")
+        self._need("reconstruct", "drums")
         check_draws(seed, temperature)
         check_share("An amount", amount, "the same again", "anywhere")
         self._check(conditions)
         if count < 1 or grid.steps != self.steps:
             raise BundleError(f"{count} loops after {grid.steps} steps were asked for; ask for one at least, after {self.steps} steps.")
-        half = self.steps // 2
-        tail = grid_to_groove(grid)
-        loops = []
+        loops = [grid_to_groove(grid)]
         for number in range(count):
-            written = []
-            for part in range(2):
-                draw = np.random.default_rng([seed, number, part])
-                shown = np.concatenate([tail[half:], np.zeros_like(tail[half:])])[None]
-                locked = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
-                locked[:, :half] = 1
-                told = self._told(shown, locked, locked, conditions)
-                new = self._shared(told, self.steps, int(draw.integers(2**32)), max(temperature, self.info.temperature), "generate")
-                again = np.concatenate([tail[half:], tail[:half]])[half:] if part == 0 else grid_to_groove(grid)[half:]
-                fresh = np.repeat(draw.random(half // STEPS_PER_BAR) < amount, STEPS_PER_BAR)[:, None]
-                following = np.where(fresh, new[0, half:], again).astype(np.float32)
-                written.append(following)
-                tail = np.concatenate([tail[half:], following])
-            loops.append(groove_to_grid(np.concatenate(written)))
-        return loops
+            loop = loops[-1]
+            for half in (0, 1):
+                loop = self._gone_on(loop, half, amount, np.random.default_rng([seed, number, half]), temperature, conditions)
+            loops.append(loop)
+        return [groove_to_grid(loop) for loop in loops[1:]]
+
+    def _gone_on(
+        self, loop: Array, half: int, amount: float, draw: np.random.Generator, temperature: float, conditions: Conditions
+    ) -> Array:
+        """Returns a loop (S, 27) of which some bars of one half are written anew, after its other half."""
+        size = self.steps // 2
+        anew = np.repeat(draw.random(size // STEPS_PER_BAR) < amount, STEPS_PER_BAR)
+        if not anew.any():
+            return loop
+        mine = slice(half * size, half * size + size)
+        shown = np.zeros((1, *loop.shape), np.float32)
+        shown[0, :size] = np.roll(loop, -mine.stop, axis=0)[:size]  # what sounds before it
+        locked = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
+        locked[:, :size] = 1
+        told, seed = self._told(shown, locked, locked, conditions), int(draw.integers(2**32))
+        written = playable(self._shared(told, self.steps, seed, temperature or self.info.temperature, "generate"), locked)[0, size:]
+        both = np.tile(written[:, :VOICE_COUNT] * loop[mine, :VOICE_COUNT] > 0, 3)
+        after = loop.copy()
+        after[mine] = np.where(anew[:, None], np.where(both, loop[mine], written), loop[mine])
+        return after
 
     def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
         conditions.arrays(self.info.styles, self.steps, 1)
@@ -83,8 +92,10 @@ class DrummerEngine(Engine):
         feel = [self._feel_draws(np.random.default_rng([seed, index, 1]), ()) for index in range(count)]
         touch, mood = (np.stack(each) for each in zip(*feel, strict=True))
         told = conditions.arrays(self.info.styles, self.steps, count)
+        if conditions.hits_a_bar is None:
+            told["density"] = self._densities(seed, count, temperature) * np.float32(max(density, _SPARSEST))
         told |= {"heard": np.zeros(count, np.float32), "touch": touch, "mood": mood, "looseness": np.ones(count, np.float32)}
-        told["push"] = np.broadcast_to(push(density, complexity, self.steps), (count, self.steps, VOICE_COUNT))
+        told["push"] = np.repeat(push(density, complexity, self.steps)[None], count, axis=0)
         latent = np.zeros((count, self.info.latent_size), np.float32)
         return playable(self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature), told=told))
 
@@ -175,16 +186,30 @@ class DrummerEngine(Engine):
         thresholds = self._thresholds(temperature, task=task)
         return self.decode(latent, noise, temperature, told["locked_hits"], told["locked"], thresholds, told=more)
 
+    def _densities(self, seed: int, count: int, temperature: float) -> Array:
+        """Returns how many hits a bar has in a seed's loops, (count,), as people vary it; at temperature 0 the middle one."""
+        chances = [np.random.default_rng([seed, index, 2]).random() if temperature else 0.5 for index in range(count)]
+        return np.interp(chances, np.linspace(0, 1, len(self.info.densities)), self.info.densities).astype(np.float32)
+
     def _feel_draws(self, draw: np.random.Generator, shape: Sequence[int]) -> tuple[Array, Array]:
         touch = draw.standard_normal((*shape, self.steps, _FEEL), np.float32)
         return touch, draw.standard_normal((*shape, self.info.moods), np.float32)
 
-    def _goals(self, seed: int, steps: int) -> tuple[Array, Array]:
+    def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
+        return [self._loops_in_a_row(seed, steps, temperature) for seed in seeds]
+
+    def _loops_in_a_row(self, seed: int, steps: int, temperature: float) -> Grid:
+        """Returns a number of steps of the loops that `generate` makes of a seed; at 0 it is the bundle's own temperature.
+
+        What is likeliest of all would be the same for every seed.
+        """
+        loops = self._generated(seed, temperature or None, -(-steps // self.steps))
+        return groove_to_grid(np.concatenate(loops)[:steps])
+
+    def _goals(self, seed: int, steps: int, temperature: float) -> tuple[Array, Array]:
         """Returns latents (B, Z) and noise (B, S, 9) for the windows of a number of steps: of the loops that `generate` makes of a seed."""
-        starts = window_starts(steps, self.steps)
-        count = -(-starts[-1] // self.steps) + 1
-        latents = self.encode(self._generated(seed, None, count))[0]
-        _, noise = self._drawn(seed, count)
-        places = [divmod(start, self.steps) for start in starts]
-        goals = [latents[n] if not rest else spherical_points(latents[n], latents[n + 1], [rest / self.steps])[0] for n, rest in places]
-        return np.stack(goals), to_windows(np.concatenate(noise), steps, self.steps)
+        length = window_starts(steps, self.steps)[-1] + self.steps
+        loops = grid_to_groove(self._loops_in_a_row(seed, length, temperature))
+        _, noise = self._drawn(seed, -(-length // self.steps))
+        cut = to_windows(loops, steps, self.steps), to_windows(np.concatenate(noise)[:length], steps, self.steps)
+        return self.encode(cut[0])[0], cut[1]

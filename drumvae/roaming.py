@@ -43,11 +43,14 @@ class Roaming(Codec):
             return [grid] * len(seeds)
         loops = self._cut(grid)
         near = self.encode(loops)[0]
-        goals, noise = map(np.stack, zip(*(self._goals(seed, grid.steps) for seed in seeds), strict=True))  # (n, B, Z), (n, B, S, 9)
+        drawn = zip(*(self._goals(seed, grid.steps, temperature) for seed in seeds), strict=True)
+        goals, noise = map(np.stack, drawn)  # (n, B, Z), (n, B, S, 9)
         here = np.stack([_on_the_way(near, goal, amount) for goal in goals])
         latents = np.concatenate([np.broadcast_to(near, here.shape), here, goals])
         written = self._written(latents, grid.steps, np.tile(noise, (3, 1, 1, 1)), temperature)  # the same chance for all three
-        return [_drifted(grid, (before, grids, after), amount) for before, grids, after in zip(*_thirds(written), strict=True)]
+        before, here, after = _thirds(written)
+        lasts = self._lasts(seeds, grid.steps, temperature, after)
+        return [_drifted(grid, last, ways, amount) for last, *ways in zip(lasts, before, here, after, strict=True)]
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid:
         """Returns the grid at a `position` on the way between two of as many steps: 0 is exactly the first, 1 exactly the last.
@@ -111,7 +114,11 @@ class Roaming(Codec):
         mean, _ = self.encode(np.stack([first, last]))
         return self.decode(spherical_path(mean[0], mean[1], count))
 
-    def _goals(self, seed: int, steps: int) -> tuple[Array, Array]:
+    def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
+        """Returns what grids of a number of steps are when they have drifted all the way: here, what was written at the goals."""
+        return written
+
+    def _goals(self, seed: int, steps: int, temperature: float) -> tuple[Array, Array]:
         """Returns latents (B, Z) and noise (B, S, 9) for the windows of a number of steps: a seed's loops, one after the other.
 
         Between two of them the latent lies on the arc from one to the other, and every step has the noise of its place.
@@ -183,9 +190,10 @@ def _thirds(grids: Sequence[Grid]) -> list[Sequence[Grid]]:
     return [grids[first : first + size] for first in (0, size, 2 * size)]
 
 
-def _drifted(grid: Grid, written: tuple[Grid, Grid, Grid], amount: float) -> Grid:
-    """Returns a grid that drifts towards the last of what was written; hits that stay are played as in the grid."""
-    hits, velocities, offsets = written[-1].arrays()
+def _drifted(grid: Grid, goal: Grid, written: Sequence[Grid], amount: float) -> Grid:
+    """Returns a grid that drifts towards a goal; hits that stay are played as in the grid."""
+    hits, velocities, offsets = goal.arrays()
     stays = grid.hits > 0
     last = Grid(hits, np.where(stays, grid.velocities, velocities), np.where(stays, grid.offsets, offsets))
-    return between(grid, last, written, amount)
+    before, here, after = written
+    return between(grid, last, (before, here, after), amount)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from drumvae import __version__
-from drumvae.bundle import CARD, DRUMMER, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
+from drumvae.bundle import CARD, DECILES, DRUMMER, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
 from drumvae.bundle_weights import read_weights
 from drumvae.checkpoint import Trained, load_trained
 from drumvae.engine import Engine
 from drumvae.errors import BundleError, nearest
-from drumvae.grid import Array
-from drumvae.kit import DEFAULT_KIT
+from drumvae.grid import STEPS_PER_BAR, Array
+from drumvae.kit import DEFAULT_KIT, VOICES
 from drumvae.models.build import Model, new_model
 from drumvae.models.config import ModelConfig
 from drumvae.recorded import record
@@ -162,5 +162,12 @@ def bundle_info(trained: Trained) -> BundleInfo:
         family=model.family,
         styles=model.styles,
         moods=model.moods if model.family == DRUMMER else 0,
+        densities=densities(trained.windows) if model.family == DRUMMER else (),
         thresholds_by_task=by_task,
     )
+
+
+def densities(windows: Array) -> tuple[float, ...]:
+    """Returns the deciles of how many hits a bar has in grooves (n, S, 27), the least and the most among them."""
+    hits = windows[..., : len(VOICES)].sum(axis=(1, 2)) / (windows.shape[1] / STEPS_PER_BAR)
+    return tuple(round(float(value), 2) for value in np.quantile(hits, np.linspace(0, 1, DECILES)))

@@ -6,6 +6,7 @@ from drumvae.bundle import DRUMMER, TASKS, BundleInfo, write_bundle_json
 from drumvae.kit import DEFAULT_KIT
 
 STYLES = ("rock", "jazz")
+DENSITIES = tuple(float(hits) for hits in range(10, 32, 2))
 
 
 def write_small_drummer(folder: Path) -> None:
@@ -22,6 +23,19 @@ def write_small_drummer(folder: Path) -> None:
     halve(model)
     training = {"config": {"preset": "drummer_4bar", "model": config.to_dict()}}
     told = ("drummer_4bar", training, {}, "MIT", "0")
-    info = BundleInfo("groove", 64, 8, TASKS, DEFAULT_KIT, 1.0, (0.8,) * 9, *told, family=DRUMMER, styles=STYLES, moods=2)
+    info = BundleInfo(
+        "groove",
+        64,
+        8,
+        TASKS,
+        DEFAULT_KIT,
+        1.0,
+        (0.8,) * 9,
+        *told,
+        family=DRUMMER,
+        styles=STYLES,
+        moods=2,
+        densities=DENSITIES,
+    )
     write_graphs(model, info, folder)
     write_bundle_json(folder, info)
