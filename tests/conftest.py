@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drumvae.engine import Engine
 from drumvae.grid import Grid
 from drumvae.midifile import write_midi
 
@@ -30,6 +31,22 @@ def gmd() -> Path:
     if os.environ.get("DRUMVAE_REQUIRE_GMD"):
         pytest.fail("the data set is required here: DRUMVAE_GMD names no folder or zip")
     pytest.skip("needs the Groove MIDI Dataset: set DRUMVAE_GMD to its folder or zip")
+
+
+@pytest.fixture(scope="session")
+def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle that knows styles; exported once, because that takes seconds."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from drummers import write_drummer
+
+    return write_drummer(tmp_path_factory.mktemp("drummer"))
+
+
+@pytest.fixture(scope="session")
+def drummer(drummer_bundle: Path) -> Engine:
+    """The engine of that bundle."""
+    return Engine.load(drummer_bundle, "cpu")
 
 
 @pytest.fixture(scope="session")
