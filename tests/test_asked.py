@@ -1,7 +1,11 @@
 """What only a drummer's bundle can be asked for, on made-up time: style, tempo, complexity, fills; moved by MIDI, and said to the model."""
 
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import NOW_S, START, FakeEngine, Sender, Stage
 from test_modes import MAP, PLAYED, press, sounded, stage_of
@@ -11,7 +15,9 @@ from drumvae.conditions import ANYTHING, Conditions
 from drumvae.engine import Engine
 from drumvae.live.clock.internal import InternalClock
 from drumvae.live.controls.controls import Controls
+from drumvae.live.model.inference import load_engine
 from drumvae.live.model.modes import Job, loop_seed, make_loop
+from drumvae.live.model.worker import WorkerProcess
 
 STYLES = ("funk", "jazz", "rock")
 LAST_BAR = (False, False, False, True)
@@ -207,6 +213,7 @@ def test_where_a_style_and_a_fill_stand_goes_out_as_controllers() -> None:
 # with a drummer
 
 
+@pytest.mark.train
 def test_a_job_is_what_the_drummer_makes_of_it(drummer: Engine) -> None:
     controls = Controls(style="jazz", complexity=0.5, density=1.5)
     job = Job(3, 11, "generate", controls=controls, bpm=140.0, fill=True)
@@ -218,6 +225,7 @@ def test_a_job_is_what_the_drummer_makes_of_it(drummer: Engine) -> None:
     assert make_loop(drummer, replace(job, controls=replace(controls, style="rock"))).grid != expected
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("mode", ["humanize", "drumify"])
 def test_an_answer_of_the_drummer_s_is_in_the_style_and_at_the_tempo(drummer: Engine, mode: str) -> None:
     job = Job(0, 5, mode, (PLAYED,), Controls(mode, style="funk"), bpm=90.0)
@@ -227,6 +235,7 @@ def test_an_answer_of_the_drummer_s_is_in_the_style_and_at_the_tempo(drummer: En
     assert make_loop(drummer, replace(job, controls=Controls(mode))).grid != expected
 
 
+@pytest.mark.train
 def test_a_session_with_a_drummer_sounds_otherwise_once_a_style_is_chosen(drummer: Engine) -> None:
     def bars(style: str | None) -> list[tuple[float, int, int]]:
         sender = Sender(120).say(START).beats(14)
@@ -239,3 +248,17 @@ def test_a_session_with_a_drummer_sounds_otherwise_once_a_style_is_chosen(drumme
 
     assert bars("jazz") != bars(None)
     assert bars("jazz") != bars("rock")
+
+
+@pytest.mark.train
+def test_a_drummer_in_a_process_of_its_own_says_its_styles_and_plays_in_them(drummer: Engine, drummer_bundle: Path) -> None:
+    model = WorkerProcess(partial(load_engine, drummer_bundle, "cpu"))
+    with closing(model):
+        model.start()
+        assert model.ready().styles == drummer.styles == STYLES
+        model.ask(Job(0, 11, "generate", controls=Controls(style="jazz"), bpm=140.0))
+        model.await_first(30.0)
+        loop = model.take()
+    assert model.trouble is None
+    assert loop is not None
+    assert np.allclose(loop.grid.hits, drummer.generate(11, conditions=Conditions("jazz", 140))[0].hits)
