@@ -166,7 +166,7 @@ class BundleInfo:
             ),
             f"its family is {self.family!r}, of which {list(FAMILIES)} are known": self.family in FAMILIES,
             f"it is a drummer that writes {self.encoding!r}, and a drummer writes grooves of whole bars": self.family != DRUMMER
-            or (self.encoding == "groove" and self.steps % STEPS_PER_BAR == 0),
+            or (self.encoding == "groove" and isinstance(self.steps, int) and self.steps % STEPS_PER_BAR == 0),
             f"it has {len(self.styles)} styles and {self.moods!r} moods, of at most {MOST_STYLES} and {MOST_MOODS}": len(self.styles)
             <= MOST_STYLES
             and isinstance(self.moods, int)

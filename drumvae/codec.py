@@ -42,7 +42,7 @@ class Codec:
         self, info: BundleInfo, encoder: Session, decoder: Session, provider: str, spare: Graphs | None = None, chosen: str = ""
     ) -> None:
         self.info = info
-        self.tasks, self.encoding, self.steps = info.tasks, info.encoding, info.steps
+        self.tasks, self.encoding, self.steps, self.styles = info.tasks, info.encoding, info.steps, info.styles
         self.provider = provider
         """Where it runs now."""
         self.chosen = chosen

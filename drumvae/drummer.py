@@ -75,6 +75,18 @@ class DrummerEngine(Engine):
         after[mine] = np.where(anew[:, None], np.where(both, loop[mine], written), loop[mine])
         return after
 
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+        """Returns a kit's groove for a rhythm, as every engine does; where no tap is heard, the loops that `generate` makes of the seed.
+
+        They go on one after the other as long as the grid does. A `temperature` of 0, which would make the same of every seed, then
+        stands for the bundle's own.
+        """
+        if grid.hits.any() or not grid.steps or "generate" not in self.tasks:
+            return super().drumify(grid, seed, temperature, conditions)
+        self._need("drumify", "drums")
+        loops = self.generate(seed, temperature or None, -(-grid.steps // self.steps), conditions=conditions)
+        return Grid(*(np.concatenate(arrays)[: grid.steps] for arrays in zip(*(loop.arrays() for loop in loops), strict=True)))
+
     def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
         conditions.arrays(self.info.styles, self.steps, 1)
 

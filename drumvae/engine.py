@@ -79,12 +79,6 @@ class Engine(Roaming):
             raise BundleError(f"{count} loops were asked for; ask for one at least.")
         return temperature
 
-    def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
-        """Raises BundleError for what this bundle cannot be asked for."""
-        wanted = [*conditions.names, *(["a complexity"] if complexity else [])]
-        if wanted:
-            raise BundleError(f"This bundle cannot be asked for {' and '.join(wanted)}; leave it out, or name a drummer's bundle.")
-
     # from what was played
 
     def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .between import between
 from .codec import Codec
+from .conditions import ANYTHING, Conditions
 from .errors import BundleError
 from .grid import Array, Grid
 from .latents import spherical_path, spherical_points
@@ -76,7 +77,9 @@ class Roaming(Codec):
             ways |= {at: between(first, last, (before, grid, after), at) for at, grid in zip(inner, here, strict=True)}
         return [ways.get(position, first) for position in positions]
 
-    def continue_from(self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0) -> list[Grid]:
+    def continue_from(
+        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = ANYTHING
+    ) -> list[Grid]:
         """Returns loops that go on from a loop (S steps), each drifted by `amount` from the one before it, 0 (no more) to 1 (anywhere).
 
         The latent of the loop walks: each next one lies on the arc from the one before towards a new draw, `amount` of the way. A
@@ -86,6 +89,7 @@ class Roaming(Codec):
         self._need("reconstruct", "drums")
         check_draws(seed, temperature)
         check_share("An amount", amount, "the same again", "anywhere")
+        self._check(conditions)
         if count < 1 or grid.steps != self.steps:
             raise BundleError(f"{count} loops after {grid.steps} steps were asked for; ask for one at least, after {self.steps} steps.")
         near = self.encode(self._cut(grid))[0]  # (1, Z)
@@ -117,6 +121,12 @@ class Roaming(Codec):
     def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
         """Returns what grids of a number of steps are when they have drifted all the way: here, what was written at the goals."""
         return written
+
+    def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
+        """Raises BundleError for what this bundle cannot be asked for."""
+        wanted = [*conditions.names, *(["a complexity"] if complexity else [])]
+        if wanted:
+            raise BundleError(f"This bundle cannot be asked for {' and '.join(wanted)}; leave it out, or name a drummer's bundle.")
 
     def _goals(self, seed: int, steps: int, temperature: float) -> tuple[Array, Array]:
         """Returns latents (B, Z) and noise (B, S, 9) for the windows of a number of steps: a seed's loops, one after the other.

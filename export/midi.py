@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from drumvae.conditions import Conditions
 from drumvae.drumfile import DrumFile
 from drumvae.engine import Engine
-from drumvae.errors import DataError
+from drumvae.errors import BundleError, DataError
 from drumvae.files import write_whole
-from drumvae.grid import LOOP_STEPS, STEPS_PER_BEAT, Array, Grid
+from drumvae.grid import LOOP_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid
 from drumvae.kit import DEFAULT_KIT, VOICES
 from drumvae.melodyfile import write_melody
 from drumvae.midifile import TICKS_PER_BEAT, write_midi, write_strikes
 from drumvae.tensors import grid_to_groove
 
-from .wishes import GENERATE, Wish
+from .wishes import GENERATE, LAST_BAR, Wish, WishError
 
 MIDI_SUFFIXES = (".mid", ".midi")
 _BPM = 120.0
@@ -46,7 +47,7 @@ def make_pieces(engine: Engine, wish: Wish, files: Sequence[DrumFile] = ()) -> l
     if wish.verb == "continue":
         return list(_continued(engine, wish, file))
     anew = {"infill": wish.voices, "drumify": range(len(VOICES))}.get(wish.verb, ())
-    return [_replayed(file, grid, wish, anew) for grid in _answers(engine, wish, file.grid)]
+    return [_replayed(file, grid, wish, anew) for grid in _answers(engine, wish, file)]
 
 
 def read_files(wish: Wish) -> tuple[DrumFile, ...]:
@@ -75,25 +76,45 @@ def check_free(paths: Sequence[Path], replace: bool) -> None:
 
 def _generated(engine: Engine, wish: Wish) -> Iterator[Piece]:
     bpm = wish.bpm or _BPM
+    conditions = Conditions(wish.style, bpm, fill=_fills(wish, engine.steps // STEPS_PER_BAR))
     if engine.encoding == "melody":
+        _check_melodies(wish, conditions)
         for melody in engine.generate_melodies(wish.seed, wish.temperature, wish.count):
             yield Piece(melody.astype(np.float32), partial(write_melody, melody=melody, bpm=bpm))
     else:
-        for grid in engine.generate(wish.seed, wish.temperature, wish.count):
+        for grid in engine.generate(wish.seed, wish.temperature, wish.count, wish.density, conditions, wish.complexity):
             yield Piece(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or DEFAULT_KIT))
 
 
-def _answers(engine: Engine, wish: Wish, grid: Grid) -> list[Grid]:
+def _fills(wish: Wish, bars: int) -> tuple[bool, ...] | None:
+    """Returns for each bar of a loop whether it is to be a fill, or None where none was asked for; raises WishError for a bar too many."""
+    beyond = [bar for bar in wish.fills if bar > bars]
+    if beyond:
+        raise WishError(f"A fill in bar {beyond[0]} was asked for; a loop of this bundle has {bars} bars.")
+    named = {bars if bar == LAST_BAR else bar for bar in wish.fills}
+    return tuple(bar in named for bar in range(1, bars + 1)) if named else None
+
+
+def _check_melodies(wish: Wish, conditions: Conditions) -> None:
+    """Raises BundleError where a bundle of melodies was asked for what only drummers are."""
+    others = {"a density": wish.density != 1, "a complexity": wish.complexity}
+    wanted = [*conditions.names, *(name for name, given in others.items() if given)]
+    if wanted:
+        raise BundleError(f"This bundle writes melodies and cannot be asked for {' and '.join(wanted)}; leave it out.")
+
+
+def _answers(engine: Engine, wish: Wish, file: DrumFile) -> list[Grid]:
     """Returns what a verb makes of the drums of a file, once for each seed."""
+    grid, conditions = file.grid, Conditions(wish.style, file.timing.bpm)
     seeds = range(wish.seed, wish.seed + wish.count)
     temperature = engine.info.temperature if wish.temperature is None else wish.temperature
     if wish.verb == "vary":
         at_once = _parts(wish.count, grid.steps)
         return [varied for part in at_once for varied in engine.variations(grid, wish.amount, seeds[part], temperature)]
     verbs: dict[str, Callable[[int], Grid]] = {
-        "humanize": lambda seed: engine.humanize(grid, wish.amount, seed, temperature),
-        "drumify": lambda seed: engine.drumify(grid, seed, temperature),
-        "infill": lambda seed: engine.infill(grid, wish.voices, seed, temperature),
+        "humanize": lambda seed: engine.humanize(grid, wish.amount, seed, temperature, conditions),
+        "drumify": lambda seed: engine.drumify(grid, seed, temperature, conditions),
+        "infill": lambda seed: engine.infill(grid, wish.voices, seed, temperature, conditions),
     }
     return list(map(verbs[wish.verb], seeds))
 
@@ -112,7 +133,8 @@ def _replayed(file: DrumFile, grid: Grid, wish: Wish, anew: Sequence[int]) -> Pi
 def _continued(engine: Engine, wish: Wish, file: DrumFile) -> Iterator[Piece]:
     bpm = wish.bpm or float(file.timing.tempo_bpm[-1])
     temperature = engine.info.temperature if wish.temperature is None else wish.temperature
-    for grid in engine.continue_from(file.loop(engine.steps, last=True), wish.count, wish.seed, wish.amount, temperature):
+    loop, conditions = file.loop(engine.steps, last=True), Conditions(wish.style, bpm)
+    for grid in engine.continue_from(loop, wish.count, wish.seed, wish.amount, temperature, conditions):
         yield Piece(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or file.kit))
 
 

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drumvae.errors import BundleError
-
 if TYPE_CHECKING:
     from drumvae.drumfile import DrumFile
     from drumvae.engine import Engine
@@ -19,7 +17,8 @@ LOOPS = Path("loops")
 EPILOG = (
     "Examples: drumvae-export midi --count 8 --seed 7 --bpm 96 writes eight new loops. drumvae-export midi --humanize song.mid gives"
     " the drums of a song human timing and velocity. drumvae-export midi --interpolate verse.mid chorus.mid --count 9 --sheet way.png"
-    " goes from one to the other, with a picture. Drag the files from loops/ into your DAW."
+    " goes from one to the other, with a picture. drumvae-export midi --style jazz --fill --density 0.8 writes sparse jazz that ends in"
+    " a fill, with a model that knows styles. Drag the files from loops/ into your DAW."
 )
 _OTHERS = ", or ask for others with another --seed or --temperature and --replace"
 _VERBS, _HOW, _FILES = "What to do (one of these; without any, new loops)", "How", "Files"
@@ -69,7 +68,21 @@ def midi(
         float | None,
         _how("How far, 0 to 1: --humanize from as played to as the model plays (1), --vary (0.3), --continue a loop (0.2).", min=0, max=1),
     ] = None,
-    style: Annotated[str | None, _how("A style, where the model knows any.")] = None,
+    style: Annotated[
+        str | None,
+        _how("What to play, such as rock: for new loops, --humanize, --drumify, --infill and --continue, if the model knows styles."),
+    ] = None,
+    density: Annotated[float | None, _how("How many hits new loops have: 0 none, 1 as the model plays, 2 most.", min=0, max=2)] = None,
+    complexity: Annotated[
+        float | None,
+        _how(
+            "How intricate new loops are: -1 on the beats, 0 as the model plays, 1 between them; if the model knows styles.", min=-1, max=1
+        ),
+    ] = None,
+    fill: Annotated[bool, _how("The last bar of each new loop is a fill.", "--fill")] = False,
+    fill_bars: Annotated[
+        str | None, _how("These bars of each new loop are fills, and the others are none: 2,4 for example.", "--fill-bars", metavar="BARS")
+    ] = None,
     bpm: Annotated[
         float | None, _how("Tempo of new loops, in beats a minute. By default 120, or the file's; a DAW may ignore it.", min=20, max=400)
     ] = None,
@@ -92,10 +105,11 @@ def midi(
     from drumvae.command import need_training
     from drumvae.kits import kit_named
 
-    from .wishes import VERBS, Wish, check_count, check_options, chosen_verb, temperature_for, voices_named
+    from .wishes import VERBS, Wish, bars_named, check_count, check_options, chosen_verb, temperature_for, voices_named
 
     given = {"voices": voices, "count": count, "seed": seed, "temperature": temperature, "amount": amount, "bpm": bpm}
-    given |= {"kit": kit, "input-kit": input_kit}
+    given |= {"kit": kit, "input-kit": input_kit, "style": style, "density": density, "complexity": complexity}
+    given |= {"fill": fill or None, "fill-bars": fill_bars}
     one_file = {"humanize": humanize, "vary": vary, "continue": carry_on, "drumify": drumify, "infill": infill}
     files: dict[str, tuple[Path, ...]] = {verb: (path,) if path else () for verb, path in one_file.items()}
     files["interpolate"] = interpolate or ()
@@ -116,11 +130,15 @@ def midi(
         bpm,
         kit_named(kit) if kit else None,
         kit_named(input_kit) if input_kit else None,
+        style,
+        bars_named(fill, fill_bars),
+        1.0 if density is None else density,
+        complexity or 0.0,
     )
-    _write(bundle, wish, style, out, sheet, replace)
+    _write(bundle, wish, out, sheet, replace)
 
 
-def _write(bundle: Path | None, wish: "Wish", style: str | None, out: Path, sheet: Path | None, replace: bool) -> None:
+def _write(bundle: Path | None, wish: "Wish", out: Path, sheet: Path | None, replace: bool) -> None:
     from rich.console import Console
 
     from drumvae.engine import Engine
@@ -135,7 +153,6 @@ def _write(bundle: Path | None, wish: "Wish", style: str | None, out: Path, shee
     paths = file_names(wish, out)
     check_free([*paths, *([sheet] if sheet else [])], replace)
     engine = Engine.load(bundle, "cpu", threads=0)
-    _check_style(engine, style)
     files = read_files(wish)
     with Console(stderr=True).status(f"Making {_files(wish.count)}"):
         pieces = make_pieces(engine, wish, files)
@@ -148,12 +165,6 @@ def _write(bundle: Path | None, wish: "Wish", style: str | None, out: Path, shee
         with Console(stderr=True).status("Drawing the sheet"):
             draw_sheet(sheet, [(path.stem, piece.roll) for path, piece in zip(paths, pieces, strict=True)])
     _say_what_was_made(engine, wish, paths, sheet)
-
-
-def _check_style(engine: "Engine", style: str | None) -> None:
-    """Raises BundleError where a style is asked for: no model of today's format knows one."""
-    if style is not None:
-        raise BundleError(f"The style {style!r} was asked for, and {engine.info.preset} knows no styles; leave out --style.")
 
 
 def _write_all(pieces: Sequence["Piece"], paths: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from drumvae.errors import DrumVAEError, nearest
 from drumvae.kit import VOICES, Kit
 
 GENERATE = "generate"
+LAST_BAR = -1
 
 
 class WishError(DrumVAEError):
@@ -26,11 +27,11 @@ class Verb:
 
 
 VERBS = {
-    GENERATE: Verb(("count", "seed", "temperature", "bpm", "kit"), count=4),
-    "humanize": Verb(("count", "seed", "temperature", "amount", "input-kit"), one_answer=True),
-    "drumify": Verb(("count", "seed", "temperature", "kit", "input-kit"), one_answer=True),
-    "infill": Verb(("voices", "count", "seed", "temperature", "kit", "input-kit"), one_answer=True),
-    "continue": Verb(("count", "seed", "temperature", "amount", "bpm", "kit", "input-kit"), count=4, amount=0.2),
+    GENERATE: Verb(("count", "seed", "temperature", "style", "density", "complexity", "fill", "fill-bars", "bpm", "kit"), count=4),
+    "humanize": Verb(("count", "seed", "temperature", "style", "amount", "input-kit"), one_answer=True),
+    "drumify": Verb(("count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
+    "infill": Verb(("voices", "count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
+    "continue": Verb(("count", "seed", "temperature", "style", "amount", "bpm", "kit", "input-kit"), count=4, amount=0.2),
     "vary": Verb(("count", "seed", "temperature", "amount", "kit", "input-kit"), count=4, amount=0.3),
     "interpolate": Verb(("count", "bpm", "kit", "input-kit"), count=5),
 }
@@ -55,6 +56,14 @@ class Wish:
     """What new notes are played on; None is what the file's are."""
     input_kit: Kit | None = None
     """What a file's notes are; None recognises it."""
+    style: str | None = None
+    """What is to be played, one of the bundle's styles; None leaves it to the model."""
+    fills: tuple[int, ...] = ()
+    """The bars of a loop that are fills, counted from 1, or from -1, the last one, back; empty leaves them to the model."""
+    density: float = 1.0
+    """0 to 2; 1 is as the model plays."""
+    complexity: float = 0.0
+    """-1 to 1; 0 is as the model plays."""
 
     @property
     def draws(self) -> bool:
@@ -93,6 +102,14 @@ def temperature_for(verb: str, count: int, temperature: float | None) -> float |
     if temperature is None and verb != GENERATE and (count == 1 or not VERBS[verb].one_answer):
         return 0.0
     return temperature
+
+
+def bars_named(last: bool, text: str | None) -> tuple[int, ...]:
+    """Reads numbers of bars, from 1, with commas between them; `last` adds the last bar, -1. Raises WishError where one is no number."""
+    parts = [part.strip() for part in (text or "").split(",")]
+    if text is not None and not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise WishError(f"--fill-bars was given {text!r}; bars are numbers from 1 with commas between them, such as --fill-bars 2,4.")
+    return (*(int(part) for part in parts if part), *((LAST_BAR,) if last else ()))
 
 
 def voices_named(text: str) -> tuple[int, ...]:

@@ -46,6 +46,13 @@ def live(
     amount: Annotated[float, _option("How much humanize changes: 0 nothing, 1 all the way.", min=0, max=1)] = 1.0,
     drift: Annotated[float, _option("How far vary and respond go: 0 nowhere, 1 as far as a loop of its own.", min=0, max=1)] = 0.3,
     density: Annotated[float, _option("How many hits: below 1 fewer, up to 2 more.", min=0, max=2)] = 1.0,
+    style: Annotated[
+        str | None, _option("What is played, such as jazz: one of the styles that the model knows. [default: the model's own choice]")
+    ] = None,
+    complexity: Annotated[
+        float, _option("How intricate generated loops are: -1 on the beats, 0 as the model plays, 1 between them.", min=-1, max=1)
+    ] = 0.0,
+    fill_every: Annotated[int, _option("One of so many generated loops ends in a fill; 0 leaves fills to the model.", min=0, max=64)] = 0,
     swing: Annotated[float, _option("How late every second sixteenth is: 1 is a triplet's.", min=0, max=1)] = 0.0,
     overdub: Annotated[bool, _option("Add what you play to what you played before.", "--overdub")] = False,
     kit: Annotated[str, _option("What the drums are: a name of --list-kits, or a TOML file of your own.")] = "default",
@@ -55,7 +62,7 @@ def live(
     list_kits: Annotated[bool, _option("Print the kits that are known and leave.", "--list-kits")] = False,
     controls: Annotated[
         Path | None,
-        _option("Map of knobs and pads to actions, a TOML file as --learn writes it. [default: CC 14 to 119, notes on channel 16]"),
+        _option("Map of knobs and pads to actions, a TOML file as --learn writes it. [default: CC 3 to 119, notes on channel 16]"),
     ] = None,
     show_controls: Annotated[
         bool,
@@ -114,7 +121,20 @@ def live(
         bundle=bundle,
         provider=provider,
         seed=commands.drawn_seed() if seed is None else seed,
-        controls=Controls(mode, temperature, amount, drift, density=density, swing=swing, hold=hold, overdub=overdub, kit=kit_named(kit)),
+        controls=Controls(
+            mode,
+            temperature,
+            amount,
+            drift,
+            density=density,
+            swing=swing,
+            hold=hold,
+            overdub=overdub,
+            kit=kit_named(kit),
+            style=style,
+            complexity=complexity,
+            fill_every=fill_every,
+        ),
         input_kit=kit_named(input_kit) if input_kit else None,
         control_map=read_map(controls) if controls else default_map(),
         shows_controls=show_controls,

@@ -25,7 +25,7 @@ from .doctor.lock_report import check_report, write_report
 from .kit_choice import InputKit
 from .model.generator import Maker
 from .model.inference import ModelFacts, load_engine
-from .model.modes import MODES, check_mode, check_playable, make_loop, offered_modes
+from .model.modes import MODES, check_asked, check_mode, check_playable, make_loop, offered_modes
 from .model.worker import WorkerProcess
 from .performer import Performer
 from .ports.backends import NO_DRIVER
@@ -90,6 +90,7 @@ def play(config: LiveConfig) -> None:
         facts = model.ready()  # it loads while the ports are opened
         check_playable(facts)
         check_mode(config.controls.mode, facts)
+        check_asked(config.controls, facts)
         writer = LoopWriter(config.record) if config.record else None
         try:
             _play_on(ports, model, facts, writer, config)
@@ -109,6 +110,7 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
         seed=config.seed,
         controls=config.controls,
         offered=offered_modes(facts),
+        styles=facts.styles,
         input_kit=InputKit(config.input_kit or DEFAULT_KIT, fixed=config.input_kit is not None),
         control_map=config.control_map,
         shows_controls=config.shows_controls,
@@ -188,6 +190,7 @@ def demo(config: LiveConfig) -> None:
         try:
             facts = model.ready()
             check_playable(facts)
+            check_asked(config.controls, facts)
             played = _demo_on(ports, model, facts, config)
         finally:
             if ports:
@@ -222,6 +225,7 @@ def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveC
         seed=config.seed,
         controls=replace(config.controls, mode=mode, hold=False),
         offered=offered_modes(facts),
+        styles=facts.styles,
         bars=DEMO_BARS,
         offset_s=config.offset_s,
         echo=None,

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass, field, replace
 
+from drumvae.conditions import styled
+from drumvae.errors import BundleError
 from drumvae.kit import Kit
 
-from .controls.actions import Event, Kind
-from .controls.controls import Controls
+from .controls.actions import Action, Event, Kind
+from .controls.controls import Controls, fills_title
+from .model.modes import MODES, NO_STYLES
 from .playing.player import Loop, Player
 from .playing.shelf import Shelf
 from .requests import Requests
+
+_DRUMMERS_OWN = ("style", "complexity", "fill", "fill_every")
+"""The verbs of what only a bundle that knows styles can be asked for."""
 
 
 @dataclass
@@ -34,22 +40,46 @@ class Desk:
             return self._keep(action.slot) if action.verb == "keep" else self._recall(action.slot)
         if action.name == "next":
             return "Another loop comes with the next bar." if self.requests.renew() else "There is nothing to make another loop of."
+        if refusal := self._refusal(action):
+            return refusal
+        if action.name == "fill":
+            return self._fill()
         if action.name == "undo":
             return self._undo()
         if action.name == "first kit":
             self.turn(replace(self.controls, kit=self._first_kit))
             return self._kit_title()
-        if action.mode is not None and action.mode not in self.requests.offered:
-            return f"This bundle cannot {action.mode}; it offers {', '.join(self.requests.offered)}."
-        self.turn(self.controls.after(event, self.requests.offered))
+        self.turn(self.controls.after(event, self.requests.offered, self.requests.styles))
         return self._title(event)
 
     def turn(self, controls: Controls) -> None:
         """Takes controls as a whole; they are heard from the next bar on."""
         self.requests.turn(controls)
 
+    def _refusal(self, action: Action) -> str | None:
+        """Says why the bundle cannot be asked for something; None where it can."""
+        if action.mode is not None and action.mode not in self.requests.offered:
+            return f"This bundle cannot {action.mode}; it offers {', '.join(self.requests.offered)}."
+        if action.verb in _DRUMMERS_OWN and not self.requests.styles:
+            return NO_STYLES
+        try:
+            styled(action.style, self.requests.styles)
+        except BundleError as error:
+            return str(error)
+        return None
+
+    def _fill(self) -> str:
+        if self.controls.mode != "generate":
+            return f"The mode {self.controls.mode} makes no fills; choose the mode generate."
+        self.requests.fill = self.requests.fill or not self.requests.fill_comes  # pressed twice, it is still one
+        return f"The next loop ends in a fill{'; hold keeps the one that plays' if self.controls.hold else ''}."
+
     def _title(self, event: Event) -> str:
         action = event.action
+        if action.verb == "style":
+            return self._style_title()
+        if action.name == "fill_every":
+            return fills_title(self.controls.fill_every)
         if action.kind is Kind.SWITCH:
             return f"{action.name} {'on' if self.controls.is_on(action) else 'off'}"
         if action.verb == "mode":
@@ -59,6 +89,12 @@ class Desk:
             return self._kit_title()
         value = getattr(self.controls, action.name, None)
         return f"{action.name} {value:.2f}" if value is not None else action.name
+
+    def _style_title(self) -> str:
+        if self.controls.style is None:
+            return "no style: the model's own choice"
+        mode = self.controls.mode
+        return f"style {self.controls.style}{'' if 'style' in MODES[mode].amounts else f', which the mode {mode} does not ask for'}"
 
     def _kit_title(self) -> str:
         return f"The kit {self.controls.kit.name} comes with the next bar."

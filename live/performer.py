@@ -68,6 +68,8 @@ class Performer:
     """What is turned to at the start."""
     offered: tuple[str, ...] = ("generate",)
     """The modes that the model can play."""
+    styles: tuple[str, ...] = ()
+    """The styles that the model knows; none where it is no drummer."""
     input_kit: InputKit = field(default_factory=InputKit)
     """How what is played is understood."""
     control_map: ControlMap | None = None
@@ -108,15 +110,15 @@ class Performer:
         self.player.controls = self.controls
         self._outbox = Outbox(self.sink, self.meter, self.echo)
         self._ears = Ears(self.input_kit, self.echo, self.meter)
-        self._requests = Requests(self.generator, self.player, self.offered, self.seed)
+        self._requests = Requests(self.generator, self.player, self.offered, self.seed, self.styles)
         self._shelf = Shelf()
         self._requests.turn(self.controls)
         self._desk = Desk(self.player, self._requests, self._shelf)
-        self._feedback = Feedback(self.control_map, self.offered) if self.control_map else None
+        self._feedback = Feedback(self.control_map, self.offered, self.styles) if self.control_map else None
 
     def prepare(self) -> None:
         """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
-        self._requests.attend()
+        self._attend()
 
     def step(self, now_s: float) -> Wake:
         """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
@@ -127,7 +129,7 @@ class Performer:
             return Wake(due_s, True)
         for event in self.clock.check(now_s):
             self._transport(event, now_s)
-        self._requests.attend()
+        self._attend()
         if self._rolling and self._timeline:
             self._play(self._timeline, now_s)
         self._outbox.send(now_s)
@@ -262,6 +264,11 @@ class Performer:
 
     # the loops
 
+    def _attend(self) -> None:
+        """Has the requests looked after, which are told the tempo in whole beats a minute: a clock's jitter makes no other loops."""
+        self._requests.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
+        self._requests.attend()
+
     def _play(self, timeline: Timeline, now_s: float) -> None:
         beat = timeline.beat_at(now_s)
         if beat >= self._end_beats:
@@ -335,6 +342,7 @@ class Performer:
             trouble=self.generator.trouble or self.clock.advice,
             controls=self.player.controls,
             kept=frozenset(self._shelf.kept),
+            fill=self._requests.fill_comes,
             locked=self.clock.locked,
             jitter_ms=self.clock.jitter_ms,
             said=self._said,
@@ -348,5 +356,6 @@ class Performer:
                 self._returns = self.sink.returns
                 self._feedback.forget()
             beat = self.status.beat if self._rolling else None
-            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat, SHOWN_AT_ONCE):
+            fill = self._requests.fill_comes
+            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat, SHOWN_AT_ONCE, fill):
                 self.sink.send(message)

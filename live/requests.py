@@ -22,6 +22,8 @@ LAST_CALL_S = 0.015
 REMEMBERED = 8
 """So many jobs are remembered, to be made again when an amount is turned."""
 
+_NEVER: tuple[object, ...] = (None, None, None, None)
+
 
 @dataclass
 class Requests:
@@ -32,6 +34,12 @@ class Requests:
     offered: tuple[str, ...]
     """The modes that the model can play."""
     seed: int
+    styles: tuple[str, ...] = ()
+    """The styles that the model knows; none where it is no drummer."""
+    bpm: float | None = None
+    """The tempo of the song, in whole beats a minute; None while it is not known."""
+    fill: bool = False
+    """Whether a fill was asked for that no loop has yet."""
     pair: tuple[Grid, Grid] | None = None
     """The two loops that are morphed; None where there are no two."""
     _base: Grid | None = None  # what is varied: the last thing played, or what sounded when the mode was chosen
@@ -44,7 +52,7 @@ class Requests:
     _draft_is_whole: bool = False  # nothing was played after it was asked for
     _open: Job | None = None  # what was asked for last, as long as nothing has come of it
     _failed_at: tuple[int, int] | None = None  # the pass and the bar in which the last job failed
-    _looked_at: tuple[object, ...] = (None, None, None)  # what was in force when amounts were last compared
+    _looked_at: tuple[object, ...] = _NEVER  # what was in force when amounts were last compared
 
     @property
     def controls(self) -> Controls:
@@ -94,7 +102,7 @@ class Requests:
         if (self.mode.when is When.AHEAD or begins) and not self.player.waiting and not self._holds:
             self._ask(self._ahead())
             return
-        now = (self.controls, self.player.loop, self.pair)
+        now = (self.controls, self.player.loop, self.pair, self.fill)
         if any(one is not other for one, other in zip(now, self._looked_at, strict=True)):
             self._looked_at = now
             self._remake()
@@ -106,6 +114,7 @@ class Requests:
             self.player.withdraw()
             self._asked = max(self._asked, *(job.index + 1 for job in self._jobs), 0)  # a morph has the number of the loop to come
             self._jobs.clear()
+            self.fill = False
             self.forget()
         self.player.controls = controls
         self.player.takes_turns = self.mode.when is When.TURNS and not controls.hold
@@ -144,6 +153,12 @@ class Requests:
         if self._drafted is not None and 0 < to_line_s < LAST_CALL_S:
             self._offer(self._drafted)
 
+    @property
+    def fill_comes(self) -> bool:
+        """Whether a loop that has yet to come is to end in the fill that was asked for."""
+        waiting = self.player.waiting
+        return self.fill or any(job.fill and waiting is not None and job.index == waiting.index for job in self._jobs)
+
     def renew(self) -> bool:
         """Brings another loop with the next bar, the one that waits or one more like the last; False where there is neither."""
         waiting = self.player.withdraw()
@@ -153,7 +168,8 @@ class Requests:
         job = self._jobs[-1] if self._jobs else replace(self._job(), mode="generate")
         if MODES[job.mode].when is When.MOVED or job.mode not in self.offered:
             return False
-        self._ask(replace(job, index=self._asked, seed=loop_seed(self.seed, self._asked), controls=self.controls, remake=True))
+        seed = loop_seed(self.seed, self._asked)
+        self._ask(replace(job, index=self._asked, seed=seed, controls=self.controls, remake=True, bpm=self.bpm, fill=False))
         return True
 
     def adopt(self, loop: Loop) -> None:
@@ -189,7 +205,10 @@ class Requests:
             self._ask(replace(self._job(), mode="generate"))
 
     def _remake(self) -> None:
-        """Asks again for what sounds, then for what waits, where an amount that it depends on was turned since."""
+        """Asks again for what sounds, then for what waits, where an amount that it depends on was turned since.
+
+        A fill that was asked for goes into the loop that waits.
+        """
         if self.mode.when is When.MOVED:
             wanted = self._job(self.pair, remake=True) if self.pair else None
             if wanted and not (self._jobs and self._same(wanted, self._jobs[-1])):
@@ -198,21 +217,26 @@ class Requests:
             return
         for loop in (self.player.loop, None if self._holds else self.player.waiting):
             job = next((job for job in self._jobs if loop is not None and loop.index == job.index), None)
-            if job is None or self._same(replace(job, controls=self.controls), job):
+            if job is None:
+                continue
+            plays = loop is self.player.loop
+            wanted = replace(job, controls=self.controls, fill=job.fill or (self.fill and not plays))
+            if self._same(wanted, job):
                 continue
             self._jobs.remove(job)
-            self._ask(replace(job, controls=self.controls, draft=False, remake=loop is self.player.loop))
-            self._looked_at = (None, None, None)  # and at the other one, once this is made
+            self._ask(replace(wanted, draft=False, remake=plays))
+            self._looked_at = _NEVER  # and at the other one, once this is made
             return
 
     def _same(self, one: Job, other: Job) -> bool:
         """Says whether two jobs make the same loop, their seeds apart."""
         amounts = MODES[other.mode].amounts
         turned = any(getattr(one.controls, name) != getattr(other.controls, name) for name in amounts)
-        return one.mode == other.mode and one.given == other.given and not turned
+        return (one.mode, one.given, one.fills) == (other.mode, other.given, other.fills) and not turned
 
     def _job(self, given: tuple[Grid, ...] = (), draft: bool = False, remake: bool = False) -> Job:
-        return Job(self._asked, loop_seed(self.seed, self._asked), self.controls.mode, given, self.controls, draft, remake)
+        seed, mode = loop_seed(self.seed, self._asked), self.controls.mode
+        return Job(self._asked, seed, mode, given, self.controls, draft, remake, self.bpm, self.fill and mode == "generate")
 
     def _ask(self, job: Job) -> bool:
         """Asks for a loop, and says whether it did: what is held is not to be replaced."""
@@ -220,6 +244,7 @@ class Requests:
             return False
         self.generator.ask(job)
         self._open = job
+        self.fill = self.fill and not job.fill
         if not job.draft:
             self._jobs.append(job)
         if not job.draft and MODES[job.mode].when is not When.MOVED:  # an answer has its draft's number and seed
@@ -231,7 +256,7 @@ class Requests:
     def _fail(self, job: Job) -> None:
         """Takes that a job came to nothing; asked again at once, it would fail a thousand times a second."""
         self._failed_at = (self.player.passes, self.player.bar)
-        self._looked_at = (None, None, None)
+        self._looked_at = _NEVER
         if job in self._jobs:
             self._jobs.remove(job)
 

@@ -74,6 +74,8 @@ class Status:
     """What the player has turned to."""
     kept: frozenset[int] = frozenset()
     """The numbers of the slots that hold a loop."""
+    fill: bool = False
+    """Whether a loop that has yet to come ends in the fill that was asked for."""
     locked: bool = False
     """Whether the tempo has been followed long enough to be trusted."""
     jitter_ms: float = 0.0

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from drummers import write_small_drummer
 
+from drumvae.engine import Engine
 from drumvae.grid import Grid
 from drumvae.midifile import write_midi
 
@@ -34,6 +34,22 @@ def gmd() -> Path:
 
 
 @pytest.fixture(scope="session")
+def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle that knows styles; exported once, because that takes seconds."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from drummers import write_drummer
+
+    return write_drummer(tmp_path_factory.mktemp("drummer"))
+
+
+@pytest.fixture(scope="session")
+def drummer(drummer_bundle: Path) -> Engine:
+    """The engine of that bundle."""
+    return Engine.load(drummer_bundle, "cpu")
+
+
+@pytest.fixture(scope="session")
 def midi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of ten takes of eight bars each, no two alike."""
     folder = tmp_path_factory.mktemp("takes")
@@ -41,13 +57,4 @@ def midi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(10):
         rolled = [Grid(*(array[[*range(number, 64), *range(number)]] for array in base.arrays())) for _ in range(2)]
         write_midi(folder / f"take{number}.mid", rolled, 90 + 10 * number)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of a drummer that knows rock and jazz by name and learned nothing."""
-    pytest.importorskip("torch")
-    folder = tmp_path_factory.mktemp("drummer")
-    write_small_drummer(folder)
     return folder

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drumvae.conditions import ANYTHING, Conditions
 from drumvae.grid import Grid
 from drumvae.live import commands
 from drumvae.live.clock.follower import Clock, Follower
@@ -110,24 +111,41 @@ class FakeEngine:
     provider, chosen = "cpu", ""
 
     def __init__(
-        self, tasks: tuple[str, ...] = ("generate", "reconstruct", "humanize", "drumify"), encoding: str = "groove", steps: int = 64
+        self,
+        tasks: tuple[str, ...] = ("generate", "reconstruct", "humanize", "drumify"),
+        encoding: str = "groove",
+        steps: int = 64,
+        styles: tuple[str, ...] = (),
     ) -> None:
-        self.tasks, self.encoding, self.steps = tasks, encoding, steps
+        self.tasks, self.encoding, self.steps, self.styles = tasks, encoding, steps, styles
         self.asked: list[tuple[Any, ...]] = []
+        self.told: list[tuple[str, Conditions, float]] = []
+        """What was asked for beside the task: the verb, the conditions, the complexity."""
 
     def take_news(self) -> None:
         return None
 
-    def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+    def generate(
+        self,
+        seed: int,
+        temperature: float | None = None,
+        count: int = 1,
+        density: float = 1.0,
+        conditions: Conditions = ANYTHING,
+        complexity: float = 0.0,
+    ) -> list[Grid]:
         self.asked.append(("generate", seed, temperature, density))
+        self.told.append(("generate", conditions, complexity))
         return [random_grid(seed + i, 0.2 * density) for i in range(count)]
 
-    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0) -> Grid:
+    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         self.asked.append(("humanize", grid, amount, seed))
+        self.told.append(("humanize", conditions, 0.0))
         return Grid(grid.hits, grid.velocities * 0.5, grid.hits * 0.25 * amount)
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid:
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         self.asked.append(("drumify", grid, seed))
+        self.told.append(("drumify", conditions, 0.0))
         return Grid(*(np.roll(array, 1, axis=1) for array in grid.arrays()))  # every voice on the next drum
 
     def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
@@ -192,6 +210,7 @@ class Stage:
                 "generator": generator,
                 "controls": replace(controls, mode=self.mode),
                 "offered": offered_modes(self.engine),
+                "styles": self.engine.styles,
                 "seed": 1,
                 "on_played": self.played.append,
                 **self.options,

@@ -15,7 +15,7 @@ from drumvae.live.playing.player import Loop
 class Puppet:
     """Stands for a model; it does what the mode of a job says."""
 
-    tasks, provider, encoding, steps, chosen = ("generate",), "cpu", "groove", 64, ""
+    tasks, provider, encoding, steps, chosen, styles = ("generate",), "cpu", "groove", 64, "", ()
 
     def take_news(self) -> None:
         return None

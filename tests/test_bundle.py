@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drumvae.bundle import GRAPHS, default_bundle, read_bundle, sha256, shape_of, write_bundle_json
+from drumvae.bundle import GRAPHS, TASKS, default_bundle, read_bundle, sha256, shape_of, write_bundle_json
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 
@@ -26,7 +26,8 @@ def rewrite(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_the_default_bundle_keeps_the_contract() -> None:
     info = read_bundle(default_bundle())
     assert info.steps == 64
-    assert set(info.tasks) == {"generate", "reconstruct", "humanize"}
+    assert set(info.tasks) == set(TASKS)
+    assert len(info.styles) == 18
     assert "CC BY 4.0" in info.licence
 
 

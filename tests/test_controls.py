@@ -1,13 +1,15 @@
 """Laws of what a player can turn: what an action does to the controls, and what a controller is shown of them."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from importlib.resources import files
 
 import pytest
 
 from drumvae.kit import VOICES
 from drumvae.kits import known_kits
-from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
+from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, STYLE_NAMES, Action, Event, Kind
 from drumvae.live.controls.controls import Controls
 from drumvae.live.controls.feedback import ECHO_S, Feedback
 from drumvae.live.controls.file import default_map, parse_map
@@ -15,7 +17,8 @@ from drumvae.live.controls.map import ControlMap, Positions
 from drumvae.live.model.modes import MODES
 
 NOW_S = 1000.0
-AMOUNTS = [action for action in ACTIONS.values() if action.kind is Kind.AMOUNT and action.name != "mode"]
+CHOICES = ("mode", "style", "fill_every")
+AMOUNTS = [action for action in ACTIONS.values() if action.kind is Kind.AMOUNT and action.name not in CHOICES]
 SWITCHES = [action for action in ACTIONS.values() if action.kind is Kind.SWITCH]
 BUSY = Controls("vary", 1.2, 0.5, 0.7, 0.2, 0.6, 0.1, 0.8, 0.4, 2.0, frozenset({0, 4}), frozenset({1, 8}), hold=True, overdub=True)
 
@@ -116,6 +119,45 @@ def test_the_amount_mode_goes_through_the_offered_modes_in_order(modes: Sequence
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
 
+def test_the_amount_fill_every_goes_through_how_often() -> None:
+    amount = ACTIONS["fill_every"].amount
+    chosen = [turned("fill_every", amount(value)).fill_every for value in (0, 25, 26, 60, 90, 127)]
+    assert chosen == [0, 0, 1, 2, 4, 8]
+
+
+STYLES = ("blues", "jazz", "a style of one's own")
+
+
+def test_the_amount_style_goes_from_none_through_the_bundle_s_own_in_order() -> None:
+    action = ACTIONS["style"]
+    chosen = [Controls().after(Event(action, action.amount(value)), styles=STYLES).style for value in range(128)]
+    assert chosen[0] is None
+    assert list(dict.fromkeys(chosen)) == [None, *STYLES]
+
+
+def test_next_style_goes_through_all_of_them_and_none() -> None:
+    controls, gone = Controls(), []
+    for _ in range(5):
+        controls = controls.after(Event(ACTIONS["next style"]), styles=STYLES)
+        gone.append(controls.style)
+    assert gone == [*STYLES, None, STYLES[0]]
+
+
+@pytest.mark.parametrize("style", STYLE_NAMES)
+def test_a_style_is_gone_to_by_its_name_and_left(style: str) -> None:
+    action = ACTIONS[f"style {style}"]
+    assert BUSY.after(Event(action)) == replace(BUSY, style=style)
+    assert BUSY.after(Event(action)).after(Event(ACTIONS["no style"])) == BUSY
+    feedback = Feedback(parse_map(f'[cc]\n20 = "{action.name}"\n21 = "style jazz"'))
+    values = {m[1]: m[2] for m in feedback.messages(0.0, BUSY.after(Event(action)))}
+    assert values == {20: 63, 21: 63 if style == "jazz" else 0}
+
+
+def test_the_styles_on_pads_are_those_that_the_drummer_learns() -> None:
+    presets = tomllib.loads((files("drumvae.trainer") / "presets.toml").read_text("utf-8"))
+    assert [tuple(preset["model"]["styles"]) for preset in presets.values() if "styles" in preset.get("model", {})] == [STYLE_NAMES]
+
+
 TRIGGERS = [action for action in ACTIONS.values() if action.kind is Kind.TRIGGER]
 
 
@@ -127,7 +169,7 @@ def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
     assert values == {20: 63, 21: 63 if action.kit == "default" else 0}
 
 
-@pytest.mark.parametrize("action", [action for action in TRIGGERS if not (action.mode or action.kit)], ids=names)
+@pytest.mark.parametrize("action", [action for action in TRIGGERS if not (action.mode or action.kit or action.verb == "style")], ids=names)
 def test_a_trigger_that_does_something_turns_nothing(action: Action) -> None:
     assert BUSY.after(Event(action)) == BUSY
 
@@ -179,6 +221,30 @@ def test_a_mode_is_shown_in_the_middle_of_its_share_of_the_knob(modes: Sequence[
         ((_, _, value),) = feedback.messages(NOW_S, Controls(mode=mode))
         around = [Controls().after(Event(action, action.amount(value + by)), modes).mode for by in (-8, 0, 8)]
         assert around == [mode] * 3
+
+
+@pytest.mark.parametrize("style", [None, *STYLES])
+def test_a_style_is_shown_in_the_middle_of_its_share_of_the_knob(style: str | None) -> None:
+    feedback, action = Feedback(parse_map('[cc]\n20 = "style"'), styles=STYLES), ACTIONS["style"]
+    ((_, _, value),) = feedback.messages(NOW_S, Controls(style=style))
+    around = [Controls().after(Event(action, action.amount(value + by)), styles=STYLES).style for by in (-8, 0, 8)]
+    assert around == [style] * 3
+
+
+def test_a_bundle_without_styles_shows_none() -> None:
+    assert Feedback(parse_map('[cc]\n20 = "style"'), styles=()).messages(NOW_S, Controls()) == []
+
+
+@pytest.mark.parametrize(("every", "shown_as"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (64, 8)])
+def test_how_often_a_fill_comes_is_shown_as_what_the_knob_can_say(every: int, shown_as: int) -> None:
+    ((_, _, value),) = Feedback(parse_map('[cc]\n20 = "fill_every"')).messages(NOW_S, Controls(fill_every=every))
+    assert turned("fill_every", ACTIONS["fill_every"].amount(value)).fill_every == shown_as
+
+
+def test_a_fill_that_is_to_come_is_shown_and_no_longer_when_it_is_there() -> None:
+    feedback = Feedback(parse_map('[cc]\n20 = "fill"'))
+    assert shown(feedback.messages(NOW_S, Controls(), fill=True)) == {(16, 20): 63}
+    assert shown(feedback.messages(NOW_S, Controls(), fill=False)) == {(16, 20): 0}
 
 
 def test_only_what_changed_is_sent_again() -> None:

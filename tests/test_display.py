@@ -67,6 +67,11 @@ SHOWN = {
     "humanize": (PLAYING, ["humanize 1.00"]),
     "density": (turned(density=1.5), ["density 1.50"]),
     "swing": (turned(swing=0.5), ["swing 0.50"]),
+    "style": (turned(style="jazz"), ["style jazz"]),
+    "complexity": (turned(complexity=-0.5), ["complexity -0.50"]),
+    "fills": (turned(fill_every=4), ["a fill every 4 loops"]),
+    "a fill in each": (turned(fill_every=1), ["a fill in every loop"]),
+    "a fill": (replace(PLAYING, fill=True), ["a fill comes"]),
     "velocities": (turned(velocity_low=0.25), ["velocity 0.25 to 1.00"]),
     "half time": (turned(speed=0.5), ["half time"]),
     "double time": (turned(speed=2.0), ["double time"]),
@@ -93,7 +98,21 @@ def test_everything_that_is_turned_or_true_is_on_the_screen(name: str) -> None:
 
 def test_what_is_at_its_default_and_does_not_matter_to_the_mode_is_not_on_the_screen() -> None:
     shown = "\n".join(text_of(Page("", ""), PLAYING, height=50))
-    for word in ("drift", "morph", "swing", "velocity", "time", "hold", "overdub", "kept", "muted", "echoes"):
+    for word in (
+        "drift",
+        "morph",
+        "swing",
+        "velocity",
+        "time",
+        "hold",
+        "overdub",
+        "kept",
+        "muted",
+        "echoes",
+        "style",
+        "complexity",
+        "fill",
+    ):
         assert word not in shown
 
 

@@ -138,9 +138,10 @@ def test_a_loop_drifts_further_by_a_larger_amount(engine: Engine, groove: Grid, 
 
 
 def test_a_loop_that_drifts_little_stays_near_what_was_given_and_not_near_what_the_model_makes_of_it(engine: Engine, groove: Grid) -> None:
-    written = engine.reconstruct(grid_to_groove(groove)[None])[0, :, :9]
-    assert (written != groove.hits).sum() > 10
-    assert np.mean([changed(groove, engine.vary(groove, 0.05, seed)) for seed in range(8)]) < 3
+    odd = Grid(*(np.roll(array, (3, 4), axis=(0, 1)) for array in groove.arrays()))  # which nobody plays
+    written = engine.reconstruct(grid_to_groove(odd)[None])[0, :, :9]
+    assert (written != odd.hits).sum() > 10
+    assert np.mean([changed(odd, engine.vary(odd, 0.05, seed)) for seed in range(8)]) < 3
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])

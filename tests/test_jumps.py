@@ -1,5 +1,7 @@
 """The song jumps, wraps, halts and starts, on made-up time: nothing of the music is lost, doubled or told wrongly because of it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from fakes import CONTINUE, NOW_S, START, STOP, TICK, FakeEngine, Sender, Stage, position
@@ -168,11 +170,11 @@ def test_a_model_that_failed_before_the_start_is_asked_again_at_the_start() -> N
     class Sick(FakeEngine):
         well = False
 
-        def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
             if not self.well:
                 self.well = True
                 raise RuntimeError("not yet")
-            return super().generate(seed, temperature, count, density)
+            return super().generate(*asked, **more)
 
     sender = Sender(120).rest(5).say(START).beats(4)
     stage = Stage(sender.song, engine=Sick(), options={"echo": None}).play(sender.at_s)

@@ -8,6 +8,7 @@ import pytest
 from fakes import FakeDriver, FakeEngine, stand_in
 
 from drumvae import __version__
+from drumvae.conditions import Conditions
 from drumvae.live import __main__ as command
 from drumvae.live.ports.ports import Ports
 
@@ -64,6 +65,42 @@ def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
     assert run(monkeypatch, "--mode", "humanize") == 2
     assert "This bundle cannot humanize; it can do generate" in capsys.readouterr().err
     assert all(made.deleted for made in driver.made)
+
+
+@pytest.mark.parametrize("demo", [[], ["--demo"]])
+@pytest.mark.parametrize(
+    ("styles", "arguments", "sentence"),
+    [
+        (("funk", "jazz"), ["--style", "jaz"], "This bundle does not know the style 'jaz'; did you mean jazz?"),
+        (("funk", "jazz"), ["--style", "qqq"], "This bundle does not know the style 'qqq'; there is funk, jazz."),
+        ((), ["--style", "jazz"], "This bundle does not know the style 'jazz'; it knows no styles."),
+        ((), ["--complexity", "0.5"], "This bundle knows no styles, and takes neither complexity nor fills"),
+        ((), ["--fill-every", "4"], "This bundle knows no styles, and takes neither complexity nor fills"),
+    ],
+)
+def test_what_the_bundle_cannot_be_asked_for_is_refused_at_the_start(
+    driver: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    styles: tuple[str, ...],
+    arguments: list[str],
+    sentence: str,
+    demo: list[str],
+) -> None:
+    stand_in(monkeypatch, FakeEngine(styles=styles))
+    assert run(monkeypatch, *arguments, *demo) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
+    assert all(made.deleted for made in driver.made)
+
+
+def test_what_is_asked_for_at_the_start_reaches_the_model(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine(styles=("funk", "jazz"))
+    stand_in(monkeypatch, engine)
+    options = ["--style", "jazz", "--complexity", "-0.5", "--fill-every", "1"]
+    assert run(monkeypatch, *options, "--clock", "internal", "--bpm", "400", "--bars", "1") == 0
+    assert engine.told[0] == ("generate", Conditions("jazz", 400, fill=(False, False, False, True)), -0.5)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--demo"]])

@@ -1,5 +1,7 @@
 """Every mode on made-up time: notes, clock and controls in as MIDI, what was asked of the model and what sounded out."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from fakes import CONTINUE, NOW_S, START, FakeEngine, Sender, Stage, position, random_grid
@@ -348,8 +350,8 @@ def test_without_a_map_nothing_is_a_control() -> None:
 
 def test_a_model_that_fails_is_asked_again_with_the_next_bar_and_not_before() -> None:
     class Failing(FakeEngine):
-        def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
-            super().generate(seed, temperature, count, density)
+        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
+            super().generate(*asked, **more)
             raise RuntimeError("no more")
 
     sender = Sender(120).say(START).beats(17)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,10 +167,10 @@ def test_a_slow_model_lets_the_last_loop_play_on() -> None:
 
 def test_a_failing_model_lets_the_last_loop_play_on() -> None:
     class Failing(FakeEngine):
-        def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]:
+        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
             if self.asked:
                 raise RuntimeError("no more")
-            return super().generate(seed, temperature, count)
+            return super().generate(*asked, **more)
 
     sender = Sender(120).say(START).beats(33)
     stage = Stage(sender.song, engine=Failing()).play(sender.at_s)

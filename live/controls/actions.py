@@ -4,13 +4,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from drumvae.kit import VOICES
 from drumvae.kits import known_kits
 
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
 """Every mode there is, in the order in which the amount `mode` goes through them."""
+STYLE_NAMES = (
+    "afrobeat",
+    "afrocuban",
+    "blues",
+    "country",
+    "dance",
+    "funk",
+    "gospel",
+    "highlife",
+    "hiphop",
+    "jazz",
+    "latin",
+    "middleeastern",
+    "neworleans",
+    "pop",
+    "punk",
+    "reggae",
+    "rock",
+    "soul",
+)
+"""The styles that can be put on a pad, those of the Groove MIDI Dataset; `style` and `next style` reach whatever a bundle knows."""
+FILL_EVERY = (0, 1, 2, 4, 8)
+"""After how many loops one ends in a fill, in the order in which the amount `fill_every` goes through them; 0 is never."""
 SLOTS = tuple(range(1, 9))
 """The numbers of the slots that loops are kept in."""
 ON = 64
@@ -52,6 +75,8 @@ class Action:
     """The mode that a trigger goes to."""
     kit: str | None = None
     """The name of the known kit that a trigger goes to."""
+    style: str | None = None
+    """The style that a trigger goes to."""
 
     def amount(self, value: int) -> float:
         """Returns what a controller's value, from 0 to 127, stands for: straight from low to the middle at 64, and on to high at 127.
@@ -79,21 +104,29 @@ class Event(NamedTuple):
     """An amount in its own range; 1 or 0 for a switch that is put on or off; None for a trigger, and for a switch that is turned over."""
 
 
-def mode_at(position: float, modes: Sequence[str]) -> str:
-    """Returns the mode at a place from 0 to 1: each of them has an equal share of a knob's travel."""
-    return modes[min(int(position * len(modes)), len(modes) - 1)]
+Choice = TypeVar("Choice")
+
+
+def choice_at(position: float, choices: Sequence[Choice]) -> Choice:
+    """Returns the choice at a place from 0 to 1: each of them has an equal share of a knob's travel."""
+    return choices[min(int(position * len(choices)), len(choices) - 1)]
 
 
 _AMOUNTS = (
-    ("temperature", 1.5, "how adventurous generated loops are"),
-    ("humanize", 1, "how much humanize changes velocity and timing"),
-    ("drift", 1, "how far vary and respond go from what they start from"),
-    ("morph", 1, "where morph stands between its two loops"),
-    ("density", 2, "how many hits there are: fewer below 1, more above"),
-    ("velocity_low", 1, "the velocity that the softest hit is played at"),
-    ("velocity_high", 1, "the velocity that the loudest hit is played at"),
-    ("swing", 1, "how late every second sixteenth is played: 1 is a triplet's third"),
-    ("mode", 1, "chooses among the modes, from the first to the last"),
+    ("temperature", 0, 1.5, "how adventurous generated loops are"),
+    ("humanize", 0, 1, "how much humanize changes velocity and timing"),
+    ("drift", 0, 1, "how far vary and respond go from what they start from"),
+    ("morph", 0, 1, "where morph stands between its two loops"),
+    ("density", 0, 2, "how many hits there are: fewer below 1, more above"),
+    ("complexity", -1, 1, "how intricate generated loops are: on the beats below 0, between them above"),
+    ("velocity_low", 0, 1, "the velocity that the softest hit is played at"),
+    ("velocity_high", 0, 1, "the velocity that the loudest hit is played at"),
+    ("swing", 0, 1, "how late every second sixteenth is played: 1 is a triplet's third"),
+)
+_CHOICES = (
+    ("mode", "chooses among the modes, from the first to the last"),
+    ("style", "chooses among the bundle's styles; 0 is none, which leaves it to the model"),
+    ("fill_every", f"has one of so many loops end in a fill: {', '.join(map(str, FILL_EVERY))}; 0 is never"),
 )
 _SWITCHES = (
     ("hold", "keeps the loop that plays"),
@@ -103,16 +136,22 @@ _SWITCHES = (
 )
 _TRIGGERS = (
     ("next", "asks for another loop"),
+    ("fill", "has the next loop end in a fill, once"),
     ("undo", "goes back to the loop before"),
     ("panic", "silences everything at once"),
     ("clear", "forgets what was overdubbed"),
     ("align", "says that here is bar one"),
     ("first kit", "goes back to the kit of the start"),
 )
+_STYLE_TRIGGERS = (
+    ("next style", "goes to the next of the bundle's styles; after the last comes none"),
+    ("no style", "leaves the style to the model"),
+)
 
 
 def _all() -> Iterator[Action]:
-    yield from (Action(name, name, Kind.AMOUNT, line, high=high) for name, high, line in _AMOUNTS)
+    yield from (Action(name, name, Kind.AMOUNT, line, low, high) for name, low, high, line in _AMOUNTS)
+    yield from (Action(name, name, Kind.AMOUNT, line) for name, line in _CHOICES)
     yield from (Action(name, name, Kind.SWITCH, line) for name, line in _SWITCHES)
     for verb, line in (("mute", "leaves out the {}"), ("lock", "keeps what the {} plays while loops change")):
         yield from (Action(f"{verb} {name}", verb, Kind.SWITCH, line.format(name), voice=v) for v, name in enumerate(VOICES))
@@ -121,6 +160,8 @@ def _all() -> Iterator[Action]:
         yield from (Action(f"{verb} {slot}", verb, Kind.TRIGGER, line.format(slot), slot=slot) for slot in SLOTS)
     yield from (Action(f"mode {mode}", "mode", Kind.TRIGGER, f"goes to the mode {mode}", mode=mode) for mode in MODE_NAMES)
     yield from (Action(f"kit {name}", "kit", Kind.TRIGGER, f"plays on {row.title}", kit=name) for name, row in known_kits().items())
+    yield from (Action(name, "style", Kind.TRIGGER, line) for name, line in _STYLE_TRIGGERS)
+    yield from (Action(f"style {name}", "style", Kind.TRIGGER, f"goes to the style {name}", style=name) for name in STYLE_NAMES)
 
 
 ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _all()})

@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from drumvae.kit import DEFAULT_KIT, Kit
 from drumvae.kits import known_kits
 
-from .actions import MODE_NAMES, Action, Event, Kind, mode_at
+from .actions import FILL_EVERY, MODE_NAMES, STYLE_NAMES, Action, Event, Kind, choice_at
+
+
+def fills_title(every: int) -> str:
+    """Says how often a generated loop ends in a fill."""
+    return "fills are left to the model" if not every else "a fill in every loop" if every == 1 else f"a fill every {every} loops"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class Controls:
     """Whether what is played is added to what was played before; otherwise each four bars stand alone."""
     kit: Kit = DEFAULT_KIT
     """What the drums are played on."""
+    style: str | None = None
+    """What is played, one of the bundle's styles; None leaves it to the model."""
+    complexity: float = 0.0
+    """How intricate generated loops are: -1 on the beats, 0 as the model plays, 1 between them."""
+    fill_every: int = 0
+    """One of so many generated loops ends in a fill; 0 never, but for the model's own."""
 
     @property
     def half_time(self) -> bool:
@@ -52,17 +63,21 @@ class Controls:
     def double_time(self) -> bool:
         return self.speed > 1
 
-    def after(self, event: Event, modes: Sequence[str] = MODE_NAMES) -> "Controls":
+    def after(self, event: Event, modes: Sequence[str] = MODE_NAMES, styles: Sequence[str] = STYLE_NAMES) -> "Controls":
         """Returns the controls once an event is over; a trigger that only does something leaves them as they are.
 
-        `modes` are those that the amount `mode` goes through: the ones that are offered. The end of the velocity range that is
-        moved stops at the other.
+        `modes` are those that the amount `mode` goes through, the ones that are offered, and `styles` those of the bundle. The end
+        of the velocity range that is moved stops at the other.
         """
         action, value = event
         if action.kind is Kind.SWITCH:
             return self._switched(action, not self.is_on(action) if value is None else value >= 0.5)
         if action.verb == "mode":
-            return replace(self, mode=action.mode or mode_at(value or 0.0, modes))
+            return replace(self, mode=action.mode or choice_at(value or 0.0, modes))
+        if action.verb == "style":
+            return replace(self, style=self._style_after(event, (None, *styles)))
+        if action.name == "fill_every":
+            return replace(self, fill_every=choice_at(value or 0.0, FILL_EVERY))
         if action.kit is not None:
             return replace(self, kit=known_kits()[action.kit].kit)
         if action.kind is not Kind.AMOUNT or value is None:
@@ -79,6 +94,15 @@ class Controls:
         if action.voice is not None:
             return action.voice in (self.muted if action.verb == "mute" else self.locked)
         return bool(getattr(self, action.name))
+
+    def _style_after(self, event: Event, choices: Sequence[str | None]) -> str | None:
+        action, value = event
+        if action.kind is Kind.AMOUNT:
+            return choice_at(value or 0.0, choices)
+        if action.name == "next style":
+            here = choices.index(self.style) if self.style in choices else 0
+            return choices[(here + 1) % len(choices)]
+        return action.style
 
     def _switched(self, action: Action, on: bool) -> "Controls":
         if action.voice is not None:

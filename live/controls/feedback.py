@@ -1,20 +1,21 @@
 """Controls in, controller messages out, for a motor fader, a ring of lamps or a DAW to show what the drummer stands at.
 
 An amount is shown on the CC that moves it, a switch as 127 or 0. What triggers something is shown below 64, where it can set off
-nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME` and `kit NAME` while that is the mode
-or the kit, and `align` climbs from 0 to 60, by 4 a beat, through the four bars.
+nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME`, `kit NAME` and `style NAME` while that
+is the mode, the kit or the style, `fill` while one is to come, and `align` climbs from 0 to 60, by 4 a beat, through the four bars.
 
 A message that comes back is no move of the player: `is_echo` knows it by what was sent in the last moment. And what the player
 moves is not sent back to where it came from, so that a hand and a motor never pull against each other.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from drumvae.grid import LOOP_BEATS
 
-from .actions import MODE_NAMES, ON, TOP, Action, Kind, mode_at
+from .actions import FILL_EVERY, MODE_NAMES, ON, STYLE_NAMES, TOP, Action, Kind, choice_at
 from .controls import Controls
 from .map import STATUS, Binding, ControlMap
 
@@ -32,6 +33,8 @@ class Feedback:
     controls: ControlMap
     modes: Sequence[str] = MODE_NAMES
     """The modes that are offered."""
+    styles: Sequence[str] = STYLE_NAMES
+    """The styles that the bundle knows."""
     _places: list[tuple[tuple[int, int], Action]] = field(init=False)  # status byte and number of every CC
     _shown: dict[tuple[int, int], int] = field(default_factory=dict)
     _sent: deque[tuple[float, bytes]] = field(default_factory=deque)
@@ -40,17 +43,24 @@ class Feedback:
         self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.sort == "cc"]
 
     def messages(
-        self, now_s: float, controls: Controls, kept: Collection[int] = (), beat: float | None = None, at_most: int = 128
+        self,
+        now_s: float,
+        controls: Controls,
+        kept: Collection[int] = (),
+        beat: float | None = None,
+        at_most: int = 128,
+        fill: bool = False,
     ) -> list[bytes]:
         """Returns a message for every CC that does not show the truth yet, which it is then taken to do; those left over come next time.
 
-        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run.
+        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run;
+        `fill` says whether a fill is to come.
         """
         out: list[bytes] = []
         for place, action in self._places:
             if len(out) == at_most:
                 break
-            value = self._value(action, controls, kept, beat)
+            value = LIT * fill if action.name == "fill" else self._value(action, controls, kept, beat)
             if value is None or self._reads(action, self._shown.get(place)) == self._reads(action, value):
                 continue
             self._shown[place] = value
@@ -84,11 +94,18 @@ class Feedback:
             return LIT if action.mode == controls.mode else 0
         if action.kit is not None:
             return LIT if action.kit == controls.kit.name else 0
+        if action.style is not None:
+            return LIT if action.style == controls.style else 0
         if action.name == "align":
             return int(beat % LOOP_BEATS) * 4 if beat is not None else 0
-        if action.name == "mode":
-            at = self.modes.index(controls.mode) if controls.mode in self.modes else 0
-            return action.value((at + 0.5) / len(self.modes))
+        if action.name == "style" and not self.styles:
+            return None
+        if action.name == "fill_every":
+            return action.value((bisect_right(FILL_EVERY, controls.fill_every) - 0.5) / len(FILL_EVERY))  # of 3, 2 is what comes nearest
+        if (choices := self._choices(action)) is not None:
+            chosen = getattr(controls, action.name)
+            at = choices.index(chosen) if chosen in choices else 0
+            return action.value((at + 0.5) / len(choices))
         if action.kind is Kind.AMOUNT:
             amount = getattr(controls, action.name)
             return None if amount is None else action.value(amount)
@@ -100,7 +117,12 @@ class Feedback:
             return value
         if action.kind is Kind.SWITCH:
             return value >= ON
-        return mode_at(action.amount(value), self.modes) if action.name == "mode" else value
+        choices = self._choices(action)
+        return value if choices is None else (choice_at(action.amount(value), choices),)  # that no style is asked for says something
+
+    def _choices(self, action: Action) -> Sequence[object] | None:
+        """Returns what a knob goes through, or None where it is an amount."""
+        return {"mode": self.modes, "style": (None, *self.styles), "fill_every": FILL_EVERY}.get(action.name)
 
 
 def _place(binding: Binding) -> tuple[int, int]:

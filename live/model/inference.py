@@ -52,11 +52,13 @@ class ModelFacts:
     """How long its loops are."""
     chosen: str = ""
     """Why it runs there."""
+    styles: tuple[str, ...] = ()
+    """What it can be asked to play; none where it is no drummer."""
 
     @classmethod
     def of(cls, model: Model) -> "ModelFacts":
         """Reads the facts off a model."""
-        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.chosen)
+        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.chosen, tuple(model.styles))
 
 
 def load_engine(bundle: Path | None, provider: str) -> Model:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from drumvae.conditions import ANYTHING, Conditions, styled
 from drumvae.errors import BundleError, DrumVAEError, nearest
 from drumvae.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 
@@ -18,11 +19,24 @@ from ..playing.player import Loop
 class Verbs(Protocol):
     """What the modes need of the engine; drumvae.engine.Engine has it."""
 
-    def generate(self, seed: int, temperature: float | None = None, count: int = 1, density: float = 1.0) -> list[Grid]: ...
+    @property
+    def styles(self) -> tuple[str, ...]: ...
 
-    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0) -> Grid: ...
+    def generate(
+        self,
+        seed: int,
+        temperature: float | None = None,
+        count: int = 1,
+        density: float = 1.0,
+        conditions: Conditions = ANYTHING,
+        complexity: float = 0.0,
+    ) -> list[Grid]: ...
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0) -> Grid: ...
+    def humanize(
+        self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING
+    ) -> Grid: ...
+
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid: ...
 
     def vary(self, grid: Grid, amount: float, seed: int) -> Grid: ...
 
@@ -41,6 +55,9 @@ class Facts(Protocol):
     @property
     def steps(self) -> int: ...
 
+    @property
+    def styles(self) -> tuple[str, ...]: ...
+
 
 @dataclass(frozen=True)
 class Job:
@@ -58,6 +75,16 @@ class Job:
     """Whether four bars are answered before they are over, in case the whole answer comes too late."""
     remake: bool = False
     """Whether the loop that plays is made once more because an amount was turned; it comes in at the next bar."""
+    bpm: float | None = None
+    """The tempo that it is to be played at, where that is known."""
+    fill: bool = False
+    """Whether a fill was asked for, once, in its last bar."""
+
+    @property
+    def fills(self) -> bool:
+        """Whether its last bar is to be a fill: because one was asked for, or because that is its turn by its number."""
+        every = self.controls.fill_every
+        return self.mode == "generate" and (self.fill or (every > 0 and (self.index + 1) % every == 0))
 
 
 class When(Enum):
@@ -93,15 +120,25 @@ class Mode:
 
 
 def _generated(engine: Verbs, job: Job) -> Grid:
-    return engine.generate(job.seed, job.controls.temperature, 1, max(job.controls.density, 1.0))[0]
+    controls = job.controls
+    fill = (*[False] * (LOOP_BARS - 1), job.fills) if job.fills or controls.fill_every else None
+    complexity = controls.complexity if engine.styles else 0.0
+    density = max(controls.density, 1.0)  # fewer hits are left where it is played
+    return engine.generate(job.seed, controls.temperature, 1, density, _told(engine, job, fill), complexity)[0]
+
+
+def _told(engine: Verbs, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
+    """Returns what a model is told beside its task; one that knows no styles, nothing."""
+    return Conditions(job.controls.style, job.bpm, fill=fill) if engine.styles else ANYTHING
 
 
 def _humanized(engine: Verbs, job: Job) -> Grid:
-    return engine.humanize(job.given[0], seed=job.seed)  # wholly: how much of it is heard is decided where it is played
+    told = _told(engine, job)
+    return engine.humanize(job.given[0], seed=job.seed, conditions=told)  # wholly: how much is heard is decided where it is played
 
 
 def _drumified(engine: Verbs, job: Job) -> Grid:
-    return engine.drumify(job.given[0], job.seed)
+    return engine.drumify(job.given[0], job.seed, conditions=_told(engine, job))
 
 
 def _varied(engine: Verbs, job: Job) -> Grid:
@@ -114,9 +151,9 @@ def _morphed(engine: Verbs, job: Job) -> Grid:
 
 
 MODES: Mapping[str, Mode] = {
-    "generate": Mode("generate", When.AHEAD, "generated", ("temperature", "density"), _generated),
-    "humanize": Mode("humanize", When.ANSWER, "humanized", (), _humanized),
-    "drumify": Mode("drumify", When.ANSWER, "drumified", (), _drumified),
+    "generate": Mode("generate", When.AHEAD, "generated", ("temperature", "density", "style", "complexity"), _generated),
+    "humanize": Mode("humanize", When.ANSWER, "humanized", ("style",), _humanized),
+    "drumify": Mode("drumify", When.ANSWER, "drumified", ("style",), _drumified),
     "respond": Mode("reconstruct", When.TURNS, "responded", ("drift",), _varied),
     "vary": Mode("reconstruct", When.AHEAD, "varied", ("drift",), _varied),
     "morph": Mode("reconstruct", When.MOVED, "morphed", ("morph",), _morphed),
@@ -148,11 +185,22 @@ def check_mode(name: str, facts: Facts) -> str:
     return name
 
 
+NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills; name a drummer's bundle with --bundle."
+
+
+def check_asked(controls: Controls, facts: Facts) -> None:
+    """Refuses a style that the model does not know, with the nearest names, and what only a drummer takes; raises BundleError."""
+    styled(controls.style, facts.styles)
+    if not facts.styles and (controls.complexity or controls.fill_every):
+        raise BundleError(NO_STYLES)
+
+
 def make_loop(engine: Verbs, job: Job) -> Loop:
     """Runs the model once; whatever the engine raises passes through."""
     mode = MODES[job.mode]
     played = job.given[0] if mode.task == "humanize" else None
-    return Loop(job.index, mode.grid(engine, job), job.seed, mode.source, job.draft, job.remake, played)
+    source = f"{mode.source} with a fill" if job.fills else mode.source
+    return Loop(job.index, mode.grid(engine, job), job.seed, source, job.draft, job.remake, played)
 
 
 def loop_seed(seed: int, index: int) -> int:

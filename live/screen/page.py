@@ -8,7 +8,7 @@ from drumvae.kit import VOICES
 
 from ..clock.follower import State
 from ..clock.timebase import bar_of, phase
-from ..controls.controls import Controls
+from ..controls.controls import Controls, fills_title
 from ..model.modes import MODES
 from ..values import Status
 from .grid_picture import PICTURE_WIDTH, GridText, Window, picture
@@ -111,6 +111,10 @@ def _turned(status: Status) -> list[str]:
     parts = {
         "half time": controls.speed < 1,
         "double time": controls.speed > 1,
+        f"style {controls.style}": controls.style,
+        f"complexity {controls.complexity:+.2f}": controls.complexity,
+        fills_title(controls.fill_every): controls.fill_every,
+        "a fill comes": status.fill,
         f"kit {controls.kit.name}": controls.kit != _DEFAULTS.kit,
         "hold": controls.hold,
         "overdub": controls.overdub,
