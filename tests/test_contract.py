@@ -384,11 +384,11 @@ def test_a_broken_bundle_ends_the_check_with_its_sentence(tmp_path: Path) -> Non
 
 
 def test_the_card_is_shown_and_nothing_of_it_steers_the_terminal(shipped: Path) -> None:
-    assert "stage_4bar" in run("show", str(shipped)).output
+    assert "drummer_4bar" in run("show", str(shipped)).output
     (shipped / "CARD.md").write_text("# mine\n\x1b[2J\x1b]0;owned\x07\ttext")
     assert run("show", str(shipped)).output == "# mine\n[2J]0;owned\ttext\n"
     (shipped / "CARD.md").unlink()
-    assert "stage_4bar, a drumvae bundle" in run("show", str(shipped)).output
+    assert "drummer_4bar, a drumvae bundle" in run("show", str(shipped)).output
 
 
 def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) -> None:

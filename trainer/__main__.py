@@ -46,7 +46,7 @@ def train(
     context: typer.Context,
     data: DataOption = None,
     preset: Annotated[
-        str | None, typer.Option(help="Which model to train; --list-presets shows them.", show_default="stage_4bar, the one that ships")
+        str | None, typer.Option(help="Which model to train; --list-presets shows them.", show_default="drummer_4bar, the one that ships")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file with settings, such as a run's own config.toml.", show_default=False)

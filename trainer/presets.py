@@ -10,7 +10,7 @@ from drumvae.models.config import ModelConfig
 
 from .config import TrainConfig
 
-DEFAULT = "stage_4bar"
+DEFAULT = "drummer_4bar"
 """What is trained when nobody says otherwise: the model that ships."""
 
 
