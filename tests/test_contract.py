@@ -15,6 +15,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
+from former import STAGE  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.train  # onnx comes with that extra
 Graph = Any
 STEPS, LATENT = 64, 3
 INFO = replace(
-    read_bundle(default_bundle()),
+    read_bundle(STAGE),
     latent_size=LATENT,
     tasks=("generate", "reconstruct", "humanize"),
     thresholds=(0.5,) * 9,
@@ -140,9 +141,10 @@ def test_what_a_stranger_needs_to_know_is_in_the_description_and_in_the_graphs()
 
 def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
     engine = Engine.load(provider="cpu")
+    size = engine.info.latent_size
     assert "default_rng([s, n])" in INFO.to_dict()["meanings"]["seeds"]
     draw = np.random.default_rng([7, 1])
-    latent = draw.standard_normal(256, np.float32)
+    latent = draw.standard_normal(size, np.float32)
     noise = draw.random((64, 9), np.float32)
     latents, noises = engine._drawn(7, 2)
     assert np.array_equal(latents[1], latent)

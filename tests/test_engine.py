@@ -2,10 +2,10 @@ import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from former import STAGE
 
 from drumvae.between import between
 from drumvae.bundle import default_bundle
@@ -15,9 +15,6 @@ from drumvae.errors import BundleError
 from drumvae.grid import Grid, Onset
 from drumvae.latents import spherical_path
 from drumvae.tensors import grid_to_groove
-
-STAGE = Path(__file__).parent / "bundles" / "stage_4bar"
-"""An LSTM that learned to write back and to humanize."""
 
 
 @pytest.fixture(scope="module", params=[default_bundle(), STAGE], ids=["drummer", "lstm"])

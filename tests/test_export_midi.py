@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drumvae.conditions import Conditions
 from drumvae.engine import Engine
 from drumvae.errors import DataError
 from drumvae.export.__main__ import app
@@ -44,7 +45,7 @@ def test_loops_become_numbered_files_without_torch(tmp_path: Path, engine: Engin
     assert "seed 5" in result.stdout
     assert "Next: " in result.stdout
     assert sorted(path.name for path in (tmp_path / "loops").iterdir()) == ["loop-1.mid", "loop-2.mid", "loop-3.mid"]
-    for path, grid in zip(sorted((tmp_path / "loops").iterdir()), engine.generate(5, count=3), strict=True):
+    for path, grid in zip(sorted((tmp_path / "loops").iterdir()), engine.generate(5, count=3, conditions=Conditions(bpm=96)), strict=True):
         performance = read_midi(path)
         assert (performance.length_beats, round(performance.bpm, 3)) == (16, 96)
         assert len(performance.beats) == grid.hits.sum()

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import pytest
+from former import STAGE
 
 from drumvae import codec, providers
-from drumvae.bundle import DECODER, BundleInfo, default_bundle, read_bundle
+from drumvae.bundle import DECODER, BundleInfo, read_bundle
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.live.model.inference import ModelFacts, answer_with_news
@@ -205,8 +206,8 @@ def test_facts_tell_where_a_model_runs_and_why() -> None:
 
 def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batch() -> None:
     """As for a captured graph, here on the CPU: each size has places of its own, and nothing of the last run stays in them."""
-    info, draw = read_bundle(default_bundle()), np.random.default_rng(0)
-    plain = open_session(default_bundle(), DECODER, info, "cpu", 1)
+    info, draw = read_bundle(STAGE), np.random.default_rng(0)
+    plain = open_session(STAGE, DECODER, info, "cpu", 1)
     bound = BoundSession(plain._session, plain._path, plain._outputs, "cpu")
     for loops in (1, 3, 1, 3, 2, 9, 1):
         feeds = {

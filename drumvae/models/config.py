@@ -19,8 +19,6 @@ FAMILIES = ("lstm", "drummer")
 class ModelConfig:
     """Describes a VAE of loops: a bidirectional LSTM encoder, a Gaussian latent, a plan of the loop, an autoregressive LSTM decoder."""
 
-    family: str = "lstm"
-    """"lstm", the systems that were published, or "drummer", one model for every task (`drumvae.models.drummer`)."""
     encoding: str = "groove"
     """What the encoder reads, as in `drumvae.tensors`: "groove", "pattern" or "melody"."""
     output: str = "groove"
@@ -55,6 +53,8 @@ class ModelConfig:
     """Units of a layer that sees the step's hits before velocity and offset are decided; 0 decides all three at once."""
     feel_keep: float = 1.0
     """Share of that layer that dropout keeps."""
+    family: str = "lstm"
+    """"lstm", the systems that were published, or "drummer", one model for every task (`drumvae.models.drummer`)."""
     styles: tuple[str, ...] = ()
     """What a drummer can be asked to play, as the corpus names it; this and all below only a drummer has."""
     width: int = 128
