@@ -1,7 +1,7 @@
 """A model, a split and training windows in, the scores of every task that the model can do out: the whole scoreboard."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,6 +25,7 @@ from .baselines import (
     true_bar_before,
 )
 from .bootstrap import ratio
+from .controls import control_tables
 from .generation import MODEL, REAL, SAMPLER, TRAIN, generated, score_generation, set_of_loops, set_of_windows
 from .humanizing import score_humanizing
 from .interpolation import score_interpolation
@@ -32,6 +33,7 @@ from .marginals import Marginals, count_marginals, likeliest
 from .melody import class_chances, draw_classes
 from .nearest import Found, Key, Search, find_nearest, hits_key, melody_key, others_key, tap_key
 from .reconstruction import score_reconstruction
+from .styles import style_tables
 from .table import TaskScores
 from .windows import Numbers, Windows
 
@@ -151,7 +153,11 @@ class Board:
         found = dict(zip(made, find_nearest(self.train, [Search(self._key, self._key(loops)) for loops in made.values()]), strict=True))
         novelty = {name: (nearest.distances, np.arange(self.loops)) for name, nearest in found.items()}
         novelty[REAL] = (self._nearest.distances, self.split.takes)
-        return score_generation(sets | {TRAIN: train, REAL: real}, novelty, encoding)
+        scores = score_generation(sets | {TRAIN: train, REAL: real}, novelty, encoding)
+        if not self.engine.info.styles:
+            return scores
+        asked = style_tables(self.engine, self.train, self.split) | control_tables(self.engine)
+        return replace(scores, tables=scores.tables | asked)
 
     def _drawn(self) -> Array:
         draw = np.random.default_rng(SAMPLER_SEED)
