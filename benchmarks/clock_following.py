@@ -24,6 +24,7 @@ from sleepers import Late, lateness, start_sleepers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from former import STAGE
 from jackparts import JackServer, real_jack_server
 from jackrig import frames, ran_through
 from judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, sounding
@@ -111,11 +112,14 @@ def main() -> None:
 
 def outcome(case: Case, server: JackServer) -> Outcome:
     """Plays a case and judges it."""
-    engine = Engine.load(provider="cpu")
+    engine = Engine.load(STAGE, "cpu")  # whose loops follow from the seed alone
     loops = [engine.generate(loop_seed(SEED, index))[0] for index in range(int(case.beats // 16) + 2)]
     with TempoRig(server, case.tempo, case.jitter_s) as rig, rig.clock_sender() as sender:
         source = rig.relayed if case.jitter_s else sender
-        with rig.drummer(source, "--mode", "generate", "--seed", str(SEED)) as drummer, tempfile.TemporaryDirectory() as folder:
+        with (
+            rig.drummer(source, "--mode", "generate", "--seed", str(SEED), "--bundle", str(STAGE)) as drummer,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             deadlines_s = time.monotonic() + np.arange(2.0, case.beats * 60 / max(bpm for _, bpm in case.tempo), 1 / SLEEPS_A_SECOND)
             sleepers = start_sleepers(Path(folder), deadlines_s)
             rig.play_once(0.0, case.beats)

@@ -36,6 +36,8 @@ AHEAD_S = 2.0
 FIRST_LOOP_S = 30.0
 PLACES = ("process", "thread")
 
+SEEDED = Path(__file__).parents[1] / "tests" / "bundles" / "stage_4bar"
+
 
 def main() -> None:
     """Prints a table of lateness in milliseconds, and the ratios."""
@@ -71,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bars", type=int, default=16, help="how long to play (default 16)")
     parser.add_argument("--bpm", type=float, default=120.0, help="tempo (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="of the session (default 0)")
-    parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the model that ships")
+    parser.add_argument("--bundle", type=Path, default=SEEDED, help="a bundle folder; by default one whose loops follow from seeds alone")
     parser.add_argument("--ordinary", action="store_true", help="leave the performer at ordinary priority, as where real-time is refused")
     parser.add_argument("--model", nargs="+", choices=PLACES, default=PLACES, help="where the model runs (default: each in turn)")
     parser.add_argument("--play", type=Path, default=None, help=argparse.SUPPRESS)  # the part that runs on a terminal of its own

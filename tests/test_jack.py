@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from former import STAGE
 from jackparts import Drummer, Figures, JackServer, real_jack_server
 from jackrig import Rig, Slip, frames, ms, ran_through
 from judge import (
@@ -55,7 +56,8 @@ def server() -> Iterator[JackServer]:
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine.load()
+    """Of the family whose loops follow from the seed alone: a drummer's depend on the tempo that the clock shows by then."""
+    return Engine.load(STAGE)
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def play_song(server: JackServer, engine: Engine, bpm: float, jitter_percent: in
     with (
         Rig(server, bpm) as rig,
         rig.clock_sender(jitter_percent) as sender,
-        rig.drummer(sender, "--mode", "generate", "--seed", str(SEED)) as drummer,
+        rig.drummer(sender, "--mode", "generate", "--seed", str(SEED), "--bundle", str(STAGE)) as drummer,
     ):
         rig.play_once(FIRST_FROM, just_after_a_hit(loops, FIRST_TO))
         rig.play_once(AGAIN_FROM, just_after_a_hit(loops, AGAIN_TO))
