@@ -14,7 +14,7 @@ MOST_DENSITY = 2.0
 MOST_HITS_A_BAR = 64.0
 """A bar of sixteenths in which four voices play on every one of them."""
 _SPARSEST = 1e-2
-_DENSITY_SHARE = 0.5
+_DENSITY_SHARE = 0.2
 """What a density adds to the log odds beside what it asks for, times its logarithm."""
 _INTRICACY = np.array([-0.6, 1.0, 0.2, 1.0], np.float32)
 """What complexity adds to the log odds of the four sixteenths of a beat: syncopation is what lies on the weak ones."""

@@ -4,7 +4,7 @@ A loop as an array is a groove tensor (S, 27), S steps, or the classes (S,) of a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,9 +49,9 @@ class Roaming(Codec):
         here = np.stack([_on_the_way(near, goal, amount) for goal in goals])
         latents = np.concatenate([np.broadcast_to(near, here.shape), here, goals])
         written = self._written(latents, grid.steps, np.tile(noise, (3, 1, 1, 1)), temperature)  # the same chance for all three
-        before, here, after = _thirds(written)
-        lasts = self._lasts(seeds, grid.steps, temperature, after)
-        return [_drifted(grid, last, ways, amount) for last, *ways in zip(lasts, before, here, after, strict=True)]
+        ways = _thirds(written)
+        lasts = self._lasts(seeds, grid.steps, temperature, ways[-1])
+        return [_drifted(grid, last, way, amount, self._place) for last, *way in zip(lasts, *ways, strict=True)]
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid:
         """Returns the grid at a `position` on the way between two of as many steps: 0 is exactly the first, 1 exactly the last.
@@ -74,7 +74,7 @@ class Roaming(Codec):
             before, *here, after = self._written(
                 np.stack([near, *(_on_the_way(near, far, position) for position in inner), far]), first.steps
             )
-            ways |= {at: between(first, last, (before, grid, after), at) for at, grid in zip(inner, here, strict=True)}
+            ways |= {at: self._place(first, last, (before, grid, after), at) for at, grid in zip(inner, here, strict=True)}
         return [ways.get(position, first) for position in positions]
 
     def continue_from(
@@ -117,6 +117,10 @@ class Roaming(Codec):
             raise BundleError(f"{count} loops were asked for; from one loop to another there are two at least.")
         mean, _ = self.encode(np.stack([first, last]))
         return self.decode(spherical_path(mean[0], mean[1], count))
+
+    def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
+        """Returns the grid at a share of the way between two, of which `written` is what the model makes."""
+        return between(first, last, written, share)
 
     def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
         """Returns what grids of a number of steps are when they have drifted all the way: here, what was written at the goals."""
@@ -200,10 +204,13 @@ def _thirds(grids: Sequence[Grid]) -> list[Sequence[Grid]]:
     return [grids[first : first + size] for first in (0, size, 2 * size)]
 
 
-def _drifted(grid: Grid, goal: Grid, written: Sequence[Grid], amount: float) -> Grid:
+Place = Callable[[Grid, Grid, tuple[Grid, Grid, Grid], float], Grid]
+
+
+def _drifted(grid: Grid, goal: Grid, written: Sequence[Grid], amount: float, place: Place) -> Grid:
     """Returns a grid that drifts towards a goal; hits that stay are played as in the grid."""
     hits, velocities, offsets = goal.arrays()
     stays = grid.hits > 0
     last = Grid(hits, np.where(stays, grid.velocities, velocities), np.where(stays, grid.offsets, offsets))
     before, here, after = written
-    return between(grid, last, (before, here, after), amount)
+    return place(grid, last, (before, here, after), amount)

@@ -44,7 +44,8 @@ class Classifier:
 
     def recognise(self, features: Values) -> NDArray[np.int64]:
         """Returns the number of the likeliest style of each row of features (n, F)."""
-        return np.asarray(_with_one((features - self.centre) / self.scale) @ self.weights).argmax(axis=1)
+        scores = _with_one((features - self.centre) / self.scale) @ self.weights
+        return np.asarray(scores.argmax(axis=1), np.int64)
 
 
 def style_features(loops: Array) -> Values:
