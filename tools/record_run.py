@@ -175,9 +175,9 @@ def table_of_all() -> str:
 _ABOUT = """One recorded run of every preset, its exported bundle measured by `drumvae-evaluate` on the validation split,
 free-running from the mean latent, beside trivial guesses (silence, the likeliest hits, the first bar
 repeated, the nearest training window, the average feel, the tap itself). In brackets: 95 % intervals over takes. None
-of these runs had a GPU: the models are narrower than their presets, as each page says, and were stopped by the clock
-and not because they had finished learning. The same command without the settings that a page lists as changed trains
-the preset at full size.
+of these runs had a GPU. `drumvae-train --preset drummer_4bar` was run as it stands; the other models are narrower than
+their presets, as each page says, and were stopped by the clock and not because they had finished learning. The same
+command without the settings that a page lists as changed trains the preset at full size.
 
 A repetition of the true bar before is told the truth at every bar, which a free-running model is not: it is the
 guess to beat when teacher-forced. What brought the small models past the others is named as changed on their pages:
