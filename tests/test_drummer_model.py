@@ -174,3 +174,13 @@ def test_a_bar_with_many_toms_is_a_fill(midi_folder: Path, tmp_path: Path) -> No
     toms = corpus.arrays(np.arange(len(corpus.first_steps)))[0][..., 4:7].reshape(len(labels.fill), 4, -1).sum(axis=2)
     assert set(np.unique(labels.fill)) <= {-1.0, 1.0}
     assert not (labels.fill > 0)[toms < FILL_HITS].any()
+
+
+def test_a_spread_is_worked_out_in_whole_precision_whatever_the_rest_is_in() -> None:
+    draw = torch.Generator().manual_seed(1)
+    feel = Feel(*(torch.rand(shape, generator=draw) for shape in ((2, 64, 18), (2, 64, 18), (2, 64, 18, 4))))
+    played, asked = torch.rand(2, 64, 18, generator=draw), torch.ones(2, 64, 18)
+    whole = spread_cost(feel, played, asked)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(spread_cost(feel, played, asked), whole)
+    assert not torch.isfinite(spread_cost(feel._replace(moods=feel.moods * torch.nan), played, asked))

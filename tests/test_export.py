@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 import onnx  # noqa: E402
+from former import STAGE  # noqa: E402
 
 from drumvae.bundle import default_bundle, read_bundle  # noqa: E402
 from drumvae.bundle_weights import read_weights  # noqa: E402
@@ -24,6 +25,7 @@ from drumvae.export import onnx_bundle, verify  # noqa: E402
 from drumvae.export.convert import halve  # noqa: E402
 from drumvae.export.onnx_bundle import export_bundle  # noqa: E402
 from drumvae.export.verify import Parity, compare  # noqa: E402
+from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.vae import LoopVAE  # noqa: E402
 
@@ -236,12 +238,14 @@ def test_a_bundle_is_replaced_when_asked(ready: Exported) -> None:
     assert Engine.load(ready.bundle, "cpu").info.preset == "tiny"
 
 
-def test_the_model_that_ships_comes_back_as_a_model_that_plays_the_same() -> None:
-    config, weights = read_weights(default_bundle())
-    model = LoopVAE(ModelConfig.from_dict(config["model"])).eval()
+@pytest.mark.parametrize("bundle", [default_bundle(), STAGE], ids=["drummer", "lstm"])
+def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path) -> None:
+    config, weights = read_weights(bundle)
+    model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
-    engine = Engine.load(provider="cpu", threads=0)
-    windows = np.stack([engine.decode(np.random.default_rng(seed).standard_normal((1, 256), np.float32))[0] for seed in range(4)])
+    engine = Engine.load(bundle, "cpu", threads=0)
+    size = engine.info.latent_size
+    windows = np.stack([engine.decode(np.random.default_rng(seed).standard_normal((1, size), np.float32))[0] for seed in range(4)])
     assert compare(engine, model, windows).kept
 
 

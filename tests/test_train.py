@@ -114,8 +114,11 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(corpus: C
     assert parts[-1]["validation_loss"] == whole[-1]["validation_loss"]
 
 
-def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(midi_folder: Path, tmp_path: Path) -> None:
-    small = ["--set", "model.encoder_units=[8]", "--set", "model.decoder_units=[8]", "--set", "validate_every=7"]
+@pytest.mark.parametrize("name", ["stage_4bar", "drummer_4bar"])
+def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(name: str, midi_folder: Path, tmp_path: Path) -> None:
+    sizes = {"encoder_units": "[8]", "decoder_units": "[8]", "width": "16", "heads": "2", "core_units": "8", "context_layers": "1"}
+    small = [part for size, value in sizes.items() for part in ("--set", f"model.{size}={value}")]
+    small += ["--preset", name, "--set", "validate_every=7", "--set", "precision=32-true"]
     tiny = ["--data", str(midi_folder), "--batch-size", "8", "--max-steps", "100", *small]
     whole = command(*tiny, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -133,8 +136,9 @@ def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(midi_folder: Pat
         {r["step"]: r["validation_loss"] for r in read_curve(tmp_path / n / "curve.csv") if r["score"] == r["score"]}
         for n in ("whole", "killed")
     ]
-    assert losses[0] == losses[1]
-    assert largest_difference(tmp_path / "whole", tmp_path / "killed") == 0
+    exact = name == "stage_4bar"  # in a drummer's matrix products the last digit depends on where a process has its numbers
+    assert losses[0] == (losses[1] if exact else pytest.approx(losses[1], rel=1e-5))
+    assert largest_difference(tmp_path / "whole", tmp_path / "killed") <= (0 if exact else 1e-3)
 
 
 def test_parts_of_a_step_give_the_gradient_of_the_whole(corpus: Corpus, tmp_path: Path) -> None:
@@ -218,7 +222,7 @@ def test_the_last_checkpoint_is_the_last_state_even_of_a_run_that_gets_worse(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter(range(100))
-    monkeypatch.setattr("drumvae.trainer.task._worth", lambda _: -next(scores))
+    monkeypatch.setattr("drumvae.trainer.learning._worth", lambda _: -next(scores))
     train(replace(TINY, max_steps=12, validate_every=3), corpus, tmp_path, progress=False)
     assert read_checkpoint(tmp_path / "best.ckpt")["global_step"] == 3
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 12

@@ -29,12 +29,17 @@ def spread_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
 
     The covariance is diag(s^2) + M M^T; its inverse and determinant follow from a K by K matrix (Woodbury's identity).
     """
+    with torch.autocast(played.device.type, enabled=False):  # in halves the inner matrix would not stay positive
+        return _spread_cost(Feel(*(part.float() for part in feel)), played.float(), asked.float())
+
+
+def _spread_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
     off = ((played - feel.middle.detach()) * asked).flatten(1)  # (B, N)
     spread = torch.where(asked.flatten(1) > 0, feel.spread.flatten(1), torch.ones_like(off))
     moods = (feel.moods * asked[..., None]).flatten(1, 2) / spread[..., None]  # (B, N, K)
     scaled = off / spread
     inner = moods.transpose(1, 2) @ moods + torch.eye(moods.shape[-1], device=off.device)
-    lower = torch.linalg.cholesky(inner)
+    lower, _ = torch.linalg.cholesky_ex(inner)  # what is no number goes on as such, and is noticed
     shared = torch.linalg.solve_triangular(lower, (moods.transpose(1, 2) @ scaled[..., None]), upper=False).squeeze(-1)
     apart = scaled.square().sum(dim=-1) - shared.square().sum(dim=-1)
     volume = 2 * (spread.log().sum(dim=-1) + torch.diagonal(lower, dim1=1, dim2=2).log().sum(dim=-1))
