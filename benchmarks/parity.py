@@ -60,7 +60,7 @@ def lively(name: str) -> Model:
     torch.manual_seed(0)
     model = new_model(presets()[name].model).eval()
     for parameter in model.parameters():
-        parameter.data += 0.03 * min(1, (WIDE / parameter.shape[-1]) ** 0.5) * torch.randn_like(parameter)
+        parameter.data += 0.03 * min(1, (WIDE / max(parameter.shape[-1], 1)) ** 0.5) * torch.randn_like(parameter)
     halve(model)
     return model
 
