@@ -35,7 +35,12 @@ _DRUMS = {
     "scale": _SCALE,
 }
 _DRUMMER = _DRUMS | {
-    "seeds": _SEEDS.replace(", the noise.", ", the noise, then standard_normal(shape of touch), then standard_normal(number of moods)."),
+    "seeds": (
+        "Loop n of seed s: noise as standard_normal(latent_size, float32), which is not used, then random(shape of one loop's noise,"
+        " float32) from numpy.random.default_rng([s, n]); touch and mood as standard_normal(their shapes, float32), one after the other,"
+        " from default_rng([s, n, 1]); where no density is asked for, that which default_rng([s, n, 2]).random() reaches on the way through"
+        " `densities`. The graphs draw nothing: the same inputs give the same loop."
+    ),
     "latent": f"{_LATENT}; 0 and not read where `heard` is 0",
     "heard": "1 where the latent is that of a loop, else 0",
     "push": "log odds that are added to those of each hit; 0 leaves the model as it is",

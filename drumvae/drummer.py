@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from .between import by_turns
 from .conditions import ANYTHING, Conditions, push
 from .engine import Engine, with_taps
-from .errors import BundleError
 from .grid import STEPS_PER_BAR, Array, Grid
 from .overlap import to_windows, window_starts
 from .playable import playable
-from .roaming import check_draws, check_share
 from .tensors import VOICE_COUNT, grid_to_groove, groove_to_grid
 from .views import TAP_VOICE
 
@@ -49,11 +47,7 @@ class DrummerEngine(Engine):
         and offset. `temperature` 0 stands for the bundle's own: what is likeliest would go on the same for every seed.
         """
         self._need("reconstruct", "drums")
-        check_draws(seed, temperature)
-        check_share("An amount", amount, "the same again", "anywhere")
-        self._check(conditions)
-        if count < 1 or grid.steps != self.steps:
-            raise BundleError(f"{count} loops after {grid.steps} steps were asked for; ask for one at least, after {self.steps} steps.")
+        self._check_going_on(grid, count, seed, amount, temperature, conditions)
         loops = [grid_to_groove(grid)]
         for number in range(count):
             loop = loops[-1]
@@ -108,7 +102,7 @@ class DrummerEngine(Engine):
     ) -> Array:
         temperature = self._own(seed, temperature, count)
         _, noise = self._drawn(seed, count)
-        feel = [self._feel_draws(np.random.default_rng([seed, index, 1]), ()) for index in range(count)]
+        feel = [self._feel_draws(np.random.default_rng([seed, index, 1])) for index in range(count)]
         touch, mood = (np.stack(each) for each in zip(*feel, strict=True))
         told = conditions.arrays(self.info.styles, self.steps, count)
         if conditions.hits_a_bar is None:
@@ -235,9 +229,10 @@ class DrummerEngine(Engine):
         chances = [np.random.default_rng([seed, index, 2]).random() if temperature else 0.5 for index in range(count)]
         return np.interp(chances, np.linspace(0, 1, len(self.info.densities)), self.info.densities).astype(np.float32)
 
-    def _feel_draws(self, draw: np.random.Generator, shape: Sequence[int]) -> tuple[Array, Array]:
-        touch = draw.standard_normal((*shape, self.steps, _FEEL), np.float32)
-        return touch, draw.standard_normal((*shape, self.info.moods), np.float32)
+    def _feel_draws(self, draw: np.random.Generator) -> tuple[Array, Array]:
+        """Returns touch (S, 18) and mood (K,) of one loop."""
+        touch = draw.standard_normal((self.steps, _FEEL), np.float32)
+        return touch, draw.standard_normal(self.info.moods, np.float32)
 
     def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
         return by_turns(first, last, written, share)

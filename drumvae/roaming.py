@@ -87,11 +87,7 @@ class Roaming(Codec):
         offset. What is heard is one loop, and what came before it is not. `temperature` 0 takes the likeliest hits.
         """
         self._need("reconstruct", "drums")
-        check_draws(seed, temperature)
-        check_share("An amount", amount, "the same again", "anywhere")
-        self._check(conditions)
-        if count < 1 or grid.steps != self.steps:
-            raise BundleError(f"{count} loops after {grid.steps} steps were asked for; ask for one at least, after {self.steps} steps.")
+        self._check_going_on(grid, count, seed, amount, temperature, conditions)
         near = self.encode(self._cut(grid))[0]  # (1, Z)
         draws, noise = self._drawn(seed, count)
         path = [near]
@@ -125,6 +121,14 @@ class Roaming(Codec):
     def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
         """Returns what grids of a number of steps are when they have drifted all the way: here, what was written at the goals."""
         return written
+
+    def _check_going_on(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditions: Conditions) -> None:
+        """Raises BundleError where no loops can go on from a grid."""
+        check_draws(seed, temperature)
+        check_share("An amount", amount, "the same again", "anywhere")
+        self._check(conditions)
+        if count < 1 or grid.steps != self.steps:
+            raise BundleError(f"{count} loops after {grid.steps} steps were asked for; ask for one at least, after {self.steps} steps.")
 
     def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
         """Raises BundleError for what this bundle cannot be asked for."""
