@@ -1,7 +1,7 @@
 """A folder with an exported model in, one checked description of it out: the only door between training and the stage.
 
-A bundle is `bundle.json`, `decoder.onnx` and `encoder.onnx`. Nothing in it is executed but the graphs, by ONNX Runtime, and nothing
-outside of its folder is read.
+A bundle is `bundle.json`, `decoder.onnx`, `encoder.onnx`, and of a drummer `listener.onnx`. Nothing in it is executed but the graphs, by
+ONNX Runtime, and nothing outside of its folder is read.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from .grid import STEPS_PER_BAR
 from .kit import DEFAULT_KIT, VOICES, Kit
 
 FORMAT = 1
-JSON, DECODER, ENCODER = "bundle.json", "decoder.onnx", "encoder.onnx"
+JSON, DECODER, ENCODER, LISTENER = "bundle.json", "decoder.onnx", "encoder.onnx", "listener.onnx"
 CARD = "CARD.md"
 """For people; no program reads it."""
 RECORDED = "recorded.bin"
 """What the graphs answered where they were exported (`drumvae.recorded`); the first bundles have none."""
-FILES = (JSON, DECODER, ENCODER, CARD, RECORDED)
+FILES = (JSON, DECODER, ENCODER, LISTENER, CARD, RECORDED)
 """Everything that a bundle may hold."""
 PRECISIONS = ("fp32", "fp16", "int8")
 MOST_STEPS, MOST_LATENT = 4096, 65536
@@ -60,6 +60,7 @@ _DRUMMER: dict[str, tuple[Shapes, Shapes]] = {
         {"groove": "BSG"},
     ),
     ENCODER: _DRUMS[ENCODER],
+    LISTENER: ({"tap": "BSP", "bpm": "B", "style": "BT"}, {"expected": "BSV"}),
 }
 GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES, DRUMMER: _DRUMMER}
 """The contract: for each encoding, and for a drummer, the inputs and outputs of each graph, in order. Drums are groove tensors."""
@@ -218,13 +219,14 @@ def has_recorded(folder: Path) -> bool:
 def checksums(values: dict[str, Any]) -> dict[str, str]:
     """Returns the checksum of each file that a description names; raises BundleError where it names others than a bundle has."""
     graphs = values["graphs"]
+    needed = GRAPHS[DRUMMER] if values.get("family") == DRUMMER else _DRUMS
     for name in graphs:
-        if name not in (DECODER, ENCODER, RECORDED):
+        if name not in (*needed, RECORDED):
             raise BundleError(
-                f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {DECODER}, {ENCODER} and"
+                f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {', '.join(needed)} and"
                 f" {RECORDED} alone, which lie in its own folder. {_AGAIN}"
             )
-    return {DECODER: graphs[DECODER], ENCODER: graphs[ENCODER], **graphs}
+    return {name: graphs[name] for name in needed} | dict(graphs)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
     """Writes the description of the graphs, and of the recorded answers, that already lie in a folder."""
-    names = [name for name in (DECODER, ENCODER, RECORDED) if (folder / name).is_file()]
+    names = [name for name in (*info.graphs, RECORDED) if (folder / name).is_file()]
     values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in names}}
     (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle import DECODER, ENCODER, read_bundle
+from .bundle import read_bundle
 from .errors import BundleError, RunError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
         wanted = new_model(ModelConfig.from_dict(config["model"])).state_dict()
     except (KeyError, TypeError, RunError) as error:
         raise BundleError(f"The bundle {folder} does not say what model it holds ({error}); train anew, or begin with its run.") from None
-    found = {"encoder": _read(folder / ENCODER), "decoder": _read(folder / DECODER)}
+    found = {Path(name).stem: _read(folder / name) for name in info.graphs}
     weights = {}
     for name, like in wanted.items():
         graph, _, own = name.partition(".")

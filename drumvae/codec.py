@@ -1,4 +1,4 @@
-"""Loops as arrays in, latents out, and back: the two graphs of a bundle, run by ONNX Runtime. No torch.
+"""Loops as arrays in, latents out, and back: the graphs of a bundle, run by ONNX Runtime. No torch.
 
 B loops, S steps, Z latent size. A loop is a groove tensor (S, 27), or the classes (S,) of a melody, always as float32.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from .bundle import DECODER, ENCODER, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
+from .bundle import DECODER, ENCODER, LISTENER, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
 from .errors import BundleError
 from .grid import Array
 from .providers import candidates
@@ -28,26 +28,22 @@ _BATCH = 64  # loops in such a run where every core may work
 
 
 class Graphs(NamedTuple):
-    """Holds both graphs of a bundle, opened on one provider."""
+    """Holds the graphs of a bundle by name, opened on one provider."""
 
-    encoder: Session
-    decoder: Session
+    sessions: Mapping[str, Session]
     provider: str
 
 
 class Codec:
     """Encodes and decodes loops; one thread at a time may call it."""
 
-    def __init__(
-        self, info: BundleInfo, encoder: Session, decoder: Session, provider: str, spare: Graphs | None = None, chosen: str = ""
-    ) -> None:
+    def __init__(self, info: BundleInfo, graphs: Graphs, spare: Graphs | None = None, chosen: str = "") -> None:
         self.info = info
         self.tasks, self.encoding, self.steps, self.styles = info.tasks, info.encoding, info.steps, info.styles
-        self.provider = provider
+        self._sessions, self.provider = graphs
         """Where it runs now."""
         self.chosen = chosen
         """Why it runs there: a sentence."""
-        self._encoder, self._decoder = encoder, decoder
         self._spare = spare
         self._news: str | None = None
 
@@ -63,10 +59,9 @@ class Codec:
         info = read_bundle(folder)
         cls = cls.for_bundle(info)
         names = candidates(provider)
-        encoder, decoder = (open_session(folder, name, info, "cpu", threads) for name in (ENCODER, DECODER))
-        cpu = Graphs(encoder, decoder, "cpu")
+        cpu = Graphs({name: open_session(folder, name, info, "cpu", threads) for name in info.graphs}, "cpu")
         if names == ("cpu",):
-            return cls(info, *cpu, chosen=_why("cpu", {}, provider))
+            return cls(info, cpu, chosen=_why("cpu", {}, provider))
         opened = {"cpu": cls._timed(info, cpu, threads)} if provider == "auto" else {}
         for name in names:
             with suppress(BundleError) if provider == "auto" else nullcontext():
@@ -74,7 +69,7 @@ class Codec:
                     opened[name] = cls._opened(folder, info, name, threads)
         taken = min(opened, key=lambda name: opened[name][1])
         spare = None if taken == "cpu" else cpu
-        return cls(info, *opened[taken][0], spare, _why(taken, {name: took_s for name, (_, took_s) in opened.items()}, provider))
+        return cls(info, opened[taken][0], spare, _why(taken, {name: took_s for name, (_, took_s) in opened.items()}, provider))
 
     @classmethod
     def for_bundle(cls, info: BundleInfo) -> type[Self]:
@@ -83,18 +78,17 @@ class Codec:
 
     @classmethod
     def _opened(cls, folder: Path, info: BundleInfo, provider: str, threads: int) -> tuple[Graphs, float]:
-        """Opens both graphs, and returns how many seconds a run takes; what a provider lacks, such as cuDNN, may show only then."""
-        encoder = open_session(folder, ENCODER, info, provider, threads)
+        """Opens the graphs, and returns how many seconds a run takes; what a provider lacks, such as cuDNN, may show only then."""
+        others = {name: open_session(folder, name, info, provider, threads) for name in info.graphs if name != DECODER}
         if provider == "cuda":
             with suppress(BundleError):  # where it cannot be captured, it runs uncaptured
-                return cls._timed(
-                    info, Graphs(encoder, open_session(folder, DECODER, info, provider, threads, capture=True), provider), threads
-                )
-        return cls._timed(info, Graphs(encoder, open_session(folder, DECODER, info, provider, threads), provider), threads)
+                captured = open_session(folder, DECODER, info, provider, threads, capture=True)
+                return cls._timed(info, Graphs({**others, DECODER: captured}, provider), threads)
+        return cls._timed(info, Graphs({**others, DECODER: open_session(folder, DECODER, info, provider, threads)}, provider), threads)
 
     @classmethod
     def _timed(cls, info: BundleInfo, graphs: Graphs, threads: int) -> tuple[Graphs, float]:
-        codec = cls(info, *graphs)
+        codec = cls(info, graphs)
         loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
         codec.decode(codec.encode(loops)[0])  # warms up
         began = time.perf_counter()
@@ -124,7 +118,7 @@ class Codec:
     @property
     def can_force(self) -> bool:
         """Whether `decode` can be shown a true loop step by step; the first bundles of drums that were exported cannot."""
-        return self._decoder.inputs >= set(OPTIONAL)
+        return self._sessions[DECODER].inputs >= set(OPTIONAL)
 
     def encode(self, loops: Array) -> tuple[Array, Array]:
         """Returns mean and standard deviation of the latents, each (B, Z), of groove tensors (B, S, 27) or melody classes (B, S)."""
@@ -174,9 +168,14 @@ class Codec:
             **told,
         }
         (loops,) = self._run(
-            DECODER, {name: self._filled(name, given.get(name), len(latent)) for name in self._decoder.inputs}, len(latent)
+            DECODER, {name: self._filled(name, given.get(name), len(latent)) for name in self._sessions[DECODER].inputs}, len(latent)
         )
         return loops
+
+    def expect(self, tap: Array, bpm: Array, style: Array) -> Array:
+        """Returns how likely a drummer finds hits, (B, S, 9) in (0, 1), for a tap (B, S, 3), tempi (B,), 0 unknown, and styles (B, T)."""
+        (expected,) = self._run(LISTENER, {"tap": tap, "bpm": bpm, "style": style}, len(tap))
+        return expected
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
         """Runs a graph, on the CPU where the provider fails: this time and from then on."""
@@ -186,13 +185,13 @@ class Codec:
             if not self._spare:
                 raise
             self._news = f"The model failed on {self.provider} and runs on the CPU from now on. {error}"
-            self._encoder, self._decoder, self.provider = self._spare
+            self._sessions, self.provider = self._spare
             self._spare = None
             return self._ran(graph, feeds, count)
 
     def _ran(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
         """Runs a graph on any number of loops, some at once."""
-        session = self._encoder if graph == ENCODER else self._decoder
+        session = self._sessions[graph]
         shapes, outputs = self.info.graphs[graph]
         if not count:  # which ONNX Runtime does not survive
             return [np.zeros(shape_of(letters, self.info, 0), np.float32) for letters in outputs.values()]

@@ -55,6 +55,7 @@ _DRUMMER = _DRUMS | {
     "bpm": "beats a minute; 0 is unknown",
     "density": "hits a bar; 0 is unknown",
     "fill": "for each bar 1 a fill, -1 none, 0 unknown",
+    "expected": "in (0, 1): how likely each hit is where a rhythm was tapped, whatever else is played",
 }
 _MELODIES = {
     "steps": "sixteenth notes of 4/4, 16 a bar",

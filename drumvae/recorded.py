@@ -10,11 +10,12 @@ from math import prod
 
 import numpy as np
 
-from .bundle import BundleInfo, shape_of
+from .bundle import LISTENER, BundleInfo, shape_of
 from .codec import Codec
 from .errors import BundleError
 from .grid import Array
 from .tensors import VOICE_COUNT
+from .views import TAP_VOICE, to_tap
 
 LOOPS = 4
 TEMPERATURE = 1.0
@@ -26,6 +27,8 @@ every other processor, may round a state to the next of 127 steps, and what foll
 _SEEDS = 64  # among which loops are looked for that are sure
 _NUDGE = 1e-4  # by which the noise of a loop that is recorded may be off without another loop
 _DRAWN, _COLD, _LOCKED = "drawn", "likeliest", "locked"
+_VALUES = ("mean", "scale", "expected")
+"""Answers that are no loops."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def difference(engine: Codec, data: bytes) -> Difference:
     value = 0.0
     for name, answer in _answers(engine, arrays, arrays[_DRAWN]).items():
         expected = arrays[name]
-        if name in ("mean", "scale"):
+        if name in _VALUES:
             value = max(value, float(np.abs(answer - expected).max()))
             continue
         differing = _hits(answer) != _hits(expected)
@@ -98,6 +101,9 @@ def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dic
     if engine.encoding != "melody":
         hits = loops[..., :VOICE_COUNT]
         answers[_LOCKED] = engine.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
+    if LISTENER in engine.info.graphs:
+        unknown = np.zeros((len(loops), 1 + len(engine.styles)), np.float32)
+        answers["expected"] = engine.expect(to_tap(loops)[..., TAP_VOICE::VOICE_COUNT], unknown[:, 0], unknown[:, 1:])
     return answers
 
 
@@ -111,6 +117,7 @@ def _shapes(info: BundleInfo) -> dict[str, tuple[int, ...]]:
     (loop,) = outputs.values()
     letters = {"latent": inputs["latent"], "noise": inputs["noise"], _DRAWN: loop, _COLD: loop, "mean": "BZ", "scale": "BZ"}
     letters |= {} if info.encoding == "melody" else {_LOCKED: loop}
+    letters |= info.graphs[LISTENER][1] if LISTENER in info.graphs else {}
     return {name: shape_of(of, info, LOOPS) for name, of in letters.items()}
 
 

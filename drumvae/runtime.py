@@ -61,7 +61,7 @@ class BoundSession(Session):
     def _results(self, arrays: dict[str, Array]) -> list[Array]:
         import onnxruntime as ort
 
-        loops = max(len(array) for name, array in arrays.items() if name in ("latent", "groove", "melody"))
+        loops = max(len(array) for name, array in arrays.items() if name in ("latent", "groove", "melody", "tap"))
         options = ort.RunOptions()
         captured = loops <= self.MOST_BOUND
         if self._device == "cuda":

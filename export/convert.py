@@ -1,4 +1,4 @@
-"""A trained model in, `decoder.onnx` and `encoder.onnx` out, with named inputs, a free batch and their own description."""
+"""A trained model in, its graphs out, with named inputs, a free batch and their own description."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from drumvae.bundle import DECODER, ENCODER, METADATA_KEY, BundleInfo, Shapes, shape_of
+from drumvae.bundle import DECODER, ENCODER, LISTENER, METADATA_KEY, BundleInfo, Shapes, shape_of
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 
@@ -23,7 +23,7 @@ _HALVED = "scale.weight"
 
 
 def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
-    """Writes both graphs in the precision that the description names.
+    """Writes the graphs in the precision that the description names.
 
     Every parameter is an initializer under the name it has in its module, rounded ones with the endings of `precision` after it.
     """
@@ -34,11 +34,14 @@ def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
     if info.precision == "fp32":
         store_half(encoder, _HALVED)
     example = _example(decoder_inputs, info)
+    graphs = {ENCODER: encoder}
     if isinstance(model, Drummer):
-        decoder = export_drummer(model.decoder, example, written, OPSET)
+        asked, (expected,) = info.graphs[LISTENER]
+        graphs[DECODER] = export_drummer(model.decoder, example, written, OPSET)
+        graphs[LISTENER] = export_module(model.listener, _example(asked, info), [expected])
     else:
-        decoder = unroll(export_parts(model.decoder, example, written), OPSET)
-    for graph, name in ((encoder, ENCODER), (decoder, DECODER)):
+        graphs[DECODER] = unroll(export_parts(model.decoder, example, written), OPSET)
+    for name, graph in graphs.items():
         lower(graph, info.precision, name == DECODER)
         _save(graph, info, folder / name)
 

@@ -18,6 +18,7 @@ from drumvae.grid import Array
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 from drumvae.tensors import VOICE_COUNT
+from drumvae.views import TAP_VOICE, to_tap
 
 TOLERANCE = 1e-4
 """Largest difference allowed in any value. Hits, and the classes of melodies, must be the same wherever none so small turns a draw."""
@@ -65,6 +66,8 @@ def _on_windows(engine: Engine, model: Model, windows: Array, draw: np.random.Ge
     with torch.no_grad():
         mean, scale = (value.numpy() for value in model.encoder(torch.from_numpy(windows)))
     encoded = max(float(np.abs(a - b).max()) for a, b in zip((mean, scale), engine.encode(windows), strict=True))
+    if isinstance(model, Drummer):
+        encoded = max(encoded, _expectations(engine, model, windows, draw))
     forced = {"known": windows, "forced": np.ones(windows.shape[:2], np.float32)}
     given = [{}, forced]
     if engine.encoding != "melody":
@@ -72,6 +75,16 @@ def _on_windows(engine: Engine, model: Model, windows: Array, draw: np.random.Ge
         some = (draw.random(hits.shape) < 0.5).astype(np.float32)
         given += [{"locked_hits": hits, "locked": locked} for locked in (np.ones_like(hits), some)]
     return [(0, encoded), *(_differences(engine, model, mean, 0.0, more) for more in given)]
+
+
+def _expectations(engine: Engine, model: Drummer, windows: Array, draw: np.random.Generator) -> float:
+    """Returns the largest difference in what is expected of the taps of windows, at tempi and in styles that are drawn."""
+    tap = to_tap(windows)[..., TAP_VOICE::VOICE_COUNT]
+    bpm = draw.uniform(60, 200, len(windows)).astype(np.float32)
+    style = draw.multinomial(1, [1 / max(len(engine.styles), 1)] * len(engine.styles), len(windows)).astype(np.float32)
+    with torch.no_grad():
+        expected = model.listener(*(torch.from_numpy(np.ascontiguousarray(value)) for value in (tap, bpm, style))).numpy()
+    return float(np.abs(engine.expect(tap, bpm, style) - expected).max())
 
 
 def _differences(engine: Engine, model: Model, latent: Array, temperature: float, more: Mapping[str, Array]) -> tuple[int, float]:

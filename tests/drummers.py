@@ -20,6 +20,9 @@ SMALL = ModelConfig(
     encoder_layers=1,
     context_layers=1,
     core_units=8,
+    readers=2,
+    reader_width=16,
+    reader_layers=1,
 )
 
 

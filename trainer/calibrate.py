@@ -1,4 +1,7 @@
-"""What a trained model writes of validation windows in, a threshold for each voice out: as many hits as people play, and the right ones."""
+"""What a trained model writes of validation windows in, figures for each voice out: so that it plays as much and as loosely as people.
+
+Thresholds make as many hits as people play, and the right ones; factors make velocities and offsets spread as theirs do.
+"""
 
 from collections.abc import Callable
 
@@ -40,6 +43,29 @@ def chosen(tried: list[tuple[Tensor, float, float]]) -> Tensor:
     """
     near = [entry for entry in tried if entry[2] <= DENSITY_TOLERANCE]
     return (max(near, key=lambda entry: entry[1]) if near else min(tried, key=lambda entry: entry[2]))[0]
+
+
+def spread_factors(play: Write, true: Tensor) -> Tensor:
+    """Returns factors (2 V,) of the spreads of velocities and offsets, 0.5 to 2, at which they vary as the true ones do.
+
+    `play` returns the hits of the true grooves (n, S, 27) as they are played with factors. What varies is a voice's whole, over all
+    windows, so that what lies between them counts too. A voice that nobody plays keeps 1.
+    """
+    low, high = true.new_full((2 * VOICE_COUNT,), 0.5), true.new_full((2 * VOICE_COUNT,), 2.0)
+    hits = true[..., :VOICE_COUNT].repeat(1, 1, 2)
+    wanted = _deviation(true[..., VOICE_COUNT:], hits)
+    for _ in watched(range(ROUNDS), "Finding spreads", ROUNDS):
+        middle = (low * high).sqrt()
+        too_wide = _deviation(play(middle)[..., VOICE_COUNT:], hits) > wanted
+        low, high = torch.where(too_wide, low, middle), torch.where(too_wide, middle, high)
+    return torch.where(wanted > 0, (low * high).sqrt(), torch.ones_like(low))
+
+
+def _deviation(values: Tensor, hits: Tensor) -> Tensor:
+    """Returns the standard deviations (2 V,) of values (n, S, 2 V) over all hits."""
+    count = hits.sum(dim=(0, 1)).clamp(min=1)
+    mean = (values * hits).sum(dim=(0, 1)) / count
+    return (((values - mean).square() * hits).sum(dim=(0, 1)) / count).sqrt()
 
 
 def _log_odds_by_number(write: Write, true: Tensor) -> Tensor:

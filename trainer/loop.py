@@ -15,18 +15,19 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
 
 from drumvae import __version__
 from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
 from drumvae.errors import RunError
 from drumvae.models.drummer import Drummer
 
-from .calibrate import calibrate
+from .calibrate import calibrate, spread_factors
 from .checkpoints import WholeFileIO
 from .config import TrainConfig
 from .corpus import Corpus
 from .curve import KeepCurve
-from .drummer.task import DrummerTask, write_for
+from .drummer.task import DrummerTask, played_loosely, write_for
 from .examples import view_for
 from .keeping import KeepLast, StopInTime
 from .learning import Learning
@@ -36,7 +37,7 @@ from .windows import WindowData, part_size, spread
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 CONFIG = "config.toml"
-FREE_TASKS = ("reconstruct", "drumify", "infill")
+FREE_TASKS = ("reconstruct", "infill")
 """What thresholds are found for: where hits are written without chance."""
 
 
@@ -83,7 +84,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         if limits.resume and not (run / BEST).exists():  # resumed into another folder, and never better than before
             shutil.copyfile(limits.resume, run / BEST)
         if corpus.options.kind == "drums":
-            _keep_thresholds(run / BEST)
+            _calibrate(run / BEST, corpus, data.validation)
     trainer.strategy.barrier()
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
@@ -218,8 +219,8 @@ def _out_of_memory(config: TrainConfig, world: int) -> str:
     return f"The device has too little memory for {size} windows at once; {advice}."
 
 
-def _keep_thresholds(path: Path) -> None:
-    """Finds the best checkpoint's thresholds and writes them into it."""
+def _calibrate(path: Path, corpus: Corpus, validation: NDArray[np.int64]) -> None:
+    """Finds the best checkpoint's thresholds, and how loosely a drummer plays, on validation windows, and writes them into it."""
     checkpoint = read_checkpoint(path)
     trained = load_trained(path)
     windows = trained.windows[:: max(trained.windows.shape[1] // 64, 1)]  # longer loops, fewer of them
@@ -230,6 +231,10 @@ def _keep_thresholds(path: Path) -> None:
         true = torch.from_numpy(windows.copy()).to(device)
         by_task = {task: calibrate(partial(_written, model, task, true, bpm), true) for task in trained.tasks if task in FREE_TASKS}
         facts |= {"thresholds": by_task["reconstruct"], "thresholds_by_task": by_task}
+        loops = torch.from_numpy(corpus.loops(validation)).to(device)
+        told = torch.from_numpy(np.asarray(corpus.window_bpm[validation], np.float32)).to(device)
+        factors = spread_factors(partial(played_loosely, model, loops, told), loops)
+        checkpoint["state_dict"]["vae.decoder.loosen"] = factors.cpu()
     else:
         task = next(task for task in trained.tasks if task != "generate")
         heard, true = (torch.from_numpy(loops).to(device) for loops in (np.ascontiguousarray(view_for(task, windows)[0]), windows.copy()))

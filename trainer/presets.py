@@ -66,7 +66,14 @@ def _drummer_parameters(model: ModelConfig) -> int:
     core = (width + 1) * 3 * units + DRUMMER_LAGS * 9 * 3 * units + (units + 1) * 3 * units
     hits = (width + 1) * 9 + units * 9 + DRUMMER_LAGS * 9 * 9 + 2 * width
     feel = 10 * width + 2 * width + (width + 1) * 18 * (2 + model.moods)
-    return count + encoder + shown + latent + core + hits + feel
+    return count + encoder + shown + latent + core + hits + feel + model.readers * _reader_parameters(model)
+
+
+def _reader_parameters(model: ModelConfig) -> int:
+    """Counts what a reader of `drumvae.models.listener` has."""
+    width = model.reader_width
+    places = (STEPS_PER_BAR + model.steps // STEPS_PER_BAR) * width
+    return model.reader_layers * (8 * width**2 + 11 * width) + (4 + len(model.styles) + 3 + 2) * width + places + 9 * (width + 1)
 
 
 def _lstm(size: int, units: int) -> int:

@@ -71,6 +71,12 @@ class ModelConfig:
     """Units of the recurrent core that writes the hits."""
     moods: int = 4
     """Ways in which a whole loop is played otherwise."""
+    readers: int = 4
+    """Small transformers that read a tapped rhythm each by itself (`drumvae.models.listener`)."""
+    reader_width: int = 96
+    """Numbers that each step is known by in them."""
+    reader_layers: int = 3
+    """Transformer layers of each."""
     keep: float = 1.0
     """Share that dropout keeps in a drummer's layers."""
 
@@ -80,6 +86,7 @@ class ModelConfig:
         self._check_encoding()
         self._check_sizes()
         self._check_plan()
+        self._check_drummer()
         object.__setattr__(self, "styles", tuple(self.styles))
         if self.family not in FAMILIES:
             raise RunError(f"There is no family {self.family!r}; {nearest(self.family, list(FAMILIES))}")
@@ -108,6 +115,16 @@ class ModelConfig:
             raise RunError("A model needs at least one step, one latent dimension, one segment and one unit in each of its layers.")
         if self.bar_readout and self.steps % STEPS_PER_BAR:
             raise RunError(f"A readout at every bar needs whole bars; {self.steps} steps are not.")
+
+    def _check_drummer(self) -> None:
+        counts = ("heads", "encoder_layers", "context_layers", "feel_layers", "core_units", "readers", "reader_layers")
+        few = [f"model.{name} is {getattr(self, name)}" for name in counts if getattr(self, name) < 1]
+        if few or self.moods < 0:
+            few += [f"model.moods is {self.moods}"] if self.moods < 0 else []
+            raise RunError(f"{', '.join(few)}; a drummer has 1 or more of each, and 0 moods or more.")
+        for name in ("width", "reader_width"):
+            if getattr(self, name) < 1 or getattr(self, name) % self.heads:
+                raise RunError(f"model.{name} is {getattr(self, name)}; {self.heads} heads need a whole multiple of {self.heads}.")
 
     def _check_plan(self) -> None:
         if self.plan not in PLANS:

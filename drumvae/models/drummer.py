@@ -9,7 +9,6 @@ it draws hangs together. Last, layers that see all hits decide how each is playe
 loop shares, since a drummer who rushes one hit rushes the next.
 """
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -23,14 +22,13 @@ from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
 
 from .attention import Layer, LoopDropout, Places
 from .config import ModelConfig
+from .features import tempo_features
 from .heads import GrooveHead
+from .listener import TAP_SIZE, Listener
 from .plan import small_linear
 
 LAGS = (1, 2, 4, 8, 16, 32)
 """How many steps back the core sees what it wrote."""
-TAP_SIZE = 3
-"""Of a step of a tap: struck or not, velocity in [0, 1], offset in [-1, 1]."""
-_BPM, _OCTAVE = 110.0, math.log(2)
 _HITS_A_BAR = 20.0
 _LEAST_SPREAD = 0.02
 _READ_SIZE = 16
@@ -99,6 +97,9 @@ class DrummerEncoder(nn.Module):
 class DrummerDecoder(nn.Module):
     """Writes what is not known of loops."""
 
+    loosen: Tensor
+    """What the spreads of velocities and offsets are multiplied by, voice by voice, to be as wide as people's; (2 V,)."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, drop = config.width, 1 - config.keep
@@ -121,6 +122,7 @@ class DrummerDecoder(nn.Module):
         self.feel_last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * VOICE_COUNT * (2 + config.moods)))
         self.dropout = LoopDropout(drop)
         self.past_dropout = nn.Dropout(1 - config.previous_keep)
+        self.register_buffer("loosen", torch.ones(2 * VOICE_COUNT))
 
     # for the loss
 
@@ -138,10 +140,9 @@ class DrummerDecoder(nn.Module):
         fill = known.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
         shown = [known.locked_hits * known.locked, known.locked, known.felt, known.feel * felt, known.tap * tapped, tapped]
         steps = self.shown(torch.cat([*shown, fill, fill.abs()], dim=-1)) + self.places()
-        bpm, density = known.bpm[:, None], known.density[:, None]
-        has_bpm, has_density = (bpm > 0).to(bpm.dtype), (density > 0).to(bpm.dtype)
-        tempo = torch.log(bpm.clamp(min=20.0) / _BPM) / _OCTAVE * has_bpm
-        wanted = [known.style, has_bpm, tempo, has_density, (density / _HITS_A_BAR - 1) * has_density, known.heard[:, None]]
+        density = known.density[:, None]
+        has_density = (density > 0).to(density.dtype)
+        wanted = [known.style, tempo_features(known.bpm), has_density, (density / _HITS_A_BAR - 1) * has_density, known.heard[:, None]]
         steps = steps + self.wanted(torch.cat(wanted, dim=-1))[:, None]
         spread = self.from_latent(self.of_latent(latent * known.heard[:, None]).view(-1, self.steps, _READ_SIZE))
         steps = steps + spread * known.heard[:, None, None]
@@ -214,7 +215,7 @@ class DrummerDecoder(nn.Module):
     ) -> Tensor:
         """Returns hits (B, S, V) as they are played, (B, S, 27); what is known of their feel stays."""
         feel = self.feel(context, hits)
-        drawn = feel.spread * touch + (feel.moods @ mood[:, None, :, None]).squeeze(-1)
+        drawn = self.loosen * (feel.spread * touch + (feel.moods @ mood[:, None, :, None]).squeeze(-1))
         velocities, offsets = (feel.middle + looseness[:, None, None] * drawn).chunk(2, dim=-1)
         own = torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
         twice = felt.repeat(1, 1, 2)
@@ -222,13 +223,14 @@ class DrummerDecoder(nn.Module):
 
 
 class Drummer(nn.Module):
-    """The one model for every task: `encoder` and `decoder` are what gets exported."""
+    """The one model for every task: `encoder`, `decoder` and `listener` are what gets exported."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = DrummerEncoder(config)
         self.decoder = DrummerDecoder(config)
+        self.listener = Listener(config)
 
     def nothing_known(self, loops: int) -> Known:
         """Returns that nothing is known of so many loops."""

@@ -1,13 +1,17 @@
-"""Loops in, the numbers that encoder and decoder read at each step out.
+"""Loops and tempi in, the numbers that encoder and decoder read at each step out.
 
 B batch, S steps, F features. Drum loops are groove tensors (B, S, 27) for every drum model; melodies are classes (B, S).
 """
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from drumvae.tensors import MELODY_CLASSES, PATTERN_CLASSES, PATTERN_VELOCITY, VOICE_COUNT
+
+_MIDDLE_BPM = 110.0
 
 
 def loop_features(loops: Tensor, encoding: str) -> Tensor:
@@ -28,6 +32,12 @@ def features_loop(features: Tensor, encoding: str) -> Tensor:
     if encoding == "pattern":
         return torch.cat([features, features * PATTERN_VELOCITY, torch.zeros_like(features)], dim=-1)
     return features
+
+
+def tempo_features(bpm: Tensor) -> Tensor:
+    """Returns whether tempi (B,) are known, above 0, and how many octaves they are from a middle one; (B, 2)."""
+    known = (bpm > 0).to(bpm.dtype)
+    return torch.stack([known, torch.log(bpm.clamp(min=20.0) / _MIDDLE_BPM) / math.log(2) * known], dim=-1)
 
 
 def class_features(encoding: str) -> Tensor:

@@ -18,6 +18,11 @@ def hits_cost(logits: Tensor, hits: Tensor, locked: Tensor) -> Tensor:
     return cost.sum(dim=(1, 2)).mean()
 
 
+def expectation_cost(odds: Tensor, hits: Tensor) -> Tensor:
+    """Returns the mean log-loss of a window's hits (B, S, V); 0 where there is no window."""
+    return binary_cross_entropy_with_logits(odds, hits, reduction="sum") / max(len(hits), 1)
+
+
 def middle_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
     """Returns the mean absolute error of a window's middles, in typical errors; `played`, `asked` (B, S, 2 V), 1 where it counts."""
     velocities, offsets = ((feel.middle - played).abs() * asked).sum(dim=1).chunk(2, dim=-1)  # (B, V)

@@ -22,6 +22,12 @@ T = TypeVar("T")
 
 KINDS = ("humanize", "drumify", "infill", "continue", "generate", "reconstruct")
 """What a lesson can be about."""
+SHARES = 2
+"""Parts that lessons fall into; a reader of taps learns from one of them, so that not all of them learn the same."""
+
+
+_THINNED = 0.3
+"""The share of the lessons in which what is tapped misses some of the hits."""
 
 
 class Lesson(NamedTuple, Generic[T]):
@@ -38,9 +44,9 @@ class Lesson(NamedTuple, Generic[T]):
     felt: T
     """1 where it is shown how they are played; (n, S, V)."""
     tap: T
-    """What was tapped; (n, S, 3)."""
+    """The loop as it would be tapped; (n, S, 3)."""
     tapped: T
-    """1 where something was; (n,)."""
+    """1 where that is shown; (n,)."""
     style: T
     """(n, T)."""
     bpm: T
@@ -51,6 +57,8 @@ class Lesson(NamedTuple, Generic[T]):
     """0 where it is not told; (n, R)."""
     noise: T
     """Standard normal, for the draw of the latent; (n, Z)."""
+    share: T
+    """Which of the readers hear it, of `SHARES`; (n,)."""
 
 
 class Teacher:
@@ -82,12 +90,13 @@ class Teacher:
         heard = (kind == KINDS.index("reconstruct")).astype(np.float32)
         locked, felt = _shown(kind, target, random)
         tapped = (kind == KINDS.index("drumify")).astype(np.float32)
-        thinned = np.where(random.random((count, 1, 1)) < 0.5, drop_notes(target, random, config.tap_dropout), target)
-        tap = to_tap(thinned)[..., TAP_VOICE::VOICE_COUNT] * tapped[:, None, None]
+        thinned = np.where(random.random((count, 1, 1)) < _THINNED, drop_notes(target, random, config.tap_dropout), target)
+        tap = to_tap(thinned)[..., TAP_VOICE::VOICE_COUNT]
         kept = random.random((*target.shape[:2], VOICE_COUNT)) >= config.input_hit_drop
         read = np.asarray(target * np.tile(kept, 3) * heard[:, None, None], np.float32)
         style, bpm, density, fill = _told(target, labels, random, config.conditions_keep)
-        return Lesson(target, read, heard, locked, felt, np.asarray(tap, np.float32), tapped, style, bpm, density, fill, noise)
+        share = np.asarray(random.integers(0, SHARES, count), np.float32)
+        return Lesson(target, read, heard, locked, felt, np.asarray(tap, np.float32), tapped, style, bpm, density, fill, noise, share)
 
     def _played(self, windows: NDArray[np.int64], kind: NDArray[np.int64], random: np.random.Generator) -> tuple[Array, Labels]:
         """Returns windows as they are played this time; the second half of some comes from elsewhere in the take."""

@@ -10,7 +10,7 @@ from drumvae.tensors import VOICE_COUNT
 from drumvae.views import TAP_VOICE, to_tap
 
 from ..examples import view_for
-from .lessons import Lesson
+from .lessons import SHARES, Lesson
 
 
 def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesson[Tensor]:
@@ -28,11 +28,12 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
         heard=heard,
         locked=given,
         felt=given if task == "infill" else nothing,
-        tap=torch.tensor(tap).to(loops) * tapped[:, None, None],
+        tap=torch.tensor(tap).to(loops),
         tapped=tapped,
         style=loops.new_zeros(count, len(model.styles)),
         bpm=bpm.to(loops),
         density=loops.new_zeros(count),
         fill=loops.new_zeros(count, steps // STEPS_PER_BAR),
         noise=loops.new_zeros(count, model.latent_size),
+        share=torch.arange(count, device=loops.device) % SHARES,
     )

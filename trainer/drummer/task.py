@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from drumvae.drummer import LIKELY
 from drumvae.models.drummer import Drummer, Known
 from drumvae.tensors import VOICE_COUNT
 
@@ -10,9 +11,13 @@ from ..config import TrainConfig
 from ..learning import Learning
 from ..losses import divergence, divergence_cost
 from ..windows import Batch
-from .costs import hits_cost, middle_cost, spread_cost
-from .lessons import Lesson
+from .costs import expectation_cost, hits_cost, middle_cost, spread_cost
+from .lessons import SHARES, Lesson
 from .questions import question
+
+_AT_ONCE = 256
+_STYLE_TOLD = 0.3
+"""The share of the lessons with a style in which the readers of taps are told it: mostly there is a tap and nothing else."""
 
 
 class DrummerTask(Learning):
@@ -45,7 +50,21 @@ class DrummerTask(Learning):
         loss = costs["hits"] + config.feel_weight * (costs["middle"] + costs["spread"])
         if len(nats):
             loss = loss + divergence_cost(nats, config.free_bits, beta) * reading / len(target)
+        costs["taps"] = self._listening_cost(lesson, hits)
+        loss = loss + costs["taps"]
         return {"loss": loss, **costs, "bits": nats.mean() / 0.6931 if len(nats) else loss.new_zeros(())}
+
+    def _listening_cost(self, lesson: Lesson[Tensor], hits: Tensor) -> Tensor:
+        """Returns what the readers of taps are wrong by, the mean over them; each hears its share of the lessons, as tapped."""
+        told = torch.rand_like(lesson.bpm) < _STYLE_TOLD if self.training else torch.zeros_like(lesson.bpm)
+        style = lesson.style * told[:, None]
+        total = hits.new_zeros(())
+        readers = self.vae.listener.readers
+        for number, reader in enumerate(readers):
+            hears = lesson.share == number % SHARES
+            odds = reader(lesson.tap[hears], lesson.bpm[hears], style[hears])
+            total = total + expectation_cost(odds.float(), hits[hears])
+        return total / len(readers)
 
     def _latent(self, lesson: Lesson[Tensor]) -> tuple[Tensor, Tensor]:
         """Returns latents (B, Z), zero where nothing is heard, and the divergence in nats of those that are."""
@@ -81,4 +100,22 @@ def write_for(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds:
     latent = loops.new_zeros(len(loops), model.config.latent_size)
     if task == "reconstruct":
         latent = model.encoder(loops)[0].float()
-    return model.likeliest(latent, known, thresholds), known.locked
+    if task == "drumify":
+        expected = model.listener(known.tap, known.bpm, known.style)
+        known = known._replace(locked_hits=(expected >= LIKELY).to(loops), locked=torch.ones_like(known.locked))
+    return model.likeliest(latent, known, thresholds), lesson.locked
+
+
+@torch.no_grad()
+def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor, factors: Tensor) -> Tensor:
+    """Returns the hits of loops (B, S, 27) at tempi (B,) as a model plays them, its spreads times (2 V,) factors; always the same draw."""
+    draw = torch.Generator().manual_seed(0)
+    model.decoder.loosen.copy_(factors)
+    played = []
+    for first in range(0, len(loops), _AT_ONCE):
+        some = loops[first : first + _AT_ONCE]
+        known = known_of(question("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
+        asked = model.blank(some.new_zeros(len(some), model.config.latent_size)) | known._asdict()
+        drawn = {name: torch.randn(asked[name].shape, generator=draw).to(some) for name in ("touch", "mood")}
+        played.append(model.answer(asked | drawn | {"looseness": some.new_ones(len(some))}))
+    return torch.cat(played)
