@@ -226,6 +226,9 @@ def checksums(values: dict[str, Any]) -> dict[str, str]:
                 f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {', '.join(needed)} and"
                 f" {RECORDED} alone, which lie in its own folder. {_AGAIN}"
             )
+    missing = [name for name in needed if name not in graphs]
+    if missing:
+        raise BundleError(f"This bundle does not keep the contract: it names no {' and no '.join(missing)}. {_AGAIN}")
     return {name: graphs[name] for name in needed} | dict(graphs)
 
 

@@ -134,8 +134,8 @@ class DrummerEngine(Engine):
     def humanize_loops(self, loops: Array, bpm: Array | None = None, seed: int = 0, temperature: float = 0.0) -> Array:
         return self._alone(self._hits_of(loops) | _at(bpm), seed, temperature, "humanize")
 
-    def drumify_loops(self, taps: Array, bpm: Array | None = None) -> Array:
-        told = self._tap_of(taps) | _at(bpm)
+    def drumify_loops(self, taps: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
+        told = self._tap_of(taps) | _at(bpm) | ({} if style is None else {"style": style})
         return with_taps(self._filled_in(told, taps, lambda more, number, at: self._alone(told | more, number, at, "drumify")), taps)
 
     def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:

@@ -155,8 +155,11 @@ class Engine(Roaming):
         latent = np.asarray(mean + np.float32(temperature) * scale * draw.standard_normal(mean.shape, np.float32))
         return self.decode(latent, draw.random(hits.shape, np.float32), temperature, hits, np.ones_like(hits))
 
-    def drumify_loops(self, taps: Array, bpm: Array | None = None) -> Array:
-        """Returns the likeliest grooves (B, S, 27) for taps, as `drumvae.views.to_tap` makes them, each by itself."""
+    def drumify_loops(self, taps: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
+        """Returns the likeliest grooves (B, S, 27) for taps, as `drumvae.views.to_tap` makes them, each by itself.
+
+        `style` (B, T) is 1 at one of the bundle's styles, or 0 everywhere.
+        """
         return with_taps(self.decode(self.encode(taps)[0], thresholds=self._thresholds(0.0)), taps)
 
     def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:

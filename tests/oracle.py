@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from drumvae.bundle import BundleInfo
+from drumvae.bundle import DECODER, ENCODER, BundleInfo
+from drumvae.codec import Graphs
 from drumvae.engine import Engine
 from drumvae.kit import DEFAULT_KIT
 from drumvae.trainer.scores.windows import Windows
@@ -41,7 +42,8 @@ def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = T
     facts: dict[str, Any] = {"preset": "oracle", "training": {}, "scores": {}, "licence": "", "version": "0"}
     thresholds = () if encoding == "melody" else (0.5,) * 9
     info = BundleInfo(encoding, steps, int(np.prod(shape)), tasks, DEFAULT_KIT, 1.0, thresholds, **facts)
-    return Engine(info, _Encoder(), _Decoder(shape, frozenset(inputs)), "cpu")  # type: ignore[arg-type]
+    sessions: dict[str, Any] = {ENCODER: _Encoder(), DECODER: _Decoder(shape, frozenset(inputs))}
+    return Engine(info, Graphs(sessions, "cpu"))
 
 
 def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:

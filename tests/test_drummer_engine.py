@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drummers import STYLES
 
+from drumvae.codec import Graphs
 from drumvae.conditions import Conditions
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -38,9 +39,30 @@ def test_no_steps_are_answered_by_none(drummer: Engine) -> None:
 
 
 def test_a_tap_of_nothing_needs_a_bundle_that_learned_to_drumify(drummer: Engine) -> None:
-    other = type(drummer)(replace(drummer.info, tasks=("generate",)), drummer._encoder, drummer._decoder, "cpu")
+    other = type(drummer)(replace(drummer.info, tasks=("generate",)), Graphs(drummer._sessions, "cpu"))
     with pytest.raises(BundleError, match="cannot drumify"):
         other.drumify(Grid.empty())
+
+
+def test_what_is_expected_of_a_tap_depends_on_all_that_is_told(drummer: Engine) -> None:
+    tap = np.random.default_rng(1).random((2, 64, 3)).astype(np.float32)
+    bpm, style = np.full(2, 100, np.float32), np.eye(3, dtype=np.float32)[[0, 1]]
+    expected = drummer.expect(tap, bpm, style)
+    assert expected.shape == (2, 64, 9)
+    assert ((expected > 0) & (expected < 1)).all()
+    for told in ((tap[::-1], bpm, style), (tap, bpm * 2, style), (tap, bpm, style[::-1])):
+        assert not np.allclose(drummer.expect(*told), expected, atol=1e-4)
+    assert drummer.expect(tap[:0], bpm[:0], style[:0]).shape == (0, 64, 9)
+
+
+@pytest.mark.parametrize("likely", [0.0, 1.0])
+def test_a_tap_is_answered_by_what_is_expected_of_it(drummer: Engine, groove: Grid, monkeypatch: pytest.MonkeyPatch, likely: float) -> None:
+    """Beside the answers that hang together: a kick that is expected everywhere comes everywhere, whatever they say."""
+    expected = np.zeros((1, 64, 9), np.float32)
+    expected[..., 0] = likely
+    monkeypatch.setattr(drummer, "expect", lambda tap, bpm, style: expected)
+    kicks = drummer.drumify(groove).hits[:, 0].sum()
+    assert kicks == 64 if likely else kicks < 64
 
 
 def test_each_style_is_played_in_its_own_way(drummer: Engine) -> None:
@@ -49,6 +71,6 @@ def test_each_style_is_played_in_its_own_way(drummer: Engine) -> None:
 
 
 def test_an_engine_of_another_family_refuses_a_style_when_it_continues(drummer: Engine, groove: Grid) -> None:
-    plain = Engine(drummer.info, drummer._encoder, drummer._decoder, "cpu")
+    plain = Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
     with pytest.raises(BundleError, match="cannot be asked for a style"):
         plain.continue_from(groove, 2, 1, 0.3, conditions=Conditions("rock"))

@@ -1,5 +1,7 @@
 """Laws of the one model for every task, and of how it is taught."""
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,18 +9,23 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from drumvae.drummer import LIKELY  # noqa: E402
+from drumvae.errors import RunError  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.drummer import LAGS, Drummer, Feel, lagged  # noqa: E402
 from drumvae.tensors import VOICE_COUNT  # noqa: E402
+from drumvae.trainer.calibrate import spread_factors  # noqa: E402
 from drumvae.trainer.config import TrainConfig  # noqa: E402
 from drumvae.trainer.corpus import CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.drummer.costs import spread_cost  # noqa: E402
 from drumvae.trainer.drummer.labels import FILL_HITS, Labeller, main_style  # noqa: E402
-from drumvae.trainer.drummer.lessons import KINDS, Lesson, Teacher  # noqa: E402
-from drumvae.trainer.drummer.task import known_of  # noqa: E402
+from drumvae.trainer.drummer.lessons import KINDS, SHARES, Lesson, Teacher  # noqa: E402
+from drumvae.trainer.drummer.questions import question  # noqa: E402
+from drumvae.trainer.drummer.task import DrummerTask, known_of, played_loosely, write_for  # noqa: E402
 from drumvae.trainer.presets import parameter_count, preset  # noqa: E402
 
-SMALL = ModelConfig(family="drummer", width=16, heads=2, latent_size=8, core_units=8, styles=("rock", "jazz"), moods=2)
+READERS = {"readers": 4, "reader_width": 16, "reader_layers": 1}
+SMALL = ModelConfig(family="drummer", width=16, heads=2, latent_size=8, core_units=8, styles=("rock", "jazz"), moods=2, **READERS)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +91,92 @@ def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> Non
     assert not torch.allclose(still, loose)
 
 
+def test_a_tap_that_is_not_shown_changes_nothing(drummer: Drummer) -> None:
+    known, latent = drummer.nothing_known(1), torch.zeros(1, SMALL.latent_size)
+    tap = torch.rand(1, 64, 3)
+    assert torch.equal(drummer.decoder.context(latent, known), drummer.decoder.context(latent, known._replace(tap=tap)))
+    shown = known._replace(tap=tap, tapped=torch.ones(1))
+    assert not torch.allclose(drummer.decoder.context(latent, known), drummer.decoder.context(latent, shown))
+
+
+# readers of taps
+
+
+def test_what_is_expected_is_the_mean_of_what_the_readers_do(drummer: Drummer) -> None:
+    tap, bpm, style = torch.rand(3, 64, 3), torch.tensor([0.0, 90.0, 180.0]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    expected = drummer.listener(tap, bpm, style)
+    assert ((expected > 0) & (expected < 1)).all()
+    each = [torch.sigmoid(reader(tap, bpm, style)) for reader in drummer.listener.readers]
+    assert len(each) == 4
+    assert torch.allclose(expected, sum(each) / 4)
+    assert torch.allclose(drummer.listener(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
+    for told in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):
+        assert not torch.allclose(drummer.listener(*told), expected, atol=1e-4)
+
+
+def test_a_reader_learns_from_its_share_of_the_lessons_alone() -> None:
+    task = DrummerTask(CONFIG)
+    true = random_grooves(4)
+    lesson = question("drumify", true, torch.full((4,), 120.0), SMALL)._replace(share=torch.ones(4))
+    task._listening_cost(lesson, true[..., :9]).backward()
+    moved = [reader.enter.weight.grad is not None and bool(reader.enter.weight.grad.any()) for reader in task.vae.listener.readers]
+    assert moved == [number % SHARES == 1 for number in range(4)]
+
+
+def test_a_tap_is_answered_with_the_hits_that_are_likely(drummer: Drummer) -> None:
+    torch.manual_seed(1)
+    drummer = deepcopy(drummer)
+    for parameter in drummer.listener.parameters():
+        parameter.data += torch.randn_like(parameter)
+    true, bpm = random_grooves(3), torch.full((3,), 120.0)
+    written, given = write_for(drummer, "drumify", true, bpm)
+    lesson = question("drumify", true, bpm, SMALL)
+    assert torch.equal(written[..., :9] > 0, drummer.listener(lesson.tap, lesson.bpm, lesson.style) >= LIKELY)
+    assert 0 < written[..., :9].mean() < 1
+    assert not given.any()
+
+
+@pytest.mark.parametrize("change", [{"readers": 0}, {"reader_width": 15}, {"moods": -1}, {"heads": 0}], ids=str)
+def test_a_drummer_of_impossible_sizes_is_refused(change: dict[str, int]) -> None:
+    (name,) = change
+    with pytest.raises(RunError, match=f"model.{name} is"):
+        replace(SMALL, **change)
+
+
+# how loosely it plays
+
+
+def test_spreads_are_found_that_are_as_wide_as_the_true_ones() -> None:
+    true = random_grooves(40)
+    hits, wide = true[..., :9], torch.linspace(0.6, 1.8, 18)
+    middle = (true[..., 9:] * hits.repeat(1, 1, 2)).sum(dim=(0, 1)) / hits.repeat(1, 1, 2).sum(dim=(0, 1))
+
+    def play(factors: torch.Tensor) -> torch.Tensor:
+        return torch.cat([hits, middle + (true[..., 9:] - middle) * factors / wide], dim=-1)
+
+    assert torch.allclose(spread_factors(play, true), wide, rtol=0.02)
+
+
+def test_a_voice_that_nobody_plays_keeps_its_spread() -> None:
+    true = random_grooves(5)
+    true[..., [3, 12, 21]] = 0
+    factors = spread_factors(lambda factors: true, true)
+    assert (factors[3], factors[12]) == (1, 1)
+
+
+def test_factors_make_what_a_drummer_plays_looser_and_move_no_hit(drummer: Drummer) -> None:
+    true, bpm = random_grooves(6), torch.full((6,), 100.0)
+    try:
+        tight, loose = (played_loosely(drummer, true, bpm, torch.full((18,), factor)) for factor in (0.5, 2.0))
+    finally:
+        drummer.decoder.loosen.fill_(1.0)
+    assert torch.equal(tight[..., :9], true[..., :9])
+    assert torch.equal(loose[..., :9], true[..., :9])
+    for voice in range(9):
+        struck = true[..., voice] > 0
+        assert all(tight[..., value][struck].std() < loose[..., value][struck].std() for value in (9 + voice, 18 + voice))
+
+
 def test_the_size_of_a_preset_is_that_of_its_model() -> None:
     config = preset("drummer_4bar")
     assert parameter_count(config) == sum(value.numel() for value in Drummer(config.model).parameters())
@@ -136,8 +229,7 @@ def test_a_lesson_shows_what_its_task_knows_and_no_more(teacher: Teacher) -> Non
     assert tapped.any()
     assert heard.any()
     assert not lesson.locked[tapped | heard].any()
-    assert not lesson.tap[~tapped].any()
-    assert lesson.tap[tapped].any()
+    assert lesson.tap.any(axis=(1, 2)).all()
     assert not lesson.read[~heard].any()
     begun = lesson.felt.any(axis=(1, 2))
     assert np.array_equal(lesson.felt[begun], lesson.locked[begun])

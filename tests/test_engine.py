@@ -8,7 +8,8 @@ import pytest
 from former import STAGE
 
 from drumvae.between import between
-from drumvae.bundle import default_bundle
+from drumvae.bundle import DECODER, default_bundle
+from drumvae.codec import Graphs
 from drumvae.drummer import DrummerEngine
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -281,7 +282,7 @@ def test_a_hit_of_both_grids_glides_from_one_velocity_and_offset_to_the_other() 
 
 def able(engine: Engine, *tasks: str, **changes: object) -> Engine:
     """Returns the model that ships as if it had been trained for other tasks."""
-    return type(engine)(replace(engine.info, tasks=tasks, **changes), engine._encoder, engine._decoder, "cpu")
+    return type(engine)(replace(engine.info, tasks=tasks, **changes), Graphs(engine._sessions, "cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +387,7 @@ class FormerDecoder:
 
 
 def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(former: Engine) -> None:
-    older = Engine(former.info, former._encoder, FormerDecoder(), "cpu")  # type: ignore[arg-type]
+    older = Engine(former.info, Graphs({**former._sessions, DECODER: FormerDecoder()}, "cpu"))  # type: ignore[dict-item]
     assert former.can_force
     assert not older.can_force
     assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)

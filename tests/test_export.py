@@ -249,6 +249,18 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
     assert compare(engine, model, windows).kept
 
 
+def test_a_listener_that_expects_otherwise_is_found() -> None:
+    config, weights = read_weights(default_bundle())
+    model = new_model(ModelConfig.from_dict(config["model"])).eval()
+    model.load_state_dict(weights)
+    model.listener.readers[0].leave[1].bias.data += 0.1
+    engine = Engine.load(default_bundle(), "cpu", threads=0)
+    windows = engine.decode(np.zeros((2, engine.info.latent_size), np.float32))
+    parity = compare(engine, model, windows)
+    assert parity.hit_differences == 0
+    assert not parity.kept
+
+
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from songs import drums_by_mido, saved, score, song
 
+from drumvae.codec import Graphs
 from drumvae.conditions import Conditions
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
@@ -31,7 +32,7 @@ def made(engine: Engine, **wish: object) -> list[Grid]:
 
 def plain(drummer: Engine) -> Engine:
     """The same bundle, played as one of the family that can be asked for nothing."""
-    return Engine(drummer.info, drummer._encoder, drummer._decoder, "cpu")
+    return Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
 
 
 def test_the_options_of_new_loops_reach_the_model(drummer: Engine) -> None:
@@ -123,7 +124,7 @@ def test_a_bundle_of_melodies_refuses_what_is_asked_of_drums(drummer: Engine, op
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.zeros((count, 64), np.int64)
 
-    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), drummer._encoder, drummer._decoder, "cpu")
+    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), Graphs(drummer._sessions, "cpu"))
     assert len(make_pieces(tunes, Wish(count=2))) == 2
     with pytest.raises(BundleError, match="writes melodies and cannot be asked for a "):
         make_pieces(tunes, Wish(count=2, **option))  # type: ignore[arg-type]

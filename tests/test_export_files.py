@@ -15,6 +15,7 @@ import pytest
 from former import STAGE
 from songs import drums_by_mido, everything_else, note, saved, score, song, track
 
+from drumvae.codec import Graphs
 from drumvae.drumfile import DrumFile
 from drumvae.engine import Engine
 from drumvae.export.__main__ import app, main
@@ -126,7 +127,7 @@ def test_a_way_begins_and_ends_with_the_very_notes_of_its_files(tmp_path: Path, 
 
 def able(engine: Engine, *tasks: str) -> Engine:
     """Returns the model that ships as if it had been trained for other tasks."""
-    return type(engine)(replace(engine.info, tasks=tasks), engine._encoder, engine._decoder, "cpu")
+    return type(engine)(replace(engine.info, tasks=tasks), Graphs(engine._sessions, "cpu"))
 
 
 def written(engine: Engine, wish: Wish, folder: Path) -> list[Path]:

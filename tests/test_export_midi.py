@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drumvae.codec import Graphs
 from drumvae.conditions import Conditions
 from drumvae.engine import Engine
 from drumvae.errors import DataError
@@ -118,7 +119,7 @@ def test_a_melody_bundle_writes_melodies(tmp_path: Path, engine: Engine) -> None
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.stack([notes_to_melody(TUNE, 32)] * count)
 
-    tunes = Tunes(replace(engine.info, encoding="melody"), engine._encoder, engine._decoder, "cpu")
+    tunes = Tunes(replace(engine.info, encoding="melody"), Graphs(engine._sessions, "cpu"))
     paths = write_loops(tunes, tmp_path, 2, seed=0)
     assert [len(read_notes(path).parts[0].pitches) for path in paths] == [4, 4]
 

@@ -132,7 +132,7 @@ def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pyte
     monkeypatch.setattr(Elsewhere, "run", lambda self, feeds: runs.append(self) or run(self, feeds))
     monkeypatch.setattr(codec, "_LONGEST_S", 0.0)
     Engine.load(provider="auto")
-    _, decoder = machine.sessions
+    *_, decoder = machine.sessions
     assert runs.count(decoder) == 2
 
 
@@ -191,7 +191,7 @@ def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.Monk
 
 def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -> None:
     engine = Engine.load(provider="cpu")
-    engine._decoder = Nowhere(engine._decoder)
+    engine._sessions = {**engine._sessions, DECODER: Nowhere(engine._sessions[DECODER])}
     loop, trouble = answer_with_news(engine, make_loop, Job(4, 0, "generate"))
     assert loop is None
     assert trouble is not None

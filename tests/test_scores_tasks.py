@@ -109,6 +109,8 @@ def test_tapped_and_added_hits_are_told_apart() -> None:
     found = rows(scores, "hits")
     on_the_tap = (tapped_hits(TRUE) > 0)[..., 3].sum() / tapped_hits(TRUE).sum()  # the oracle writes the tap back, as open hats
     assert found["model"]["recall_tapped"] == pytest.approx(on_the_tap)
+    assert found["model"]["taps_kept"] == 1
+    assert found["silence"]["taps_kept"] == 0
     assert rows(scores, "feel of tapped hits")["copy of the tap"]["timing_error_ms"] == pytest.approx(0, abs=1e-5)
     assert rows(scores, "feel of added hits")["copy of the tap"]["timing_error_ms"] > 1
     assert found["silence"]["f1"] == 0

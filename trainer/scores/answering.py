@@ -10,9 +10,10 @@ import numpy as np
 from drumvae.engine import Engine
 from drumvae.grid import Array
 from drumvae.progress import watched
-from drumvae.tensors import VOICE_COUNT
-from drumvae.views import tapped_hits, to_tap, without_voices
+from drumvae.tensors import VOICE_COUNT, groove_to_arrays
+from drumvae.views import TAP_VOICE, tapped_hits, to_tap, without_voices
 
+from ..drummer.labels import main_style
 from .baselines import Answer, copied_tap
 from .bootstrap import Sums, ratio
 from .hits import Cells, feel_error_sums, feel_figures, hit_and_feel_figures, hit_cells, hit_figures, hit_sums
@@ -22,6 +23,7 @@ from .windows import Numbers, Windows
 
 VOICE_SEED = 0
 """Draws the voice that is left out of each window."""
+_EXACT = 1e-6  # of velocity and of a step: what rounding leaves
 _SAME_HITS = "Only hits that the model wrote and people played; every row is scored on these same hits."
 
 
@@ -33,8 +35,9 @@ def score_drumifying(engine: Engine, split: Windows, baselines: dict[str, Answer
         numbers = np.arange(places.start, places.stop)
         written = drumified(engine, true, split.bpm[places])
         tapped = tapped_hits(true) > 0
-        for system, grooves in ({"model": written} | {name: answer(true, numbers) for name, answer in baselines.items()}).items():
-            hits.add(system, hit_sums(grooves, true, step_ms) | _recalled(grooves, true, tapped), takes)
+        systems = {"model": written} | _in_style(engine, true, split, places)
+        for system, grooves in (systems | {name: answer(true, numbers) for name, answer in baselines.items()}).items():
+            hits.add(system, hit_sums(grooves, true, step_ms) | _recalled(grooves, true, tapped) | _kept(grooves, true), takes)
         matched = hit_cells(written) & hit_cells(true)
         played = {"model": written, "copy of the tap": copied_tap(true, np.ones_like(tapped, np.float32))}
         for system, grooves in (played | {name: answer(true, numbers) for name, answer in feel_baselines.items()}).items():
@@ -42,12 +45,36 @@ def score_drumifying(engine: Engine, split: Windows, baselines: dict[str, Answer
                 feel[name].add(system, feel_error_sums(grooves, true, step_ms, cells), takes)
     figures = hit_and_feel_figures if engine.encoding == "groove" else hit_figures
     about = (
-        "The tap holds the loudest hit of each step: when, how loud, how late, and not which drum. Velocity and timing on matching hits."
+        "The tap holds the loudest hit of each step: when, how loud, how late, and not which drum; a drummer is told the tempo, and where"
+        " it says so the style. Kept: the share of the tapped steps where one hit has exactly the tap's velocity and timing. Velocity and"
+        " timing on matching hits."
     )
-    tables = {"hits": Table(about, hits.rows(lambda sums: figures(sums) | _recalls(sums)), by_voice=("f1_by_voice",))}
+    tables = {
+        "hits": Table(
+            about,
+            hits.rows(lambda sums: figures(sums) | _recalls(sums)),
+            by_voice=("f1_by_voice",),
+        )
+    }
     if engine.encoding == "groove":
         tables |= {f"feel of {name} hits": Table(_SAME_HITS, tallies.rows(feel_figures)) for name, tallies in feel.items()}
     return TaskScores(tables)
+
+
+def _in_style(engine: Engine, true: Array, split: Windows, places: slice) -> dict[str, Array]:
+    """Returns what the model writes where it is told the style too, where it knows any."""
+    if not engine.styles:
+        return {}
+    told = np.array([[main_style(split.styles[take]) == style for style in engine.styles] for take in split.takes[places]], np.float32)
+    return {"model, told the style": engine.drumify_loops(to_tap(true), split.bpm[places], told)}
+
+
+def _kept(written: Array, true: Array) -> Sums:
+    """Returns how many steps of each window are tapped, and at how many of them a hit is played exactly as the tap."""
+    hits, velocities, offsets = groove_to_arrays(written)
+    struck, velocity, offset = (array[..., TAP_VOICE, None] for array in groove_to_arrays(to_tap(true)))
+    alike = (hits > 0.5) & (np.abs(velocities - velocity) < _EXACT) & (np.abs(offsets - offset) < _EXACT)
+    return {"taps": struck.sum(axis=(1, 2)) * 1.0, "kept": (alike & (struck > 0.5)).any(axis=2).sum(axis=1) * 1.0}
 
 
 def _recalled(written: Array, true: Array, tapped: Cells) -> Sums:
@@ -61,8 +88,9 @@ def _recalled(written: Array, true: Array, tapped: Cells) -> Sums:
 
 
 def _recalls(sums: Sums) -> Sums:
-    """Returns the shares of the tapped hits, and of the others, that were written on their own voice."""
-    return {f"recall_{name}": ratio(sums[f"{name}_found"], sums[f"{name}_true"]) for name in ("tapped", "added")}
+    """Returns the shares of the tapped hits, and of the others, that were written on their own voice, and of the taps that were kept."""
+    recalls = {f"recall_{name}": ratio(sums[f"{name}_found"], sums[f"{name}_true"]) for name in ("tapped", "added")}
+    return recalls | {"taps_kept": ratio(sums["kept"], sums["taps"])}
 
 
 def drumified(engine: Engine, true: Array, bpm: Array) -> Array:

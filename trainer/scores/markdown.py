@@ -19,6 +19,7 @@ _COLUMNS: dict[str, tuple[str, int]] = {
     "exact_steps": ("exact steps", 3),
     "recall_tapped": ("recall, tapped", 3),
     "recall_added": ("recall, added", 3),
+    "taps_kept": ("taps kept", 3),
     "velocity_error": ("velocity error", 3),
     "timing_error_ms": ("timing error (ms)", 2),
     "timing_mse": ("timing MSE (16ths²)", 4),
