@@ -239,24 +239,17 @@ class DrummerEngine(Engine):
     def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
         return by_turns(first, last, written, share)
 
-    def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
-        return [self._loops_in_a_row(seed, steps, temperature) for seed in seeds]
+    def _goal(self, seed: int, steps: int, temperature: float, conditions: Conditions) -> tuple[Array, Array, Grid | None]:
+        """Returns latents (B, Z) and noise (B, S, 9) of the loops that `generate` makes of a seed, one after the other, and these.
 
-    def _loops_in_a_row(self, seed: int, steps: int, temperature: float) -> Grid:
-        """Returns a number of steps of the loops that `generate` makes of a seed; at 0 it is the bundle's own temperature.
-
-        What is likeliest of all would be the same for every seed.
+        At temperature 0 it is the bundle's own: what is likeliest of all would be the same for every seed.
         """
-        loops = self._generated(seed, temperature or None, -(-steps // self.steps))
-        return groove_to_grid(np.concatenate(loops)[:steps])
-
-    def _goals(self, seed: int, steps: int, temperature: float) -> tuple[Array, Array]:
-        """Returns latents (B, Z) and noise (B, S, 9) for the windows of a number of steps: of the loops that `generate` makes of a seed."""
         length = window_starts(steps, self.steps)[-1] + self.steps
-        loops = grid_to_groove(self._loops_in_a_row(seed, length, temperature))
-        _, noise = self._drawn(seed, -(-length // self.steps))
-        cut = to_windows(loops, steps, self.steps), to_windows(np.concatenate(noise)[:length], steps, self.steps)
-        return self.encode(cut[0])[0], cut[1]
+        count = -(-length // self.steps)
+        loops = np.concatenate(self._generated(seed, temperature or None, count, conditions=conditions))[:length]
+        noise = np.concatenate(self._drawn(seed, count)[1])[:length]
+        latents = self.encode(to_windows(loops, steps, self.steps))[0]
+        return latents, to_windows(noise, steps, self.steps), groove_to_grid(loops[:steps])
 
 
 def _at(bpm: Array | None) -> dict[str, Array]:

@@ -23,15 +23,18 @@ _SPARSEST = 1e-2  # the density below which thresholds rise no more: they must s
 class Roaming(Codec):
     """Encodes loops, moves through the latents, and writes what is there; needs a bundle that learned to reconstruct."""
 
-    def vary(self, grid: Grid, amount: float, seed: int, temperature: float = 0.0) -> Grid:
+    def vary(self, grid: Grid, amount: float, seed: int, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
         """Returns the grid drifted by `amount`, 0 (as it is) to 1 (the hits of the loop that `generate` makes of the same seed).
 
         Hits that stay keep their velocity and offset; new ones are played as the model plays them. On the way to the seed's loop a
-        hit changes where the model changes its mind. `temperature` 0 takes the likeliest hits.
+        hit changes where the model changes its mind. `temperature` 0 takes the likeliest hits. Raises BundleError for conditions that
+        the bundle does not know.
         """
-        return self.variations(grid, amount, [seed], temperature)[0]
+        return self.variations(grid, amount, [seed], temperature, conditions)[0]
 
-    def variations(self, grid: Grid, amount: float, seeds: Sequence[int], temperature: float = 0.0) -> list[Grid]:
+    def variations(
+        self, grid: Grid, amount: float, seeds: Sequence[int], temperature: float = 0.0, conditions: Conditions = ANYTHING
+    ) -> list[Grid]:
         """Returns what `vary` makes of a grid with each seed, written in one run.
 
         A grid longer than a loop drifts towards the seed's first loops one after the other, and between two of them half-way.
@@ -40,17 +43,18 @@ class Roaming(Codec):
         for seed in seeds:
             check_draws(seed, temperature)
         check_share("An amount", amount, "as it is", "a loop of its own")
+        self._check(conditions)
         if not amount or not grid.steps:
             return [grid] * len(seeds)
         loops = self._cut(grid)
         near = self.encode(loops)[0]
-        drawn = zip(*(self._goals(seed, grid.steps, temperature) for seed in seeds), strict=True)
-        goals, noise = map(np.stack, drawn)  # (n, B, Z), (n, B, S, 9)
+        drawn = [self._goal(seed, grid.steps, temperature, conditions) for seed in seeds]
+        goals, noise = (np.stack(arrays) for arrays in zip(*(each[:2] for each in drawn), strict=True))  # (n, B, Z), (n, B, S, 9)
         here = np.stack([_on_the_way(near, goal, amount) for goal in goals])
         latents = np.concatenate([np.broadcast_to(near, here.shape), here, goals])
         written = self._written(latents, grid.steps, np.tile(noise, (3, 1, 1, 1)), temperature)  # the same chance for all three
         ways = _thirds(written)
-        lasts = self._lasts(seeds, grid.steps, temperature, ways[-1])
+        lasts = [at_goal if last is None else last for (*_, last), at_goal in zip(drawn, ways[-1], strict=True)]
         return [_drifted(grid, last, way, amount, self._place) for last, *way in zip(lasts, *ways, strict=True)]
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid:
@@ -118,10 +122,6 @@ class Roaming(Codec):
         """Returns the grid at a share of the way between two, of which `written` is what the model makes."""
         return between(first, last, written, share)
 
-    def _lasts(self, seeds: Sequence[int], steps: int, temperature: float, written: Sequence[Grid]) -> Sequence[Grid]:
-        """Returns what grids of a number of steps are when they have drifted all the way: here, what was written at the goals."""
-        return written
-
     def _check_going_on(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditions: Conditions) -> None:
         """Raises BundleError where no loops can go on from a grid."""
         check_draws(seed, temperature)
@@ -136,16 +136,17 @@ class Roaming(Codec):
         if wanted:
             raise BundleError(f"This bundle cannot be asked for {' and '.join(wanted)}; leave it out, or name a drummer's bundle.")
 
-    def _goals(self, seed: int, steps: int, temperature: float) -> tuple[Array, Array]:
-        """Returns latents (B, Z) and noise (B, S, 9) for the windows of a number of steps: a seed's loops, one after the other.
+    def _goal(self, seed: int, steps: int, temperature: float, conditions: Conditions) -> tuple[Array, Array, Grid | None]:
+        """Returns where a grid of a number of steps drifts to: latents (B, Z) and noise (B, S, 9) of its windows, and the grid there.
 
-        Between two of them the latent lies on the arc from one to the other, and every step has the noise of its place.
+        That is a seed's loops, one after the other; None where it is what the model writes at the latents. Between two loops the
+        latent lies on the arc from one to the other, and every step has the noise of its place.
         """
         starts = window_starts(steps, self.steps)
         latents, noise = self._drawn(seed, -(-starts[-1] // self.steps) + 1)
         places = [divmod(start, self.steps) for start in starts]
         goals = [latents[n] if not rest else spherical_points(latents[n], latents[n + 1], [rest / self.steps])[0] for n, rest in places]
-        return np.stack(goals), to_windows(np.concatenate(noise), steps, self.steps)
+        return np.stack(goals), to_windows(np.concatenate(noise), steps, self.steps), None
 
     def _written(self, latents: Array, steps: int, noise: Array | None = None, temperature: float = 0.0) -> list[Grid]:
         """Returns the n grids that are written from latents (n, B, Z) with noise (n, B, S, 9), in one run."""

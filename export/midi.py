@@ -110,7 +110,7 @@ def _answers(engine: Engine, wish: Wish, file: DrumFile) -> list[Grid]:
     temperature = engine.info.temperature if wish.temperature is None else wish.temperature
     if wish.verb == "vary":
         at_once = _parts(wish.count, grid.steps)
-        return [varied for part in at_once for varied in engine.variations(grid, wish.amount, seeds[part], temperature)]
+        return [varied for part in at_once for varied in engine.variations(grid, wish.amount, seeds[part], temperature, conditions)]
     verbs: dict[str, Callable[[int], Grid]] = {
         "humanize": lambda seed: engine.humanize(grid, wish.amount, seed, temperature, conditions),
         "drumify": lambda seed: engine.drumify(grid, seed, temperature, conditions),

@@ -32,7 +32,7 @@ VERBS = {
     "drumify": Verb(("count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
     "infill": Verb(("voices", "count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
     "continue": Verb(("count", "seed", "temperature", "style", "amount", "bpm", "kit", "input-kit"), count=4, amount=0.2),
-    "vary": Verb(("count", "seed", "temperature", "amount", "kit", "input-kit"), count=4, amount=0.3),
+    "vary": Verb(("count", "seed", "temperature", "amount", "kit", "input-kit", "style"), count=4, amount=0.3),
     "interpolate": Verb(("count", "bpm", "kit", "input-kit"), count=5),
 }
 """Every verb by its option; without one, loops are generated."""

@@ -148,8 +148,9 @@ class FakeEngine:
         self.told.append(("drumify", conditions, 0.0))
         return Grid(*(np.roll(array, 1, axis=1) for array in grid.arrays()))  # every voice on the next drum
 
-    def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
+    def vary(self, grid: Grid, amount: float, seed: int, conditions: Conditions = ANYTHING) -> Grid:
         self.asked.append(("vary", grid, amount, seed))
+        self.told.append(("vary", conditions, 0.0))
         return Grid(*(np.roll(array, round(16 * amount), axis=0) for array in grid.arrays()))  # later by up to a bar
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid:

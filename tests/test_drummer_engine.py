@@ -70,6 +70,15 @@ def test_each_style_is_played_in_its_own_way(drummer: Engine) -> None:
     assert all(one != other for number, one in enumerate(loops) for other in loops[:number])
 
 
+def test_a_loop_drifts_towards_the_style_that_is_asked_for(drummer: Engine, groove: Grid) -> None:
+    funk = Conditions("funk", 96)
+    assert drummer.vary(groove, 1.0, 4, conditions=funk).hits.tolist() == drummer.generate(4, conditions=funk)[0].hits.tolist()
+    assert drummer.vary(groove, 1.0, 4, conditions=funk) != drummer.vary(groove, 1.0, 4)
+    assert drummer.vary(groove, 0.0, 4, conditions=funk) == groove
+    with pytest.raises(BundleError, match="does not know the style 'fank'; did you mean funk"):
+        drummer.vary(groove, 0.5, 4, conditions=Conditions("fank"))
+
+
 def test_an_engine_of_another_family_refuses_a_style_when_it_continues(drummer: Engine, groove: Grid) -> None:
     plain = Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
     with pytest.raises(BundleError, match="cannot be asked for a style"):

@@ -19,7 +19,7 @@ from drumvae.midifile import write_midi
 from drumvae.tensors import groove_to_grid
 
 pytestmark = pytest.mark.train
-FILES = ("humanize", "drumify", "infill", "continue")
+FILES = ("humanize", "vary", "drumify", "infill", "continue")
 
 
 def grids(pieces: list[Piece]) -> list[Grid]:
@@ -89,6 +89,7 @@ def test_a_file_is_played_in_the_style_asked_for_and_at_its_own_tempo(drummer: E
     assert asked.bpm == pytest.approx(83, abs=0.01)
     expected = {
         "humanize": lambda: drummer.humanize(heard, 0.8, 5, 0.0, asked),
+        "vary": lambda: drummer.vary(heard, 0.8, 5, 0.0, asked),
         "drumify": lambda: drummer.drumify(heard, 5, 0.0, asked),
         "infill": lambda: drummer.infill(heard, (0,), 5, 0.0, asked),
         "continue": lambda: drummer.continue_from(heard, 1, 5, 0.8, 0.0, asked)[0],

@@ -208,7 +208,7 @@ REFUSED = [
     (["--fill-bars", "0"], "bars are numbers from 1"),
     (["--complexity", "2"], "--complexity"),
     (["--density", "-1"], "--density"),
-    (["--vary", "song.mid", "--style", "funk"], "--style was given, and --vary has no use for it"),
+    (["--interpolate", "song.mid", "song.mid", "--style", "funk"], "--style was given, and --interpolate has no use for it"),
     (["--humanize", "song.mid", "--fill"], "--fill was given, and --humanize has no use for it"),
     (["--kit", "ezdrumer"], "did you mean ezdrummer"),
     (["song.mid"], "say what to do with it, for example --humanize song.mid"),

@@ -38,7 +38,7 @@ class Verbs(Protocol):
 
     def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid: ...
 
-    def vary(self, grid: Grid, amount: float, seed: int) -> Grid: ...
+    def vary(self, grid: Grid, amount: float, seed: int, *, conditions: Conditions = ANYTHING) -> Grid: ...
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid: ...
 
@@ -142,7 +142,7 @@ def _drumified(engine: Verbs, job: Job) -> Grid:
 
 
 def _varied(engine: Verbs, job: Job) -> Grid:
-    return engine.vary(job.given[0], job.controls.drift, job.seed)
+    return engine.vary(job.given[0], job.controls.drift, job.seed, conditions=_told(engine, job))
 
 
 def _morphed(engine: Verbs, job: Job) -> Grid:
@@ -154,8 +154,8 @@ MODES: Mapping[str, Mode] = {
     "generate": Mode("generate", When.AHEAD, "generated", ("temperature", "density", "style", "complexity"), _generated),
     "humanize": Mode("humanize", When.ANSWER, "humanized", ("style",), _humanized),
     "drumify": Mode("drumify", When.ANSWER, "drumified", ("style",), _drumified),
-    "respond": Mode("reconstruct", When.TURNS, "responded", ("drift",), _varied),
-    "vary": Mode("reconstruct", When.AHEAD, "varied", ("drift",), _varied),
+    "respond": Mode("reconstruct", When.TURNS, "responded", ("drift", "style"), _varied),
+    "vary": Mode("reconstruct", When.AHEAD, "varied", ("drift", "style"), _varied),
     "morph": Mode("reconstruct", When.MOVED, "morphed", ("morph",), _morphed),
 }
 
