@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from drumvae.bundle import DECODER, DRUMMER, GRAPHS
-from drumvae.models.drummer import LAGS, DrummerDecoder, Known
+from drumvae.models.config import LAGS
+from drumvae.models.drummer import DrummerDecoder, Known
 from drumvae.tensors import VOICE_COUNT
 
 from .graphs import export_module
@@ -53,9 +54,7 @@ class Begin(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Returns `_EACH_STEP` for all steps side by side, the context, and a state and a step of silence."""
         all_known = Known(heard, locked_hits, locked, feel, felt, tap, tapped, style, bpm, density, fill)
-        context = self.decoder.context(latent, all_known)
-        border = self.decoder.border(noise, temperature, thresholds, push, all_known)
-        gates, skip = self.decoder.core_context(context), self.decoder.hits_context(context) - border
+        context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, push, all_known)
         each = (value.flatten(1) for value in (gates, skip, forced > 0.5, known[..., :VOICE_COUNT]))
         state = latent.new_zeros(latent.shape[0], self.decoder.units)
         return *each, context, state, latent.new_zeros(latent.shape[0], VOICE_COUNT)

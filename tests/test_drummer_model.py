@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from drumvae.drummer import LIKELY  # noqa: E402
 from drumvae.errors import RunError  # noqa: E402
-from drumvae.models.config import ModelConfig  # noqa: E402
-from drumvae.models.drummer import LAGS, Drummer, Feel, lagged  # noqa: E402
+from drumvae.models.config import LAGS, ModelConfig  # noqa: E402
+from drumvae.models.drummer import Drummer, Feel, lagged  # noqa: E402
 from drumvae.tensors import VOICE_COUNT  # noqa: E402
 from drumvae.trainer.calibrate import spread_factors  # noqa: E402
 from drumvae.trainer.config import TrainConfig  # noqa: E402

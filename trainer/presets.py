@@ -6,15 +6,12 @@ from importlib.resources import files
 
 from drumvae.errors import RunError, nearest
 from drumvae.grid import STEPS_PER_BAR
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import LAGS, READ_SIZE, ModelConfig
 
 from .config import TrainConfig
 
 DEFAULT = "drummer_4bar"
 """What is trained when nobody says otherwise: the model that ships."""
-
-
-DRUMMER_READ, DRUMMER_LAGS = 16, 6  # `models.drummer` knows them too; it needs torch, and a list of presets does not
 
 
 @cache
@@ -57,14 +54,14 @@ def parameter_count(config: TrainConfig) -> int:
 
 def _drummer_parameters(model: ModelConfig) -> int:
     """Counts what `drumvae.models.drummer` has: of width D, a transformer layer has 8 D^2 + 11 D."""
-    width, units, places = model.width, model.core_units, model.steps * DRUMMER_READ
+    width, units, places = model.width, model.core_units, model.steps * READ_SIZE
     layers = model.encoder_layers + model.context_layers + model.feel_layers
     count = layers * (8 * width**2 + 11 * width) + 2 * (STEPS_PER_BAR + model.steps // STEPS_PER_BAR) * width
-    encoder = 28 * width + 2 * width + (width + 1) * DRUMMER_READ + 2 * (places + 1) * model.latent_size
+    encoder = 28 * width + 2 * width + (width + 1) * READ_SIZE + 2 * (places + 1) * model.latent_size
     shown = (5 * 9 + 3 + 1 + 2 + 1) * width + (len(model.styles) + 5 + 1) * width
-    latent = (model.latent_size + 1) * places + (DRUMMER_READ + 1) * width
-    core = (width + 1) * 3 * units + DRUMMER_LAGS * 9 * 3 * units + (units + 1) * 3 * units
-    hits = (width + 1) * 9 + units * 9 + DRUMMER_LAGS * 9 * 9 + 2 * width
+    latent = (model.latent_size + 1) * places + (READ_SIZE + 1) * width
+    core = (width + 1) * 3 * units + len(LAGS) * 9 * 3 * units + (units + 1) * 3 * units
+    hits = (width + 1) * 9 + units * 9 + len(LAGS) * 9 * 9 + 2 * width
     feel = 10 * width + 2 * width + (width + 1) * 18 * (2 + model.moods)
     return count + encoder + shown + latent + core + hits + feel + model.readers * _reader_parameters(model)
 

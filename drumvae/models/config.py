@@ -13,6 +13,10 @@ OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorica
 """The output layer that each encoding is learned by."""
 PLANS = ("flat", "conductor", "segments")
 FAMILIES = ("lstm", "drummer")
+LAGS = (1, 2, 4, 8, 16, 32)
+"""How many steps back a drummer's core sees what it wrote."""
+READ_SIZE = 16
+"""Numbers that a drummer's latent is read off each step by, and reaches it by."""
 
 
 @dataclass(frozen=True)

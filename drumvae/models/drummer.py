@@ -21,17 +21,14 @@ from drumvae.grid import STEPS_PER_BAR
 from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
 
 from .attention import Layer, LoopDropout, Places
-from .config import ModelConfig
+from .config import LAGS, READ_SIZE, ModelConfig
 from .features import tempo_features
 from .heads import GrooveHead
 from .listener import TAP_SIZE, Listener
 from .plan import small_linear
 
-LAGS = (1, 2, 4, 8, 16, 32)
-"""How many steps back the core sees what it wrote."""
 _HITS_A_BAR = 20.0
 _LEAST_SPREAD = 0.02
-_READ_SIZE = 16
 
 
 class Known(NamedTuple):
@@ -80,9 +77,9 @@ class DrummerEncoder(nn.Module):
         self.enter = nn.Linear(GROOVE_SIZE, config.width)
         self.places = Places(config.steps, config.width)
         self.layers = nn.ModuleList(Layer(config.width, config.heads, 1 - config.keep) for _ in range(config.encoder_layers))
-        self.leave = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, _READ_SIZE))
-        self.mean = small_linear(config.steps * _READ_SIZE, config.latent_size)
-        self.scale = small_linear(config.steps * _READ_SIZE, config.latent_size)
+        self.leave = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, READ_SIZE))
+        self.mean = small_linear(config.steps * READ_SIZE, config.latent_size)
+        self.scale = small_linear(config.steps * READ_SIZE, config.latent_size)
 
     def forward(self, loops: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27)."""
@@ -107,8 +104,8 @@ class DrummerDecoder(nn.Module):
         self.places = Places(config.steps, width)
         self.shown = nn.Linear(5 * VOICE_COUNT + TAP_SIZE + 1 + 2, width)
         self.wanted = nn.Linear(len(config.styles) + 4 + 1, width)
-        self.of_latent = nn.Linear(config.latent_size, config.steps * _READ_SIZE)
-        self.from_latent = nn.Linear(_READ_SIZE, width)
+        self.of_latent = nn.Linear(config.latent_size, config.steps * READ_SIZE)
+        self.from_latent = nn.Linear(READ_SIZE, width)
         self.layers = nn.ModuleList(Layer(width, config.heads, drop) for _ in range(config.context_layers))
         self.told = nn.LayerNorm(width)
         self.core_context = nn.Linear(width, 3 * config.core_units)
@@ -144,7 +141,7 @@ class DrummerDecoder(nn.Module):
         has_density = (density > 0).to(density.dtype)
         wanted = [known.style, tempo_features(known.bpm), has_density, (density / _HITS_A_BAR - 1) * has_density, known.heard[:, None]]
         steps = steps + self.wanted(torch.cat(wanted, dim=-1))[:, None]
-        spread = self.from_latent(self.of_latent(latent * known.heard[:, None]).view(-1, self.steps, _READ_SIZE))
+        spread = self.from_latent(self.of_latent(latent * known.heard[:, None]).view(-1, self.steps, READ_SIZE))
         steps = steps + spread * known.heard[:, None, None]
         for layer in self.layers:
             steps = layer(steps)
@@ -184,9 +181,7 @@ class DrummerDecoder(nn.Module):
         normal, decide how they are played, spread by `looseness` (B,); 0 plays the middle. Where `forced` (B, S) is 1, what follows
         sees the hits `true_hits` (B, S, V) of that step in place of those written.
         """
-        context = self.context(latent, known)
-        border = self.border(noise, temperature, thresholds, push, known)
-        gates, skip = self.core_context(context), self.hits_context(context) - border
+        context, gates, skip = self.begin(latent, noise, temperature, thresholds, push, known)
         state = latent.new_zeros(latent.shape[0], self.units)
         nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
         past: list[Tensor] = []
@@ -198,6 +193,14 @@ class DrummerDecoder(nn.Module):
             shown = forced[:, step, None]
             past.append(true_hits[:, step] * shown + hits * (1 - shown))
         return self.played(context, torch.stack(written, dim=1), touch, mood, looseness, known.feel, known.felt)
+
+    def begin(
+        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, push: Tensor, known: Known
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the context (B, S, D), and of every step its gates (B, S, 3 U) and log odds (B, S, V) before it sees what is written."""
+        context = self.context(latent, known)
+        border = self.border(noise, temperature, thresholds, push, known)
+        return context, self.core_context(context), self.hits_context(context) - border
 
     def border(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, push: Tensor, known: Known) -> Tensor:
         """Returns the log odds (B, S, V) above which there is a hit."""

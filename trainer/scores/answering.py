@@ -13,11 +13,11 @@ from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT, groove_to_arrays
 from drumvae.views import TAP_VOICE, tapped_hits, to_tap, without_voices
 
-from ..drummer.labels import main_style
 from .baselines import Answer, copied_tap
 from .bootstrap import Sums, ratio
 from .hits import Cells, feel_error_sums, feel_figures, hit_and_feel_figures, hit_cells, hit_figures, hit_sums
 from .reconstruction import MODEL_BATCH
+from .styles import style_numbers
 from .table import Table, Tallies, TaskScores
 from .windows import Numbers, Windows
 
@@ -65,7 +65,8 @@ def _in_style(engine: Engine, true: Array, split: Windows, places: slice) -> dic
     """Returns what the model writes where it is told the style too, where it knows any."""
     if not engine.styles:
         return {}
-    told = np.array([[main_style(split.styles[take]) == style for style in engine.styles] for take in split.takes[places]], np.float32)
+    numbers = style_numbers(split, engine.styles)[places]
+    told = np.asarray(numbers[:, None] == np.arange(len(engine.styles)), np.float32)
     return {"model, told the style": engine.drumify_loops(to_tap(true), split.bpm[places], told)}
 
 

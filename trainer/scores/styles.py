@@ -15,6 +15,7 @@ from drumvae.grid import STEPS_PER_BAR, Array
 from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT, grid_to_groove, groove_to_arrays
 
+from ..drummer.labels import main_style
 from .bootstrap import Estimate, Row, Values, interval, take_weights
 from .table import Table
 from .windows import Numbers, Windows
@@ -128,13 +129,13 @@ def common_styles(engine: Engine, train: Windows, split: Windows) -> list[str]:
 
 
 def _is_common(windows: Windows, style: str) -> bool:
-    mine = np.flatnonzero(_styles(windows, [style]) == 0)
+    mine = np.flatnonzero(style_numbers(windows, [style]) == 0)
     return len(mine) >= LEAST_WINDOWS and len(np.unique(windows.takes[mine])) >= LEAST_TAKES
 
 
-def _styles(windows: Windows, styles: Sequence[str]) -> Numbers:
+def style_numbers(windows: Windows, styles: Sequence[str]) -> Numbers:
     """Returns the number of each window's style among some, -1 where it is none of them; (n,)."""
-    of_take = [styles.index(name) if (name := take.split("/")[0].strip()) in styles else -1 for take in windows.styles]
+    of_take = [styles.index(name) if (name := main_style(take)) in styles else -1 for take in windows.styles]
     return np.array(of_take, np.int64)[windows.takes]
 
 
@@ -150,8 +151,9 @@ def style_tables(engine: Engine, train: Windows, split: Windows) -> dict[str, Ta
     weights = {REAL: take_weights(int(real_takes.max()) + 1)[:, real_takes], MADE: take_weights(len(found[MADE][0]))}
     figures = {name: _share(*answers, weights[name]) for name, answers in found.items()}
     drawn = {name: np.array([balanced(*found[name], each) for each in weights[name][:200]]) for name in found}
-    ratio = interval(np.asarray(figures[MADE] / figures[REAL]), drawn[MADE] / drawn[REAL], 2)
-    rows: dict[str, Row] = {name: {"recognised": interval(np.asarray(figures[name]), drawn[name], 2)} for name in found}
+    units = {name: each.shape[1] for name, each in weights.items()}
+    ratio = interval(np.asarray(figures[MADE] / figures[REAL]), drawn[MADE] / drawn[REAL], min(units.values()))
+    rows: dict[str, Row] = {name: {"recognised": interval(np.asarray(figures[name]), drawn[name], units[name])} for name in found}
     rows[MADE]["of that of real windows"] = ratio
     each = {name: _by_style(*answers, styles) for name, answers in found.items()}
     about = (
@@ -172,7 +174,7 @@ def _by_style(found: Numbers, true: Numbers, styles: Sequence[str]) -> Row:
 
 def _some_windows(windows: Windows, styles: Sequence[str], most: int | None = _MOST_OF_A_STYLE) -> tuple[Values, Numbers, Numbers]:
     """Returns features, styles and takes of the windows of some styles, evenly spread where there are many."""
-    numbers = _styles(windows, styles)
+    numbers = style_numbers(windows, styles)
     chosen = []
     for style in range(len(styles)):
         mine = np.flatnonzero(numbers == style)
@@ -183,7 +185,7 @@ def _some_windows(windows: Windows, styles: Sequence[str], most: int | None = _M
 
 def _asked_for(engine: Engine, train: Windows, styles: Sequence[str], classifier: Classifier) -> tuple[Numbers, Numbers]:
     """Returns what loops of each style are taken for, and what they were asked to be; each at the middle tempo of its style."""
-    numbers = _styles(train, styles)
+    numbers = style_numbers(train, styles)
     found = []
     for number, style in enumerate(watched(styles, "Asking for styles", len(styles))):
         bpm = float(np.median(train.bpm[numbers == number]))
