@@ -23,6 +23,8 @@ _SPARSEST = 0.05
 _ANSWERS = 16
 _AGREED = 3 / _ANSWERS
 """The share of so many answers that must have a hit of a voice that is filled in: the best F1 on validation, of 2 to 6 of 16."""
+_OF_ANSWERS = 0.2
+"""What so many answers to a tap count for beside what is expected of it: as one more of five readers."""
 LIKELY = 0.33
 """How likely a hit of a tapped rhythm must be: half the F1 that is then reached gives the best one (Lipton et al. 2014)."""
 _READIER = (1.0, 2.0, 4.0, 8.0)
@@ -160,7 +162,7 @@ class DrummerEngine(Engine):
         if taps is None:
             hits = np.where(kept > 0.5, told["locked_hits"], likely >= _AGREED)
         else:
-            likely = (likely + self.expect(told["tap"], told["bpm"], told["style"])) / 2
+            likely += (1 - _OF_ANSWERS) * (self.expect(told["tap"], told["bpm"], told["style"]) - likely)
             hits = np.where(_gaps(taps, likely >= LIKELY)[..., None], _first(likely), likely >= LIKELY)
         hits = hits.astype(np.float32)
         return playable(write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0), kept)

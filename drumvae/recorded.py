@@ -15,7 +15,7 @@ from .codec import Codec
 from .errors import BundleError
 from .grid import Array
 from .tensors import VOICE_COUNT
-from .views import TAP_VOICE, to_tap
+from .views import tap_of
 
 LOOPS = 4
 TEMPERATURE = 1.0
@@ -100,11 +100,20 @@ def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dic
     answers["mean"], answers["scale"] = engine.encode(loops)
     if engine.encoding != "melody":
         hits = loops[..., :VOICE_COUNT]
-        answers[_LOCKED] = engine.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
+        answers[_LOCKED] = engine.decode(latent, locked_hits=hits, locked=np.ones_like(hits), told=_touch(engine, asked))
     if LISTENER in engine.info.graphs:
         unknown = np.zeros((len(loops), 1 + len(engine.styles)), np.float32)
-        answers["expected"] = engine.expect(to_tap(loops)[..., TAP_VOICE::VOICE_COUNT], unknown[:, 0], unknown[:, 1:])
+        answers["expected"] = engine.expect(tap_of(loops), unknown[:, 0], unknown[:, 1:])
     return answers
+
+
+def _touch(engine: Codec, asked: dict[str, Array]) -> dict[str, Array]:
+    """Returns how a drummer is to play hits that are given: as loosely as people, by the draws that there are."""
+    if LISTENER not in engine.info.graphs:
+        return {}
+    noise, latent = asked["noise"], asked["latent"]
+    moods = np.resize(latent, (len(latent), engine.info.moods)).astype(np.float32)
+    return {"touch": np.tile(2 * noise - 1, 2), "mood": moods, "looseness": np.ones(len(noise), np.float32)}
 
 
 def _hits(loops: Array) -> Array:

@@ -43,13 +43,19 @@ def to_tap(groove: Array, velocities: bool = True) -> Array:
     A step whose hits were all dropped beforehand has no tap. In Magenta such a step gets its tap back where it holds a kick,
     because the hit is chosen from the dropped groove and read from the whole one.
     """
-    blocks = groove.reshape(*groove.shape[:-1], -1, VOICE_COUNT)  # (..., S, 3, 9)
-    taps = np.einsum("...bv,...v->...b", blocks, tapped_hits(groove))  # one hit a step at most, so a sum is that hit's value
+    taps = tap_of(groove)
     if not velocities:
         taps[..., 1] = taps[..., 0] * np.float32(TAP_VELOCITY)
     tap = np.zeros_like(groove, np.float32)
     tap[..., TAP_VOICE::VOICE_COUNT] = taps
     return tap
+
+
+def tap_of(groove: Array) -> Array:
+    """Returns the taps of grooves (..., S, 27) alone, (..., S, 3): 1 where a step is struck, velocity and offset of its loudest hit."""
+    blocks = groove.reshape(*groove.shape[:-1], -1, VOICE_COUNT)  # (..., S, 3, 9)
+    # one hit a step at most, so a sum is that hit's value
+    return np.asarray(np.einsum("...bv,...v->...b", blocks, tapped_hits(groove)), np.float32)
 
 
 def without_voices(groove: Array, left_out: ArrayLike) -> Array:

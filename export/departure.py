@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from drumvae.bundle import LISTENER
+from drumvae.drummer import LIKELY
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Array
 from drumvae.tensors import VOICE_COUNT
+from drumvae.views import tap_of
 
 OWN_LOOPS = 1000
 
@@ -20,7 +23,7 @@ class Departure:
     windows: int
     of_what: str
     hits: int
-    """Hits, or steps of a melody, that the whole model writes."""
+    """Hits, or steps of a melody, that the whole model writes, and hits that it expects of taps."""
     differing: int
     """How many of them are not there, or others are."""
     windows_differing: int
@@ -52,6 +55,10 @@ def departure(whole: Engine, rounded: Engine, windows: Array | None, of_what: st
         given = windows[..., :VOICE_COUNT]
         played = [engine.decode(engine.encode(windows)[0], locked_hits=given, locked=np.ones_like(given)) for engine in (whole, rounded)]
         value = float(np.abs(played[0] - played[1]).max())
+    if LISTENER in whole.info.graphs:
+        taps, unknown = tap_of(windows), np.zeros((len(windows), 1 + len(whole.styles)), np.float32)
+        likely = [engine.expect(taps, unknown[:, 0], unknown[:, 1:]) >= LIKELY for engine in (whole, rounded)]
+        differing, hits = np.concatenate([differing, likely[0] != likely[1]], axis=1), hits + int(likely[0].sum())
     return Departure(len(windows), of_what, hits, int(differing.sum()), int(differing.reshape(len(windows), -1).any(axis=1).sum()), value)
 
 

@@ -14,14 +14,15 @@ from drumvae.bundle import DECODER, shape_of
 from drumvae.codec import COLDEST
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
-from drumvae.grid import Array
+from drumvae.grid import STEPS_PER_BAR, Array
 from drumvae.models.build import Model
-from drumvae.models.drummer import Drummer
+from drumvae.models.drummer import Drummer, Known
 from drumvae.tensors import VOICE_COUNT
-from drumvae.views import TAP_VOICE, to_tap
+from drumvae.views import tap_of
 
 TOLERANCE = 1e-4
 """Largest difference allowed in any value. Hits, and the classes of melodies, must be the same wherever none so small turns a draw."""
+_PLAYED = ("push", "touch", "mood", "looseness")
 _LOOPS = 64  # of each kind: as many seeds, and at most as many windows
 
 
@@ -34,7 +35,7 @@ class Parity:
     hit_differences: int
     """Steps on which one plays other hits than the other, or another class of a melody."""
     value_difference: float
-    """Largest absolute difference in velocities, offsets, means and scales."""
+    """Largest absolute difference in velocities, offsets, means, scales and expectations."""
 
     @property
     def kept(self) -> bool:
@@ -46,7 +47,7 @@ def compare(engine: Engine, model: Model, windows: Array, most: int = _LOOPS) ->
 
     Seeds are written freely, and as shown what PyTorch writes, in batches of 1, 7 and all, so that a batch frozen in the graph is
     found. Of the windows: the latents; what is written as likeliest, freely and teacher-forced; and of drums, with all hits locked
-    and with a random half of the cells locked.
+    and with a random half of the cells locked. Of a drummer also what it writes when all is told, and what it expects of the taps.
     """
     draw = np.random.default_rng(0)
     latent = draw.standard_normal((_LOOPS, engine.info.latent_size), np.float32)
@@ -74,17 +75,38 @@ def _on_windows(engine: Engine, model: Model, windows: Array, draw: np.random.Ge
         hits = windows[..., :VOICE_COUNT]
         some = (draw.random(hits.shape) < 0.5).astype(np.float32)
         given += [{"locked_hits": hits, "locked": locked} for locked in (np.ones_like(hits), some)]
+        given += [_asked_for(engine, windows, draw) | {"locked_hits": hits, "locked": some}] if isinstance(model, Drummer) else []
     return [(0, encoded), *(_differences(engine, model, mean, 0.0, more) for more in given)]
 
 
 def _expectations(engine: Engine, model: Drummer, windows: Array, draw: np.random.Generator) -> float:
     """Returns the largest difference in what is expected of the taps of windows, at tempi and in styles that are drawn."""
-    tap = to_tap(windows)[..., TAP_VOICE::VOICE_COUNT]
-    bpm = draw.uniform(60, 200, len(windows)).astype(np.float32)
-    style = draw.multinomial(1, [1 / max(len(engine.styles), 1)] * len(engine.styles), len(windows)).astype(np.float32)
+    told = _asked_for(engine, windows, draw)
+    asked = [told[name] for name in ("tap", "bpm", "style")]
     with torch.no_grad():
-        expected = model.listener(*(torch.from_numpy(np.ascontiguousarray(value)) for value in (tap, bpm, style))).numpy()
-    return float(np.abs(engine.expect(tap, bpm, style) - expected).max())
+        expected = model.listener(*map(torch.from_numpy, asked)).numpy()
+    return float(np.abs(engine.expect(*asked) - expected).max())
+
+
+def _asked_for(engine: Engine, windows: Array, draw: np.random.Generator) -> dict[str, Array]:
+    """Returns what a drummer can be told beside hits and latents, all of it at once, half of the cells played as in the windows."""
+    count, steps = windows.shape[:2]
+    cells, styles = (count, steps, VOICE_COUNT), len(engine.styles)
+    felt = (draw.random(cells) < 0.5).astype(np.float32)
+    return {
+        "push": draw.normal(0, 0.5, cells).astype(np.float32),
+        "touch": draw.standard_normal((count, steps, 2 * VOICE_COUNT), np.float32),
+        "mood": draw.standard_normal((count, engine.info.moods), np.float32),
+        "looseness": np.full(count, 0.7, np.float32),
+        "felt": felt,
+        "feel": windows[..., VOICE_COUNT:] * np.tile(felt, 2),
+        "tap": tap_of(windows),
+        "tapped": np.ones(count, np.float32),
+        "style": np.eye(styles, dtype=np.float32)[draw.integers(styles, size=count)] if styles else np.zeros((count, 0), np.float32),
+        "bpm": np.array(draw.uniform(60, 200, count), np.float32),
+        "density": np.array(draw.uniform(5, 30, count), np.float32),
+        "fill": draw.integers(-1, 2, (count, steps // STEPS_PER_BAR)).astype(np.float32),
+    }
 
 
 def _differences(engine: Engine, model: Model, latent: Array, temperature: float, more: Mapping[str, Array]) -> tuple[int, float]:
@@ -93,7 +115,8 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
     A step is open where a difference within the tolerance turns a draw: there the order of additions decides, which no two backends
     share, and what follows is another loop. Where the next step is shown what was written, open steps alone are left out.
     """
-    given: dict[str, Any] = dict(more)
+    told = {name: value for name, value in more.items() if name in Known._fields + _PLAYED and not name.startswith("locked")}
+    given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"told": told} if told else {})
     found, expected = engine.decode(latent, temperature=temperature, **given), _written(engine, model, latent, temperature, more)
     shown = {"known": expected, "forced": np.ones(expected.shape[:2], np.float32)} | dict(more)
     low, high = (_hits(_written(engine, model, latent, temperature, shown, nudge)) for nudge in (-TOLERANCE, TOLERANCE))

@@ -166,10 +166,7 @@ def test_a_voice_that_nobody_plays_keeps_its_spread() -> None:
 
 def test_factors_make_what_a_drummer_plays_looser_and_move_no_hit(drummer: Drummer) -> None:
     true, bpm = random_grooves(6), torch.full((6,), 100.0)
-    try:
-        tight, loose = (played_loosely(drummer, true, bpm, torch.full((18,), factor)) for factor in (0.5, 2.0))
-    finally:
-        drummer.decoder.loosen.fill_(1.0)
+    tight, loose = (played_loosely(drummer, true, bpm)(torch.full((18,), factor)) for factor in (0.5, 2.0))
     assert torch.equal(tight[..., :9], true[..., :9])
     assert torch.equal(loose[..., :9], true[..., :9])
     for voice in range(9):
@@ -193,6 +190,17 @@ def test_the_spread_costs_what_a_gaussian_of_low_rank_does() -> None:
         gaussian = torch.distributions.LowRankMultivariateNormal(middle, moods, spread**2)
         expected.append(-gaussian.log_prob(true))
     assert float(spread_cost(feel, played, asked)) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
+
+
+def test_what_is_tried_with_factors_is_what_a_drummer_with_these_factors_plays(drummer: Drummer) -> None:
+    true, factors = random_grooves(2), torch.linspace(0.5, 2.0, 18)
+    drummer = deepcopy(drummer)
+    drummer.decoder.loosen.copy_(factors)
+    known = known_of(question("humanize", true, torch.full((2,), 90.0), SMALL), true)
+    draw = torch.Generator().manual_seed(0)
+    told = {"touch": torch.randn(2, 64, 18, generator=draw), "mood": torch.randn(2, SMALL.moods, generator=draw)}
+    inputs = drummer.blank(torch.zeros(2, SMALL.latent_size)) | known._asdict() | told | {"looseness": torch.ones(2)}
+    assert torch.allclose(drummer.answer(inputs), played_loosely(drummer, true, torch.full((2,), 90.0))(factors), atol=1e-6)
 
 
 # lessons

@@ -3,9 +3,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -249,14 +250,22 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
     assert compare(engine, model, windows).kept
 
 
-def test_a_listener_that_expects_otherwise_is_found() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.listener.readers[0].leave[1].bias.data.add_(0.1),
+        lambda model: model.decoder.loosen.mul_(1.5),
+        lambda model: model.decoder.feel_last[1].bias.data[18:].add_(0.2),  # spreads and moods
+    ],
+    ids=["what it expects of taps", "how loosely it plays", "its spreads"],
+)
+def test_a_drummer_that_differs_where_no_likeliest_loop_shows_it_is_found(change: Callable[[Any], object]) -> None:
     config, weights = read_weights(default_bundle())
     model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
-    model.listener.readers[0].leave[1].bias.data += 0.1
+    change(model)
     engine = Engine.load(default_bundle(), "cpu", threads=0)
-    windows = engine.decode(np.zeros((2, engine.info.latent_size), np.float32))
-    parity = compare(engine, model, windows)
+    parity = compare(engine, model, loops(ModelConfig.from_dict(config["model"]), 2).numpy())
     assert parity.hit_differences == 0
     assert not parity.kept
 

@@ -117,6 +117,7 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(corpus: C
 @pytest.mark.parametrize("name", ["stage_4bar", "drummer_4bar"])
 def test_a_killed_run_goes_on_with_the_losses_it_would_have_had(name: str, midi_folder: Path, tmp_path: Path) -> None:
     sizes = {"encoder_units": "[8]", "decoder_units": "[8]", "width": "16", "heads": "2", "core_units": "8", "context_layers": "1"}
+    sizes |= {"readers": "2", "reader_width": "16", "reader_layers": "1"}
     small = [part for size, value in sizes.items() for part in ("--set", f"model.{size}={value}")]
     small += ["--preset", name, "--set", "validate_every=7", "--set", "precision=32-true"]
     tiny = ["--data", str(midi_folder), "--batch-size", "8", "--max-steps", "100", *small]

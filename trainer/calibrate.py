@@ -11,7 +11,7 @@ from torch import Tensor
 from drumvae.progress import watched
 from drumvae.tensors import VOICE_COUNT
 
-ROUNDS = 7  # halvings of a span of 8 in log odds: to 0.06
+ROUNDS = 7  # halvings: of a span of 8 in log odds to 0.06, of one from a half to double to one in a hundred
 DENSITY_TOLERANCE = 0.1
 """How far the number of hits may be from the true one, as a share of it."""
 _REACH = 4.0
@@ -19,7 +19,7 @@ _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 Write = Callable[[Tensor], Tensor]
-"""Returns the grooves (n, S, 27) that are written with thresholds (V,)."""
+"""Returns the grooves (n, S, 27) that are written with thresholds (V,), or played with factors of their spreads (2 V,)."""
 
 
 def calibrate(write: Write, true: Tensor) -> list[float]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from drumvae import __version__
 from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
 from drumvae.errors import RunError
+from drumvae.grid import LOOP_STEPS
 from drumvae.models.drummer import Drummer
 
 from .calibrate import calibrate, spread_factors
@@ -37,7 +38,7 @@ from .windows import WindowData, part_size, spread
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 CONFIG = "config.toml"
-FREE_TASKS = ("reconstruct", "infill")
+FREE_TASKS = ("reconstruct", "drumify", "infill")
 """What thresholds are found for: where hits are written without chance."""
 
 
@@ -223,17 +224,18 @@ def _calibrate(path: Path, corpus: Corpus, validation: NDArray[np.int64]) -> Non
     """Finds the best checkpoint's thresholds, and how loosely a drummer plays, on validation windows, and writes them into it."""
     checkpoint = read_checkpoint(path)
     trained = load_trained(path)
-    windows = trained.windows[:: max(trained.windows.shape[1] // 64, 1)]  # longer loops, fewer of them
+    some = slice(None, None, max(trained.windows.shape[1] // LOOP_STEPS, 1))  # of longer loops fewer
+    windows = trained.windows[some]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, facts = trained.model.to(device), checkpoint[KEY]["facts"]
     if isinstance(model, Drummer):
-        bpm = torch.from_numpy(np.asarray(facts["windows_bpm"], np.float32)).to(device)
+        bpm = torch.from_numpy(np.asarray(facts["windows_bpm"], np.float32)[some]).to(device)
         true = torch.from_numpy(windows.copy()).to(device)
         by_task = {task: calibrate(partial(_written, model, task, true, bpm), true) for task in trained.tasks if task in FREE_TASKS}
         facts |= {"thresholds": by_task["reconstruct"], "thresholds_by_task": by_task}
         loops = torch.from_numpy(corpus.loops(validation)).to(device)
         told = torch.from_numpy(np.asarray(corpus.window_bpm[validation], np.float32)).to(device)
-        factors = spread_factors(partial(played_loosely, model, loops, told), loops)
+        factors = spread_factors(played_loosely(model, loops, told), loops)
         checkpoint["state_dict"]["vae.decoder.loosen"] = factors.cpu()
     else:
         task = next(task for task in trained.tasks if task != "generate")

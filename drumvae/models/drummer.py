@@ -68,6 +68,10 @@ class Feel(NamedTuple):
     moods: Tensor
     """What each moves by where a mood of the loop does by 1; (B, S, 2 V, K)."""
 
+    def drawn(self, touch: Tensor, mood: Tensor) -> Tensor:
+        """Returns how far from the middle each is played, (B, S, 2 V), by draws `touch` (B, S, 2 V) and `mood` (B, K)."""
+        return self.spread * touch + (self.moods @ mood[:, None, :, None]).squeeze(-1)
+
 
 class DrummerEncoder(nn.Module):
     """Reads a whole loop."""
@@ -218,9 +222,7 @@ class DrummerDecoder(nn.Module):
     ) -> Tensor:
         """Returns hits (B, S, V) as they are played, (B, S, 27); what is known of their feel stays."""
         feel = self.feel(context, hits)
-        drawn = self.loosen * (feel.spread * touch + (feel.moods @ mood[:, None, :, None]).squeeze(-1))
-        velocities, offsets = (feel.middle + looseness[:, None, None] * drawn).chunk(2, dim=-1)
-        own = torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
+        own = in_reach(feel.middle + looseness[:, None, None] * self.loosen * feel.drawn(touch, mood))
         twice = felt.repeat(1, 1, 2)
         return torch.cat([hits, (own * (1 - twice) + known_feel * twice) * hits.repeat(1, 1, 2)], dim=-1)
 
@@ -281,6 +283,12 @@ class Drummer(nn.Module):
         """Returns the likeliest loops (B, S, 27) for latents and what is known."""
         chosen = {} if thresholds is None else {"thresholds": thresholds}
         return self.answer(self.blank(latent) | known._asdict() | chosen)
+
+
+def in_reach(feel: Tensor) -> Tensor:
+    """Returns velocities and offsets (..., 2 V) that notes can have: from MIDI velocity 1 up, and short of the next step."""
+    velocities, offsets = feel.chunk(2, dim=-1)
+    return torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
 
 
 def lagged(hits: Tensor) -> Tensor:

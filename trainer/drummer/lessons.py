@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drumvae.grid import STEPS_PER_BAR, Array
 from drumvae.tensors import VOICE_COUNT
-from drumvae.views import TAP_VOICE, to_tap
+from drumvae.views import tap_of
 
 from ..augment import draw_left_out, drop_notes, scale_velocities, shift_timing
 from ..config import TrainConfig
@@ -24,8 +24,6 @@ KINDS = ("humanize", "drumify", "infill", "continue", "generate", "reconstruct")
 """What a lesson can be about."""
 SHARES = 2
 """Parts that lessons fall into; a reader of taps learns from one of them, so that not all of them learn the same."""
-
-
 _THINNED = 0.3
 """The share of the lessons in which what is tapped misses some of the hits."""
 
@@ -91,12 +89,12 @@ class Teacher:
         locked, felt = _shown(kind, target, random)
         tapped = (kind == KINDS.index("drumify")).astype(np.float32)
         thinned = np.where(random.random((count, 1, 1)) < _THINNED, drop_notes(target, random, config.tap_dropout), target)
-        tap = to_tap(thinned)[..., TAP_VOICE::VOICE_COUNT]
+        tap = tap_of(thinned)
         kept = random.random((*target.shape[:2], VOICE_COUNT)) >= config.input_hit_drop
         read = np.asarray(target * np.tile(kept, 3) * heard[:, None, None], np.float32)
         style, bpm, density, fill = _told(target, labels, random, config.conditions_keep)
         share = np.asarray(random.integers(0, SHARES, count), np.float32)
-        return Lesson(target, read, heard, locked, felt, np.asarray(tap, np.float32), tapped, style, bpm, density, fill, noise, share)
+        return Lesson(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, share)
 
     def _played(self, windows: NDArray[np.int64], kind: NDArray[np.int64], random: np.random.Generator) -> tuple[Array, Labels]:
         """Returns windows as they are played this time; the second half of some comes from elsewhere in the take."""

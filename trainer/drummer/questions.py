@@ -1,13 +1,11 @@
 """Loops and a task in, the lesson that asks a drummer for them without chance out. B loops, S steps, V = 9 voices."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from drumvae.grid import STEPS_PER_BAR
 from drumvae.models.config import ModelConfig
-from drumvae.tensors import VOICE_COUNT
-from drumvae.views import TAP_VOICE, to_tap
+from drumvae.views import tap_of
 
 from ..examples import view_for
 from .lessons import SHARES, Lesson
@@ -19,7 +17,6 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
     _, locked = view_for(task, loops.cpu().numpy())
     given = torch.tensor(locked).to(loops)
     nothing = torch.zeros_like(given)
-    tap = np.asarray(to_tap(loops.cpu().numpy())[..., TAP_VOICE::VOICE_COUNT])
     tapped = loops.new_full((count,), float(task == "drumify"))
     heard = loops.new_full((count,), float(task == "reconstruct"))
     return Lesson(
@@ -28,7 +25,7 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
         heard=heard,
         locked=given,
         felt=given if task == "infill" else nothing,
-        tap=torch.tensor(tap).to(loops),
+        tap=torch.from_numpy(tap_of(loops.cpu().numpy())).to(loops),
         tapped=tapped,
         style=loops.new_zeros(count, len(model.styles)),
         bpm=bpm.to(loops),

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from drumvae.drummer import LIKELY
-from drumvae.models.drummer import Drummer, Known
+from drumvae.models.drummer import Drummer, Known, in_reach
 from drumvae.tensors import VOICE_COUNT
 
+from ..calibrate import Write
 from ..config import TrainConfig
 from ..learning import Learning
 from ..losses import divergence, divergence_cost
@@ -94,28 +95,34 @@ def known_of(lesson: Lesson[Tensor], target: Tensor) -> Known:
 
 @torch.no_grad()
 def write_for(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns the likeliest loops that a model writes for a task's view of loops, and what was given."""
+    """Returns the likeliest loops that a model writes for a task's view of loops, and what was given.
+
+    A tap is answered by what the readers expect, or, where thresholds (V,) are to be tried, by the core that they are for.
+    """
     lesson = question(task, loops, bpm, model.config)
     known = known_of(lesson, loops)
     latent = loops.new_zeros(len(loops), model.config.latent_size)
     if task == "reconstruct":
         latent = model.encoder(loops)[0].float()
-    if task == "drumify":
+    if task == "drumify" and thresholds is None:
         expected = model.listener(known.tap, known.bpm, known.style)
         known = known._replace(locked_hits=(expected >= LIKELY).to(loops), locked=torch.ones_like(known.locked))
     return model.likeliest(latent, known, thresholds), lesson.locked
 
 
 @torch.no_grad()
-def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor, factors: Tensor) -> Tensor:
-    """Returns the hits of loops (B, S, 27) at tempi (B,) as a model plays them, its spreads times (2 V,) factors; always the same draw."""
+def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor) -> Write:
+    """Returns what plays the hits of loops (B, S, 27) at tempi (B,) as a model does, its spreads times (2 V,) factors; always one draw."""
     draw = torch.Generator().manual_seed(0)
-    model.decoder.loosen.copy_(factors)
-    played = []
+    hits = loops[..., :VOICE_COUNT]
+    middles, drawn = [], []
     for first in range(0, len(loops), _AT_ONCE):
         some = loops[first : first + _AT_ONCE]
         known = known_of(question("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
-        asked = model.blank(some.new_zeros(len(some), model.config.latent_size)) | known._asdict()
-        drawn = {name: torch.randn(asked[name].shape, generator=draw).to(some) for name in ("touch", "mood")}
-        played.append(model.answer(asked | drawn | {"looseness": some.new_ones(len(some))}))
-    return torch.cat(played)
+        context = model.decoder.context(some.new_zeros(len(some), model.config.latent_size), known)
+        feel = model.decoder.feel(context, some[..., :VOICE_COUNT])
+        touch, mood = (torch.randn(shape, generator=draw).to(some) for shape in (feel.spread.shape, (len(some), model.config.moods)))
+        middles.append(feel.middle)
+        drawn.append(feel.drawn(touch, mood))
+    middle, off = torch.cat(middles), torch.cat(drawn)
+    return lambda factors: torch.cat([hits, in_reach(middle + factors * off) * hits.repeat(1, 1, 2)], dim=-1)

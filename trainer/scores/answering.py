@@ -67,7 +67,7 @@ def _in_style(engine: Engine, true: Array, split: Windows, places: slice) -> dic
         return {}
     numbers = style_numbers(split, engine.styles)[places]
     told = np.asarray(numbers[:, None] == np.arange(len(engine.styles)), np.float32)
-    return {"model, told the style": engine.drumify_loops(to_tap(true), split.bpm[places], told)}
+    return {"model, told the style": drumified(engine, true, split.bpm[places], told)}
 
 
 def _kept(written: Array, true: Array) -> Sums:
@@ -94,9 +94,9 @@ def _recalls(sums: Sums) -> Sums:
     return recalls | {"taps_kept": ratio(sums["kept"], sums["taps"])}
 
 
-def drumified(engine: Engine, true: Array, bpm: Array) -> Array:
-    """Returns what the model writes for the taps of groove tensors (n, S, 27); a drummer is told their tempi (n,) too."""
-    return engine.drumify_loops(to_tap(true), bpm)
+def drumified(engine: Engine, true: Array, bpm: Array, style: Array | None = None) -> Array:
+    """Returns what the model writes for the taps of groove tensors (n, S, 27); a drummer is told tempi (n,), and may be styles (n, T)."""
+    return engine.drumify_loops(to_tap(true), bpm, style)
 
 
 def score_infilling(engine: Engine, split: Windows, baselines: dict[str, Answer], left_out: Numbers) -> TaskScores:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drumvae.grid import Array
 from drumvae.tensors import MELODY_CLASSES, VOICE_COUNT
-from drumvae.views import TAP_VOICE, to_tap
+from drumvae.views import tap_of
 
 from .windows import BLOCK, Numbers, Windows
 
@@ -72,7 +72,7 @@ def hits_key(grooves: Array) -> Array:
 
 def tap_key(grooves: Array) -> Array:
     """Compares the taps of groove tensors (m, S, 27): when, how loud and how late they are, in tensor units; F is 3 S."""
-    return _flat(to_tap(grooves)[..., TAP_VOICE::VOICE_COUNT])
+    return _flat(tap_of(grooves))
 
 
 def others_key(left_out: int) -> Key:

@@ -151,7 +151,7 @@ def style_tables(engine: Engine, train: Windows, split: Windows) -> dict[str, Ta
     weights = {REAL: take_weights(int(real_takes.max()) + 1)[:, real_takes], MADE: take_weights(len(found[MADE][0]))}
     figures = {name: _share(*answers, weights[name]) for name, answers in found.items()}
     drawn = {name: np.array([balanced(*found[name], each) for each in weights[name][:200]]) for name in found}
-    units = {name: each.shape[1] for name, each in weights.items()}
+    units = {REAL: len(np.unique(real_takes)), MADE: len(found[MADE][0])}
     ratio = interval(np.asarray(figures[MADE] / figures[REAL]), drawn[MADE] / drawn[REAL], min(units.values()))
     rows: dict[str, Row] = {name: {"recognised": interval(np.asarray(figures[name]), drawn[name], units[name])} for name in found}
     rows[MADE]["of that of real windows"] = ratio
