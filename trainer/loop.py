@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from numpy.typing import NDArray
 
 from drumvae import __version__
 from drumvae.checkpoint import BEST, FORMAT, KEY, load_trained, read_checkpoint
@@ -37,6 +36,7 @@ from .task import LoopTask
 from .windows import WindowData, part_size, spread
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
+SPREAD_WINDOWS = 4096  # of validation, by which it is found how widely a drummer's playing spreads: rare voices need many
 CONFIG = "config.toml"
 FREE_TASKS = ("reconstruct", "drumify", "infill")
 """What thresholds are found for: where hits are written without chance."""
@@ -85,7 +85,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
         if limits.resume and not (run / BEST).exists():  # resumed into another folder, and never better than before
             shutil.copyfile(limits.resume, run / BEST)
         if corpus.options.kind == "drums":
-            _calibrate(run / BEST, corpus, data.validation)
+            _calibrate(run / BEST, corpus)
     trainer.strategy.barrier()
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
@@ -220,7 +220,7 @@ def _out_of_memory(config: TrainConfig, world: int) -> str:
     return f"The device has too little memory for {size} windows at once; {advice}."
 
 
-def _calibrate(path: Path, corpus: Corpus, validation: NDArray[np.int64]) -> None:
+def _calibrate(path: Path, corpus: Corpus) -> None:
     """Finds the best checkpoint's thresholds, and how loosely a drummer plays, on validation windows, and writes them into it."""
     checkpoint = read_checkpoint(path)
     trained = load_trained(path)
@@ -233,6 +233,7 @@ def _calibrate(path: Path, corpus: Corpus, validation: NDArray[np.int64]) -> Non
         true = torch.from_numpy(windows.copy()).to(device)
         by_task = {task: calibrate(partial(_written, model, task, true, bpm), true) for task in trained.tasks if task in FREE_TASKS}
         facts |= {"thresholds": by_task["reconstruct"], "thresholds_by_task": by_task}
+        validation = spread(corpus.windows("validation"), SPREAD_WINDOWS)
         loops = torch.from_numpy(corpus.loops(validation)).to(device)
         told = torch.from_numpy(np.asarray(corpus.window_bpm[validation], np.float32)).to(device)
         factors = spread_factors(played_loosely(model, loops, told), loops)
