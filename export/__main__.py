@@ -63,7 +63,7 @@ def onnx_command(
 ) -> None:
     """Export a run to ONNX and prove that it plays the same.
 
-    Writes decoder.onnx, encoder.onnx and bundle.json, runs them in ONNX Runtime beside PyTorch on fixed seeds and real
+    Writes the graphs and bundle.json, runs them in ONNX Runtime beside PyTorch on fixed seeds and real
     windows, and leaves no bundle behind whose hits differ or whose values are off by more than 0.0001.
     """
     need_training("Exporting", "torch", "onnxscript")
@@ -78,7 +78,7 @@ def onnx_command(
     run = run or newest_run()
     name = run.parent.name if run.is_file() else run.name
     folder = out or BUNDLES / name
-    with Console(stderr=True).status(f"Exporting {run}: writing both graphs and comparing them takes a quarter of a minute"):
+    with Console(stderr=True).status(f"Exporting {run}: writing its graphs and comparing them takes a quarter of a minute"):
         export_bundle(run, folder, typer.echo, replace, Rounding(precision, allow_difference, data))
     info = read_bundle(folder)
     on_stage = info.encoding != "melody" and info.steps == LOOP_STEPS  # the only loops that drumvae-live plays
