@@ -1,6 +1,6 @@
 """A bundle in, the weights of its model out, to be trained further. Reads the graphs' initializers; nothing is run.
 
-The decoder's and the encoder's parameters are the graphs' initializers under their own names, the scale's weight in half precision.
+Every graph's parameters are its initializers under their own names, the scale's weight in half precision.
 The first bundles name the heads otherwise and hold some biases only as the exporter folded them.
 """
 

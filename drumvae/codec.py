@@ -92,7 +92,7 @@ class Codec:
         loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
         codec.decode(codec.encode(loops)[0])  # warms up, and finds what a provider cannot do
         if LISTENER in info.graphs:
-            codec.expect(loops[..., :3], loops[:, 0, 0], np.zeros((len(loops), len(info.styles)), np.float32))
+            codec.expect(loops[..., :3])
         began = time.perf_counter()
         took_s: list[float] = []
         while not took_s or (len(took_s) < _RUNS and time.perf_counter() - began < _LONGEST_S):
@@ -174,9 +174,14 @@ class Codec:
         )
         return loops
 
-    def expect(self, tap: Array, bpm: Array, style: Array) -> Array:
-        """Returns how likely a drummer finds hits, (B, S, 9) in (0, 1), for a tap (B, S, 3), tempi (B,), 0 unknown, and styles (B, T)."""
-        (expected,) = self._run(LISTENER, {"tap": tap, "bpm": bpm, "style": style}, len(tap))
+    def expect(self, tap: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
+        """Returns how likely a drummer finds hits, (B, S, 9) in (0, 1), for a tap (B, S, 3), at tempi (B,) and in styles (B, T).
+
+        Tempi and styles are unknown where they are 0, and by default.
+        """
+        unknown = np.zeros((len(tap), 1 + len(self.styles)), np.float32)
+        told = {"bpm": unknown[:, 0] if bpm is None else bpm, "style": unknown[:, 1:] if style is None else style}
+        (expected,) = self._run(LISTENER, {"tap": tap, **told}, len(tap))
         return expected
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:

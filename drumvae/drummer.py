@@ -163,7 +163,8 @@ class DrummerEngine(Engine):
             hits = np.where(kept > 0.5, told["locked_hits"], likely >= _AGREED)
         else:
             likely += (1 - _OF_ANSWERS) * (self.expect(told["tap"], told["bpm"], told["style"]) - likely)
-            hits = np.where(_gaps(taps, likely >= LIKELY)[..., None], _first(likely), likely >= LIKELY)
+            hits = likely >= LIKELY
+            hits = np.where(_gaps(taps, hits)[..., None], _first(likely), hits)
         hits = hits.astype(np.float32)
         return playable(write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0), kept)
 

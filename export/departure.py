@@ -56,8 +56,7 @@ def departure(whole: Engine, rounded: Engine, windows: Array | None, of_what: st
         played = [engine.decode(engine.encode(windows)[0], locked_hits=given, locked=np.ones_like(given)) for engine in (whole, rounded)]
         value = float(np.abs(played[0] - played[1]).max())
     if LISTENER in whole.info.graphs:
-        taps, unknown = tap_of(windows), np.zeros((len(windows), 1 + len(whole.styles)), np.float32)
-        likely = [engine.expect(taps, unknown[:, 0], unknown[:, 1:]) >= LIKELY for engine in (whole, rounded)]
+        likely = [engine.expect(tap_of(windows)) >= LIKELY for engine in (whole, rounded)]
         differing, hits = np.concatenate([differing, likely[0] != likely[1]], axis=1), hits + int(likely[0].sum())
     return Departure(len(windows), of_what, hits, int(differing.sum()), int(differing.reshape(len(windows), -1).any(axis=1).sum()), value)
 

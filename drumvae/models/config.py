@@ -122,9 +122,9 @@ class ModelConfig:
 
     def _check_drummer(self) -> None:
         counts = ("heads", "encoder_layers", "context_layers", "feel_layers", "core_units", "readers", "reader_layers")
-        few = [f"model.{name} is {getattr(self, name)}" for name in counts if getattr(self, name) < 1]
-        if few or self.moods < 0:
-            few += [f"model.moods is {self.moods}"] if self.moods < 0 else []
+        least = dict.fromkeys(counts, 1) | {"moods": 0}
+        few = [f"model.{name} is {getattr(self, name)}" for name, count in least.items() if getattr(self, name) < count]
+        if few:
             raise RunError(f"{', '.join(few)}; a drummer has 1 or more of each, and 0 moods or more.")
         for name in ("width", "reader_width"):
             if getattr(self, name) < 1 or getattr(self, name) % self.heads:
