@@ -159,6 +159,19 @@ def test_a_kit_for_a_rhythm_on_keys_goes_beside_it_on_channel_10(tmp_path: Path,
     assert other.instruments[1].notes
 
 
+def test_a_rhythm_denser_than_the_grid_is_played_at_every_step_by_its_loudest_stroke(tmp_path: Path, engine: Engine) -> None:
+    """A roll of 64ths, four strokes a step, the second of every step the loudest."""
+    roll = mido.MidiFile(ticks_per_beat=480)
+    roll.tracks.append(mido.MidiTrack())
+    for number in range(256):
+        velocity = 100 if number % 4 == 1 else 40
+        roll.tracks[0].append(mido.Message("note_on", note=38, velocity=velocity, channel=9, time=20 if number else 0))
+        roll.tracks[0].append(mido.Message("note_off", note=38, channel=9, time=10))
+    (after,) = written(engine, Wish("drumify", (saved(tmp_path / "roll.mid", roll),), 1, 0, 0.0), tmp_path / "out")
+    played = {(found.tick, found.velocity) for found in drums_by_mido(after)}
+    assert {(120 * step + 30, 100) for step in range(64)} <= played
+
+
 def test_new_loops_are_written_for_the_kit_that_is_named(tmp_path: Path) -> None:
     export("--count", "2", "--seed", "1", "--kit", "ad2", "--out", tmp_path)
     for path in tmp_path.iterdir():
