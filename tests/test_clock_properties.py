@@ -63,6 +63,8 @@ def test_a_hand_on_any_stream_raises_nothing(stream: list[tuple[float, bytes]], 
 @BRISK
 @given(STREAMS, st.floats(30, 300))
 @example([(0.0, START), (-5.0, TICK)], 260.0)  # time jumped back: this Start is no half of a pair
+@example([(0.0, TICK), (1 / 48, TICK)], 155.0)  # two ticks are no tempo that slower or faster ones could be held against
+@example([(1 / 48, TICK)] * 8, 70.0)
 def test_whatever_came_before_a_song_that_starts_is_followed(stream: list[tuple[float, bytes]], bpm: float) -> None:
     """Never stuck: a Start and two bars of ticks are enough."""
     follower, now_s = Follower(), NOW_S

@@ -70,8 +70,8 @@ class TickFilter:
 
     @property
     def heard(self) -> bool:
-        """Whether the period was ever measured."""
-        return self._known or self._age > 1
+        """Whether the period was ever measured, by more ticks than are believed whatever they say."""
+        return self._known or self._age > OPEN_TICKS
 
     @property
     def jitter_s(self) -> float:
