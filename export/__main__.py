@@ -28,9 +28,7 @@ TERMINATED = 143
 
 Precision = Annotated[
     str,
-    typer.Option(
-        help="fp32; fp16, half the size; or int8, a third of the size, and of LSTMs about half the time on a CPU.", metavar="NAME"
-    ),
+    typer.Option(help="fp32; fp16, half the size; or int8, a third of the size, and half the time of LSTMs on a CPU.", metavar="NAME"),
 ]
 Allowed = Annotated[
     float, typer.Option(help="Share of the hits that fp16 or int8 may write otherwise, 0 to 1; more is refused.", min=0, max=1)
