@@ -119,7 +119,8 @@ def test_a_reader_learns_from_its_share_of_the_lessons_alone() -> None:
     true = random_grooves(4)
     lesson = question("drumify", true, torch.full((4,), 120.0), SMALL)._replace(share=torch.ones(4))
     task._listening_cost(lesson, true[..., :9]).backward()
-    moved = [reader.enter.weight.grad is not None and bool(reader.enter.weight.grad.any()) for reader in task.vae.listener.readers]
+    heard = [reader.leave[1].weight.grad for reader in task.vae.listener.readers]
+    moved = [gradient is not None and bool(gradient.any()) for gradient in heard]
     assert moved == [number % SHARES == 1 for number in range(4)]
 
 
@@ -215,7 +216,7 @@ CONFIG = TrainConfig.from_dict(
 @pytest.fixture(scope="module")
 def teacher(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Teacher:
     corpus = load_corpus(midi_folder, CorpusOptions(bars=4), tmp_path_factory.mktemp("cache"))
-    return Teacher(CONFIG, Labeller(corpus, SMALL.styles), corpus.loops)
+    return Teacher(CONFIG, Labeller(corpus, SMALL.styles), corpus.loops, corpus.windows("train"))
 
 
 def lesson_of(teacher: Teacher, count: int = 200) -> "Lesson[np.ndarray]":

@@ -22,7 +22,18 @@ _POSITIVE, _MANY = 1e-12, 10**9
 _RANGES = (
     dict.fromkeys(("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"), (1, _MANY))
     | dict.fromkeys(
-        (*SHARES, "input_hit_drop", "tap_dropout", "velocity_scaling", "mixed_halves", "conditions_keep", "weight_decay"), (0, 1)
+        (
+            *SHARES,
+            "input_hit_drop",
+            "tap_dropout",
+            "taps_thinned",
+            "taps_styled",
+            "velocity_scaling",
+            "mixed_halves",
+            "conditions_keep",
+            "weight_decay",
+        ),
+        (0, 1),
     )
     | dict.fromkeys(("learning_rate", "learning_rate_decay"), (_POSITIVE, 1))
     | dict.fromkeys(
@@ -106,6 +117,10 @@ class TrainConfig:
     """Share of the hits that the encoder does not get to read, so that it learns to be told less than everything."""
     tap_dropout: float = 0.0
     """Most hits that are dropped before a tap is made of a window, as a share drawn for each window; soft ones go first."""
+    taps_thinned: float = 0.0
+    """Share of a drummer's taps that hits are dropped from."""
+    taps_styled: float = 0.0
+    """Share of the taps with which a drummer's readers of taps are told the style: mostly there is a tap and nothing else."""
     velocity_scaling: float = 0.0
     """Every window is played louder or softer by up to this share."""
     timing_shift: float = 0.0

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from drumvae.errors import RunError, nearest
 from drumvae.grid import STEPS_PER_BAR
-from drumvae.models.config import LAGS, READ_SIZE, ModelConfig
+from drumvae.models.config import LAGS, READ_SIZE, TAP_FEATURES, ModelConfig
 
 from .config import TrainConfig
 
@@ -63,14 +63,17 @@ def _drummer_parameters(model: ModelConfig) -> int:
     core = (width + 1) * 3 * units + len(LAGS) * 9 * 3 * units + (units + 1) * 3 * units
     hits = (width + 1) * 9 + units * 9 + len(LAGS) * 9 * 9 + 2 * width
     feel = 10 * width + 2 * width + (width + 1) * 18 * (2 + model.moods)
-    return count + encoder + shown + latent + core + hits + feel + model.readers * _reader_parameters(model)
+    return count + encoder + shown + latent + core + hits + feel + _reader_parameters(model)
 
 
 def _reader_parameters(model: ModelConfig) -> int:
-    """Counts what a reader of `drumvae.models.listener` has."""
+    """Counts what the readers of `drumvae.models.listener` have."""
     width = model.reader_width
     places = (STEPS_PER_BAR + model.steps // STEPS_PER_BAR) * width
-    return model.reader_layers * (8 * width**2 + 11 * width) + (4 + len(model.styles) + 3 + 2) * width + places + 9 * (width + 1)
+    told = (TAP_FEATURES + 1 + width + 1 + len(model.styles) + 2 + 1) * width
+    recurrent = model.readers // 2
+    layers = (model.readers * model.reader_layers - recurrent) * (8 * width**2 + 11 * width) + recurrent * 2 * _lstm(width, width // 2)
+    return layers + model.readers * (told + places + 2 * width + 9 * (width + 1))
 
 
 def _lstm(size: int, units: int) -> int:

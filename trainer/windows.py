@@ -80,9 +80,10 @@ def part_size(config: TrainConfig, world: int) -> int:
 class Drills(Dataset[Batch]):
     """The examples of a part of a step."""
 
-    def __init__(self, config: TrainConfig, corpus: Corpus) -> None:
-        self.config, self.corpus = config, corpus
-        self.teacher = Teacher(config, Labeller(corpus, config.model.styles), corpus.loops) if config.model.family == "drummer" else None
+    def __init__(self, config: TrainConfig, corpus: Corpus, windows: NDArray[np.int64]) -> None:
+        self.config, self.corpus, self.teacher = config, corpus, None
+        if config.model.family == "drummer":
+            self.teacher = Teacher(config, Labeller(corpus, config.model.styles), corpus.loops, windows)
 
     def __getitem__(self, part: Part) -> Batch:
         example: tuple[Array, ...]
@@ -119,8 +120,9 @@ class WindowData(L.LightningDataModule):
         assert self.trainer is not None
         parts = StepParts(self.config, self.training, self.trainer.global_rank, self.trainer.world_size, self._step)
         workers = 2 if torch.cuda.is_available() else 0  # on a CPU the model needs every core itself
+        drills = Drills(self.config, self.corpus, self.training)
         # without a length: Lightning counts steps, and a run resumes at any of them
-        return DataLoader(Drills(self.config, self.corpus), sampler=parts, batch_size=None, num_workers=workers, pin_memory=workers > 0)
+        return DataLoader(drills, sampler=parts, batch_size=None, num_workers=workers, pin_memory=workers > 0)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None

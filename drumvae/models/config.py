@@ -17,6 +17,12 @@ LAGS = (1, 2, 4, 8, 16, 32)
 """How many steps back a drummer's core sees what it wrote."""
 READ_SIZE = 16
 """Numbers that a drummer's latent is read off each step by, and reaches it by."""
+TAP_SIZE = 3
+"""Numbers of a step of a tap: struck or not, velocity in [0, 1], offset in [-1, 1]."""
+TAP_VELOCITIES, TAP_OFFSETS = 12, 8
+"""Levels that velocities and offsets of a tap are compared with."""
+TAP_FEATURES = TAP_SIZE + TAP_VELOCITIES + TAP_OFFSETS + 8
+"""Numbers that a reader of taps is told of each step."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,14 @@ class ModelConfig:
     """Units of the recurrent core that writes the hits."""
     moods: int = 4
     """Ways in which a whole loop is played otherwise."""
-    readers: int = 4
-    """Small transformers that read a tapped rhythm each by itself (`drumvae.models.listener`)."""
-    reader_width: int = 96
+    readers: int = 9
+    """Small networks that read a tapped rhythm each by itself (`drumvae.models.listener`); every second begins with an LSTM."""
+    reader_width: int = 72
     """Numbers that each step is known by in them."""
     reader_layers: int = 3
-    """Transformer layers of each."""
+    """Layers of each."""
+    reader_keep: float = 1.0
+    """Share that dropout keeps in their layers."""
     keep: float = 1.0
     """Share that dropout keeps in a drummer's layers."""
 
@@ -94,7 +102,7 @@ class ModelConfig:
         object.__setattr__(self, "styles", tuple(self.styles))
         if self.family not in FAMILIES:
             raise RunError(f"There is no family {self.family!r}; {nearest(self.family, list(FAMILIES))}")
-        for name in ("input_keep", "previous_keep", "feel_keep", "keep"):
+        for name in ("input_keep", "previous_keep", "feel_keep", "keep", "reader_keep"):
             if not 0 < getattr(self, name) <= 1:
                 raise RunError(f"model.{name} is {getattr(self, name)}; it is a share above 0 and up to 1.")
 

@@ -21,10 +21,10 @@ from drumvae.grid import STEPS_PER_BAR
 from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
 
 from .attention import Layer, LoopDropout, Places
-from .config import LAGS, READ_SIZE, ModelConfig
+from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
 from .heads import GrooveHead
-from .listener import TAP_SIZE, Listener
+from .listener import Listener
 from .plan import small_linear
 
 _HITS_A_BAR = 20.0

@@ -11,7 +11,11 @@ from torch.nn.functional import pad
 
 from drumvae.tensors import MELODY_CLASSES, PATTERN_CLASSES, PATTERN_VELOCITY, VOICE_COUNT
 
+from .config import TAP_OFFSETS, TAP_VELOCITIES
+
 _MIDDLE_BPM = 110.0
+_FAR = 32
+"""Steps between strokes beyond which it no longer matters how many."""
 
 
 def loop_features(loops: Tensor, encoding: str) -> Tensor:
@@ -38,6 +42,38 @@ def tempo_features(bpm: Tensor) -> Tensor:
     """Returns whether tempi (B,) are known, above 0, and how many octaves they are from a middle one; (B, 2)."""
     known = (bpm > 0).to(bpm.dtype)
     return torch.stack([known, torch.log(bpm.clamp(min=20.0) / _MIDDLE_BPM) / math.log(2) * known], dim=-1)
+
+
+def tap_features(tap: Tensor) -> Tensor:
+    """Returns what a rhythm tells at each step, (B, S, F), of taps (B, S, 3): struck or not, velocity in [0, 1], offset in [-1, 1].
+
+    Beside the tap itself: how near velocity and offset are to evenly spaced levels, so that a ghost note and an accent are other
+    things and not more and less of one; how hard the stroke is beside the hardest, the mean, the one before and the one after; how
+    far away these are; and the mean and number of all strokes.
+    """
+    struck, velocity, offset = tap.split(1, dim=-1)
+    soft = torch.exp(-(((velocity - torch.linspace(0, 1, TAP_VELOCITIES, device=tap.device)) / 0.09) ** 2)) * struck
+    early = torch.exp(-(((offset - torch.linspace(-1, 1, TAP_OFFSETS, device=tap.device)) / 0.25) ** 2)) * struck
+    strokes = struck.sum(dim=1, keepdim=True)
+    mean = velocity.sum(dim=1, keepdim=True) / strokes.clamp(min=1)
+    beside = [velocity / velocity.amax(dim=1, keepdim=True).clamp(min=0.01), (velocity - mean) * struck]
+    away = []
+    for earlier in (True, False):
+        steps, other = _neighbours(struck, velocity, earlier)
+        away.append(torch.log(steps))
+        beside.append((velocity - other) * struck)
+    every = [mean.expand_as(velocity), (strokes / tap.shape[1]).expand_as(velocity)]
+    return torch.cat([tap, soft, early, *beside, *away, *every], dim=-1)
+
+
+def _neighbours(struck: Tensor, velocity: Tensor, earlier: bool) -> tuple[Tensor, Tensor]:
+    """Returns how many steps away the nearest earlier or later stroke is, 1 to `_FAR`, and its velocity, 0 where none is; (B, S, 1)."""
+    places = torch.arange(struck.shape[1], device=struck.device, dtype=struck.dtype)
+    distance = places[:, None] - places if earlier else places - places[:, None]
+    near = struck.transpose(1, 2) * (distance > 0) / distance.clamp(min=1)  # (B, S, S): the nearer the more, 0 where no stroke is
+    nearest = near.amax(dim=-1, keepdim=True)
+    other = ((near == nearest) & (near > 0)).to(velocity.dtype) @ velocity
+    return 1 / nearest.clamp(min=1 / _FAR), other
 
 
 def class_features(encoding: str) -> Tensor:

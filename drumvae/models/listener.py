@@ -3,8 +3,8 @@
 B batch, S steps, V = 9 voices, T styles.
 
 A drummer that writes step by step gives one answer that hangs together. What most drummers would play is another question: how likely
-every hit is by itself. Several small readers answer it, each with its own beginning and its own share of the lessons, and their mean is
-surer than any of them (Lakshminarayanan, Pritzel and Blundell 2017).
+every hit is by itself. Several small readers answer it, and their mean is surer than any of them (Lakshminarayanan, Pritzel and Blundell
+2017), the more so the less they are alike: they begin and learn otherwise, and every second one reads in order before it reads at once.
 """
 
 import torch
@@ -13,29 +13,30 @@ from torch import Tensor, nn
 from drumvae.tensors import VOICE_COUNT
 
 from .attention import Layer, Places
-from .config import ModelConfig
-from .features import tempo_features
-
-TAP_SIZE = 3
-"""Of a step of a tap: struck or not, velocity in [0, 1], offset in [-1, 1]."""
+from .config import TAP_FEATURES, ModelConfig
+from .features import tap_features, tempo_features
+from .lstm import new_lstm, run_lstm
 
 
 class TapReader(nn.Module):
-    """Reads a rhythm as a whole."""
+    """Reads a rhythm as a whole; one that is `recurrent` has an LSTM in both directions for its first layer."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, recurrent: bool) -> None:
         super().__init__()
-        width = config.reader_width
-        self.enter = nn.Linear(TAP_SIZE, width)
+        width, layers = config.reader_width, config.reader_layers - recurrent
+        self.enter = nn.Sequential(nn.Linear(TAP_FEATURES, width), nn.GELU(), nn.Linear(width, width))
         self.wanted = nn.Linear(len(config.styles) + 2, width)
         self.places = Places(config.steps, width)
-        self.layers = nn.ModuleList(Layer(width, config.heads, 1 - config.keep) for _ in range(config.reader_layers))
+        self.layers = nn.ModuleList(Layer(width, config.heads, 1 - config.reader_keep) for _ in range(layers))
+        self.in_order = new_lstm(width, width // 2, bidirectional=True) if recurrent else None
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, VOICE_COUNT))
 
-    def forward(self, tap: Tensor, bpm: Tensor, style: Tensor) -> Tensor:
-        """Returns the log odds (B, S, V) of hits for a tap (B, S, 3), tempi (B,) and styles (B, T), 0 where they are unknown."""
+    def forward(self, features: Tensor, bpm: Tensor, style: Tensor) -> Tensor:
+        """Returns the log odds (B, S, V) of hits for a tap's features (B, S, F), tempi (B,) and styles (B, T), 0 where unknown."""
         wanted = torch.cat([style, tempo_features(bpm)], dim=-1)
-        steps = self.enter(tap) + self.places() + self.wanted(wanted)[:, None]
+        steps = self.enter(features) + self.places() + self.wanted(wanted)[:, None]
+        if self.in_order:
+            steps = steps + run_lstm(self.in_order, steps)
         for layer in self.layers:
             steps = layer(steps)
         odds: Tensor = self.leave(steps)
@@ -47,9 +48,10 @@ class Listener(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(TapReader(config) for _ in range(config.readers))
+        self.readers = nn.ModuleList(TapReader(config, recurrent=number % 2 == 1) for number in range(config.readers))
 
     def forward(self, tap: Tensor, bpm: Tensor, style: Tensor) -> Tensor:
-        """Returns how likely hits are, (B, S, V) in (0, 1), for what a reader reads: the mean of what the readers expect."""
-        expected = [torch.sigmoid(reader(tap, bpm, style)) for reader in self.readers]
+        """Returns how likely hits are, (B, S, V) in (0, 1), for a tap (B, S, 3), tempi and styles: the mean of what the readers expect."""
+        features = tap_features(tap)
+        expected = [torch.sigmoid(reader(features, bpm, style)) for reader in self.readers]
         return torch.stack(expected).mean(dim=0)

@@ -19,8 +19,8 @@ def hits_cost(logits: Tensor, hits: Tensor, locked: Tensor) -> Tensor:
 
 
 def expectation_cost(odds: Tensor, hits: Tensor) -> Tensor:
-    """Returns the mean log-loss of a window's hits (B, S, V); 0 where there is no window."""
-    return binary_cross_entropy_with_logits(odds, hits, reduction="sum") / max(len(hits), 1)
+    """Returns the log-loss of all hits (B, S, V)."""
+    return binary_cross_entropy_with_logits(odds, hits, reduction="sum")
 
 
 def middle_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:

@@ -22,10 +22,13 @@ T = TypeVar("T")
 
 KINDS = ("humanize", "drumify", "infill", "continue", "generate", "reconstruct")
 """What a lesson can be about."""
-SHARES = 2
-"""Parts that lessons fall into; a reader of taps learns from one of them, so that not all of them learn the same."""
-_THINNED = 0.3
-"""The share of the lessons in which what is tapped misses some of the hits."""
+PARTS = 3
+"""Parts of the rhythms that are read; a reader of taps learns from one of them, so that not all of them learn the same.
+
+In the first, every window is drawn as often as any other; in the last, every take, however few windows it has; the others are between.
+"""
+_TEMPO_TOLD = 0.9
+"""How often readers of taps are told the tempo, which a stage always knows."""
 
 
 class Lesson(NamedTuple, Generic[T]):
@@ -55,15 +58,28 @@ class Lesson(NamedTuple, Generic[T]):
     """0 where it is not told; (n, R)."""
     noise: T
     """Standard normal, for the draw of the latent; (n, Z)."""
-    share: T
-    """Which of the readers hear it, of `SHARES`; (n,)."""
+    rhythm: T
+    """What readers of taps read, a tap of other windows than the rest of the lesson; (n, S, 3)."""
+    expected: T
+    """The hits that it was tapped of; (n, S, V)."""
+    rhythm_style: T
+    """(n, T)."""
+    rhythm_bpm: T
+    """0 where it is not told; (n,)."""
+    part: T
+    """Which of the readers read it, of `PARTS`; (n,)."""
 
 
 class Teacher:
     """Draws lessons from a corpus."""
 
-    def __init__(self, config: TrainConfig, labeller: Labeller, loops: Callable[[NDArray[np.int64]], Array]) -> None:
-        self._config, self._labeller, self._loops = config, labeller, loops
+    def __init__(
+        self, config: TrainConfig, labeller: Labeller, loops: Callable[[NDArray[np.int64]], Array], windows: NDArray[np.int64]
+    ) -> None:
+        """`windows` (n,) are all that there are to learn from."""
+        self._config, self._labeller, self._loops, self._windows = config, labeller, loops, windows
+        crowd = labeller.of(windows).crowd.astype(np.float64)
+        self._chances = [np.cumsum(crowd ** -(part / (PARTS - 1))) for part in range(PARTS)]
 
     def lesson(self, windows: NDArray[np.int64], seed: int, step: int, first: int) -> Lesson[Array]:
         """Returns the lesson of windows that stand at places `first` and up of a step; the same for the same seed, step and place."""
@@ -88,13 +104,29 @@ class Teacher:
         heard = (kind == KINDS.index("reconstruct")).astype(np.float32)
         locked, felt = _shown(kind, target, random)
         tapped = (kind == KINDS.index("drumify")).astype(np.float32)
-        thinned = np.where(random.random((count, 1, 1)) < _THINNED, drop_notes(target, random, config.tap_dropout), target)
-        tap = tap_of(thinned)
+        tap = self._tapped(target, random)
         kept = random.random((*target.shape[:2], VOICE_COUNT)) >= config.input_hit_drop
         read = np.asarray(target * np.tile(kept, 3) * heard[:, None, None], np.float32)
         style, bpm, density, fill = _told(target, labels, random, config.conditions_keep)
-        share = np.asarray(random.integers(0, SHARES, count), np.float32)
-        return Lesson(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, share)
+        rhythm = self._rhythm(count, random)
+        return Lesson(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, *rhythm)
+
+    def _rhythm(self, count: int, random: np.random.Generator) -> tuple[Array, Array, Array, Array, Array]:
+        """Returns what readers of taps read and should expect, the styles and tempi that they are told, and which of them read it."""
+        part = np.arange(count) % PARTS
+        chances = random.random(count)
+        drawn = [np.searchsorted(self._chances[p], chance * self._chances[p][-1], "right") for p, chance in zip(part, chances, strict=True)]
+        loops, labels = self._played(self._windows[drawn], np.full(count, KINDS.index("drumify")), random)
+        style = labels.style * (random.random((count, 1)) < self._config.taps_styled)
+        bpm = labels.bpm * (random.random(count) < _TEMPO_TOLD)
+        tap, hits = self._tapped(loops, random), loops[..., :VOICE_COUNT]
+        return tap, hits, np.asarray(style, np.float32), np.asarray(bpm, np.float32), np.asarray(part, np.float32)
+
+    def _tapped(self, loops: Array, random: np.random.Generator) -> Array:
+        """Returns taps of loops; some miss hits."""
+        config = self._config
+        thinned = random.random((len(loops), 1, 1)) < config.taps_thinned
+        return tap_of(np.where(thinned, drop_notes(loops, random, config.tap_dropout), loops))
 
     def _played(self, windows: NDArray[np.int64], kind: NDArray[np.int64], random: np.random.Generator) -> tuple[Array, Labels]:
         """Returns windows as they are played this time; the second half of some comes from elsewhere in the take."""

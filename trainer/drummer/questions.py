@@ -5,10 +5,11 @@ from torch import Tensor
 
 from drumvae.grid import STEPS_PER_BAR
 from drumvae.models.config import ModelConfig
+from drumvae.tensors import VOICE_COUNT
 from drumvae.views import tap_of
 
 from ..examples import view_for
-from .lessons import SHARES, Lesson
+from .lessons import PARTS, Lesson
 
 
 def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesson[Tensor]:
@@ -17,6 +18,8 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
     _, locked = view_for(task, loops.cpu().numpy())
     given = torch.tensor(locked).to(loops)
     nothing = torch.zeros_like(given)
+    tap = torch.from_numpy(tap_of(loops.cpu().numpy())).to(loops)
+    no_style = loops.new_zeros(count, len(model.styles))
     tapped = loops.new_full((count,), float(task == "drumify"))
     heard = loops.new_full((count,), float(task == "reconstruct"))
     return Lesson(
@@ -25,12 +28,16 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
         heard=heard,
         locked=given,
         felt=given if task == "infill" else nothing,
-        tap=torch.from_numpy(tap_of(loops.cpu().numpy())).to(loops),
+        tap=tap,
         tapped=tapped,
-        style=loops.new_zeros(count, len(model.styles)),
+        style=no_style,
         bpm=bpm.to(loops),
         density=loops.new_zeros(count),
         fill=loops.new_zeros(count, steps // STEPS_PER_BAR),
         noise=loops.new_zeros(count, model.latent_size),
-        share=torch.arange(count, device=loops.device) % SHARES,
+        rhythm=tap,
+        expected=loops[..., :VOICE_COUNT],
+        rhythm_style=no_style,
+        rhythm_bpm=bpm.to(loops),
+        part=torch.arange(count, device=loops.device) % PARTS,
     )

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from drumvae.drummer import LIKELY
 from drumvae.models.drummer import Drummer, Known, in_reach
+from drumvae.models.features import tap_features
 from drumvae.tensors import VOICE_COUNT
 
 from ..calibrate import Write
@@ -13,12 +14,10 @@ from ..learning import Learning
 from ..losses import divergence, divergence_cost
 from ..windows import Batch
 from .costs import expectation_cost, hits_cost, middle_cost, spread_cost
-from .lessons import SHARES, Lesson
+from .lessons import PARTS, Lesson
 from .questions import question
 
 _AT_ONCE = 256
-_STYLE_TOLD = 0.3
-"""The share of the lessons with a style in which the readers of taps are told it: mostly there is a tap and nothing else."""
 
 
 class DrummerTask(Learning):
@@ -51,21 +50,20 @@ class DrummerTask(Learning):
         loss = costs["hits"] + config.feel_weight * (costs["middle"] + costs["spread"])
         if len(nats):
             loss = loss + divergence_cost(nats, config.free_bits, beta) * reading / len(target)
-        costs["taps"] = self._listening_cost(lesson, hits)
+        costs["taps"] = self._listening_cost(lesson)
         loss = loss + costs["taps"]
         return {"loss": loss, **costs, "bits": nats.mean() / 0.6931 if len(nats) else loss.new_zeros(())}
 
-    def _listening_cost(self, lesson: Lesson[Tensor], hits: Tensor) -> Tensor:
-        """Returns what the readers of taps are wrong by, the mean over them; each hears its share of the lessons, as tapped."""
-        told = torch.rand_like(lesson.bpm) < _STYLE_TOLD if self.training else torch.zeros_like(lesson.bpm)
-        style = lesson.style * told[:, None]
-        total = hits.new_zeros(())
+    def _listening_cost(self, lesson: Lesson[Tensor]) -> Tensor:
+        """Returns what the readers of taps are wrong by in a rhythm, the mean over them; each reads its part of the rhythms."""
+        features = tap_features(lesson.rhythm)
+        total = features.new_zeros(())
         readers = self.vae.listener.readers
         for number, reader in enumerate(readers):
-            hears = lesson.share == number % SHARES
-            odds = reader(lesson.tap[hears], lesson.bpm[hears], style[hears])
-            total = total + expectation_cost(odds.float(), hits[hears])
-        return total / len(readers)
+            mine = lesson.part == number % PARTS
+            odds = reader(features[mine], lesson.rhythm_bpm[mine], lesson.rhythm_style[mine])
+            total = total + expectation_cost(odds.float(), lesson.expected[mine])
+        return total * PARTS / (len(features) * len(readers))
 
     def _latent(self, lesson: Lesson[Tensor]) -> tuple[Tensor, Tensor]:
         """Returns latents (B, Z), zero where nothing is heard, and the divergence in nats of those that are."""
