@@ -1,5 +1,6 @@
 """Laws of the one model for every task, and of how it is taught."""
 
+import math
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,18 @@ torch = pytest.importorskip("torch")
 
 from drumvae.drummer import LIKELY  # noqa: E402
 from drumvae.errors import RunError  # noqa: E402
-from drumvae.models.config import LAGS, ModelConfig  # noqa: E402
+from drumvae.grid import Grid  # noqa: E402
+from drumvae.midifile import write_midi  # noqa: E402
+from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, Feel, lagged  # noqa: E402
+from drumvae.models.features import tap_features  # noqa: E402
 from drumvae.tensors import VOICE_COUNT  # noqa: E402
 from drumvae.trainer.calibrate import spread_factors  # noqa: E402
 from drumvae.trainer.config import TrainConfig  # noqa: E402
 from drumvae.trainer.corpus import CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.drummer.costs import spread_cost  # noqa: E402
 from drumvae.trainer.drummer.labels import FILL_HITS, Labeller, main_style  # noqa: E402
-from drumvae.trainer.drummer.lessons import KINDS, SHARES, Lesson, Teacher  # noqa: E402
+from drumvae.trainer.drummer.lessons import KINDS, PARTS, Lesson, Teacher  # noqa: E402
 from drumvae.trainer.drummer.questions import question  # noqa: E402
 from drumvae.trainer.drummer.task import DrummerTask, known_of, played_loosely, write_for  # noqa: E402
 from drumvae.trainer.presets import parameter_count, preset  # noqa: E402
@@ -106,22 +110,66 @@ def test_what_is_expected_is_the_mean_of_what_the_readers_do(drummer: Drummer) -
     tap, bpm, style = torch.rand(3, 64, 3), torch.tensor([0.0, 90.0, 180.0]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     expected = drummer.listener(tap, bpm, style)
     assert ((expected > 0) & (expected < 1)).all()
-    each = [torch.sigmoid(reader(tap, bpm, style)) for reader in drummer.listener.readers]
+    each = [torch.sigmoid(reader(tap_features(tap), bpm, style)) for reader in drummer.listener.readers]
     assert len(each) == 4
+    assert [reader.in_order is not None for reader in drummer.listener.readers] == [False, True, False, True]
     assert torch.allclose(expected, sum(each) / 4)
     assert torch.allclose(drummer.listener(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
     for told in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):
         assert not torch.allclose(drummer.listener(*told), expected, atol=1e-4)
 
 
-def test_a_reader_learns_from_its_share_of_the_lessons_alone() -> None:
+def test_a_stroke_is_told_by_itself_and_by_the_others() -> None:
+    """The neighbours are looked for here one step at a time."""
+    draw = torch.Generator().manual_seed(1)
+    struck = (torch.rand(5, 64, 1, generator=draw) < torch.tensor([0.0, 0.02, 0.2, 0.6, 1.0])[:, None, None]).float()
+    velocity, offset = torch.rand(5, 64, 1, generator=draw) * struck, (torch.rand(5, 64, 1, generator=draw) * 2 - 1) * struck
+    told = tap_features(torch.cat([struck, velocity, offset], dim=-1))
+    assert told.shape == (5, 64, TAP_FEATURES)
+    assert torch.isfinite(told).all()
+    for loop in range(5):
+        strokes = struck[loop, :, 0].nonzero()[:, 0].tolist()
+        mean = sum(velocity[loop, step].item() for step in strokes) / max(len(strokes), 1)
+        hardest = max((velocity[loop, step].item() for step in strokes), default=1.0)
+        for step in range(64):
+            here, on = velocity[loop, step].item(), step in strokes
+            before = max((other for other in strokes if other < step), default=None)
+            after = min((other for other in strokes if other > step), default=None)
+            beside = [here - (0.0 if other is None else velocity[loop, other].item()) for other in (before, after)]
+            away = [min(abs(step - other), 32) if other is not None else 32 for other in (before, after)]
+            expected = [here / hardest, (here - mean) * on, beside[0] * on, beside[1] * on]
+            expected += [math.log(away[0]), math.log(away[1]), mean, len(strokes) / 64]
+            assert told[loop, step, -8:].tolist() == pytest.approx(expected, abs=1e-5), (loop, step)
+
+
+def test_how_hard_and_how_early_a_stroke_is_shows_in_the_nearest_level_and_only_there() -> None:
+    velocities, offsets = torch.linspace(0, 1, TAP_VELOCITIES), torch.linspace(-1, 1, TAP_OFFSETS)
+    for number, velocity in enumerate(velocities):
+        for place, offset in enumerate(offsets):
+            tap = torch.tensor([1.0, float(velocity), float(offset)]).expand(1, 16, 3)
+            soft, early = tap_features(tap)[0, 0, TAP_SIZE:-8].split([TAP_VELOCITIES, TAP_OFFSETS])
+            assert (soft.argmax(), early.argmax()) == (number, place)
+            assert soft.max() == early.max() == 1
+    assert not tap_features(torch.zeros(1, 16, 3))[..., : TAP_SIZE + TAP_VELOCITIES + TAP_OFFSETS].any()
+
+
+def test_a_reader_learns_from_its_part_of_the_rhythms_alone() -> None:
     task = DrummerTask(CONFIG)
     true = random_grooves(4)
-    lesson = question("drumify", true, torch.full((4,), 120.0), SMALL)._replace(share=torch.ones(4))
-    task._listening_cost(lesson, true[..., :9]).backward()
+    lesson = question("drumify", true, torch.full((4,), 120.0), SMALL)._replace(part=torch.ones(4))
+    task._listening_cost(lesson).backward()
     heard = [reader.leave[1].weight.grad for reader in task.vae.listener.readers]
     moved = [gradient is not None and bool(gradient.any()) for gradient in heard]
-    assert moved == [number % SHARES == 1 for number in range(4)]
+    assert moved == [number % PARTS == 1 for number in range(4)]
+
+
+def test_what_the_readers_are_wrong_by_is_the_same_however_a_step_is_divided() -> None:
+    task = DrummerTask(CONFIG)
+    lesson = question("drumify", random_grooves(10), torch.full((10,), 120.0), SMALL)
+    parts = [type(lesson)(*(value[cut] for value in lesson)) for cut in (slice(0, 5), slice(5, 10))]
+    whole = task._listening_cost(lesson)
+    assert whole > 0
+    assert torch.allclose(sum(task._listening_cost(part) for part in parts) / 2, whole)
 
 
 def test_a_tap_is_answered_with_the_hits_that_are_likely(drummer: Drummer) -> None:
@@ -137,9 +185,11 @@ def test_a_tap_is_answered_with_the_hits_that_are_likely(drummer: Drummer) -> No
     assert not given.any()
 
 
-@pytest.mark.parametrize("change", [{"readers": 0}, {"reader_width": 15}, {"moods": -1}, {"heads": 0}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"readers": 0}, {"reader_width": 15}, {"reader_width": 15, "heads": 1}, {"moods": -1}, {"heads": 0}], ids=str
+)
 def test_a_drummer_of_impossible_sizes_is_refused(change: dict[str, int]) -> None:
-    (name,) = change
+    name = next(iter(change))
     with pytest.raises(RunError, match=f"model.{name} is"):
         replace(SMALL, **change)
 
@@ -245,6 +295,34 @@ def test_a_lesson_shows_what_its_task_knows_and_no_more(teacher: Teacher) -> Non
     assert not lesson.locked.all(axis=(1, 2))[begun].any()
     silent = ~(humanize | tapped | heard | begun)
     assert silent.any(), "some windows are generated from nothing"
+
+
+def test_readers_read_what_is_tapped_and_in_the_last_part_every_take_alike(groove: Grid, tmp_path: Path) -> None:
+    """One take has one window and the other nine, as their tempi tell; 3,000 draws are held to five standard errors."""
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    write_midi(folder / "short.mid", [groove], 90)
+    write_midi(folder / "long.mid", [groove] * 3, 120)
+    corpus = load_corpus(folder, CorpusOptions(bars=4), tmp_path / "cache")
+    config = replace(CONFIG, taps_styled=1.0)
+    windows = np.arange(len(corpus.first_steps))
+    assert len(windows) == 10
+    lesson = Teacher(config, Labeller(corpus, SMALL.styles), corpus.loops, windows).lesson(np.zeros(9000, np.int64), 1, 1, 0)
+    assert np.array_equal(lesson.rhythm[..., 0], lesson.expected.max(axis=-1))
+    told = lesson.rhythm_bpm > 0
+    assert told.mean() == pytest.approx(0.9, abs=5 * (0.09 / 9000) ** 0.5)
+    for part, long in enumerate((0.9, 3 / 4, 1 / 2)):
+        drawn = lesson.rhythm_bpm[told & (lesson.part == part)]
+        assert (np.abs(drawn - 120) < 1).mean() == pytest.approx(long, abs=5 * (0.25 / len(drawn)) ** 0.5)
+        assert len(drawn) > 2500
+
+
+def test_some_taps_miss_soft_hits_and_what_is_expected_does_not(teacher: Teacher) -> None:
+    config = replace(CONFIG, taps_thinned=0.5, tap_dropout=0.9)
+    thinned = Teacher(config, teacher._labeller, teacher._loops, teacher._windows).lesson(np.zeros(400, np.int64), 1, 1, 0)
+    fewer = (thinned.rhythm[..., 0] < thinned.expected.max(axis=-1)).any(axis=1)
+    assert not (thinned.rhythm[..., 0] > thinned.expected.max(axis=-1)).any()
+    assert 0.3 < fewer.mean() < 0.55
 
 
 def test_conditions_are_told_and_left_out(teacher: Teacher) -> None:

@@ -137,6 +137,8 @@ class ModelConfig:
         for name in ("width", "reader_width"):
             if getattr(self, name) < 1 or getattr(self, name) % self.heads:
                 raise RunError(f"model.{name} is {getattr(self, name)}; {self.heads} heads need a whole multiple of {self.heads}.")
+        if self.readers > 1 and self.reader_width % 2:
+            raise RunError(f"model.reader_width is {self.reader_width}; readers in both directions need an even one.")
 
     def _check_plan(self) -> None:
         if self.plan not in PLANS:
