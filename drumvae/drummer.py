@@ -165,8 +165,8 @@ class DrummerEngine(Engine):
             likely += (1 - _OF_ANSWERS) * (self.expect(told["tap"], told["bpm"], told["style"]) - likely)
             hits = likely >= LIKELY
             hits = np.where(_gaps(taps, hits)[..., None], _first(likely), hits)
-        hits = hits.astype(np.float32)
-        return playable(write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0), kept)
+        hits = _by_hand(hits, likely, kept)
+        return write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0)
 
     def _without_gaps(self, taps: Array, draw: Callable[[Array], Array]) -> Array:
         """Returns what is drawn for taps (B, S, 27); where nothing is at a tapped step, it is drawn again, more readily there."""
@@ -263,6 +263,12 @@ def _at(bpm: Array | None) -> dict[str, Array]:
 def _first(likely: Array) -> NDArray[np.bool_]:
     """Returns the likeliest voice of each step, (B, S, 9)."""
     return np.asarray(likely.argmax(axis=-1)[..., None] == np.arange(VOICE_COUNT))
+
+
+def _by_hand(hits: Array, likely: Array, kept: Array) -> Array:
+    """Returns the hits (B, S, 9) that two hands can play, the likelier ones, and what is kept."""
+    grooves = np.concatenate([hits, hits * likely, np.zeros_like(likely)], axis=-1)
+    return playable(np.asarray(grooves, np.float32), kept)[..., :VOICE_COUNT]
 
 
 def _gaps(taps: Array, hits: Array) -> NDArray[np.bool_]:

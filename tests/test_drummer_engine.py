@@ -11,6 +11,7 @@ from drumvae.conditions import Conditions
 from drumvae.engine import Engine
 from drumvae.errors import BundleError
 from drumvae.grid import Grid
+from drumvae.kit import VOICES
 
 pytestmark = pytest.mark.train
 
@@ -63,6 +64,19 @@ def test_a_tap_is_answered_by_what_is_expected_of_it(drummer: Engine, groove: Gr
     monkeypatch.setattr(drummer, "expect", lambda tap, bpm, style: expected)
     kicks = drummer.drumify(groove).hits[:, 0].sum()
     assert kicks == 64 if likely else kicks < 64
+
+
+def test_of_more_drums_than_two_hands_can_strike_the_likelier_are_struck(
+    drummer: Engine, groove: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odds = {"snare": 1.0, "closed hat": 0.95, "ride": 0.7, "open hat": 0.65, "low tom": 0.44}  # so far apart that no answer matters
+    expected = np.zeros((1, 64, 9), np.float32)
+    for name, likely in odds.items():
+        expected[..., VOICES.index(name)] = likely
+    monkeypatch.setattr(drummer, "expect", lambda tap, bpm, style: expected)
+    hits = drummer.drumify(groove).hits
+    struck = {name: hits[:, VOICES.index(name)].mean() for name in odds}
+    assert struck == {"snare": 1, "closed hat": 1, "ride": 1, "open hat": 0, "low tom": 0}
 
 
 def test_each_style_is_played_in_its_own_way(drummer: Engine) -> None:
