@@ -24,6 +24,8 @@ from drumvae.trainer.presets import parameter_count, presets
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 KEPT_PLOTS = ("latent_map.png", "reconstruct_rolls.png", "humanize_rolls.png", "drumify_rolls.png", "infill_rolls.png")
+SHEET = "loops/sheet.png"
+"""What `loops_by_style.py` leaves, of a model that knows styles."""
 HEADING = "# Results"
 
 
@@ -114,6 +116,8 @@ def page(home: Path, config: TrainConfig) -> str:
     lines += [f"![{name.removesuffix('.png').replace('_', ' ')}]({name})\n" for name in KEPT_PLOTS if (home / name).exists()]
     loops = ", ".join(f"[{path.name}]({path.name})" for path in sorted(home.glob("loop-*.mid")))
     lines += [f"Loops drawn from the prior: {loops}. Settings: [config.toml](config.toml). Curve: [{CURVE}]({CURVE}).", ""]
+    if (home / SHEET).exists():
+        lines += [f"[Sixteen loops](loops), each of the style that was asked for:\n\n![sixteen loops by style]({SHEET})\n"]
     scores = (home / "scores.md").read_text("utf-8")
     return "\n".join(lines) + "\n" + scores.replace("# Scores", "## Scores", 1)
 
