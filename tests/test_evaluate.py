@@ -148,8 +148,9 @@ def test_the_model_that_ships_reaches_its_floors(gmd: Path, engine: Engine) -> N
     model = "model, mean latent"
     assert value(found, "humanize", "feel", model, "timing_error_ms") < 18.9
     assert value(found, "humanize", "feel", model, "velocity_error") < 0.168
-    assert value(found, "drumify", "hits", "model", "f1") > 0.6
-    assert value(found, "infill", "the voice left out", "model", "f1") > 0.56
+    assert value(found, "drumify", "hits", "model", "f1") >= 0.66
+    assert value(found, "drumify", "hits", "model", "f1_macro") >= 0.33
+    assert value(found, "infill", "the voice left out", "model", "f1") > 0.58
     assert value(found, "humanize", "feel", model, "velocity_error") < value(
         found, "humanize", "feel", "means by step and voice", "velocity_error"
     )

@@ -51,7 +51,7 @@ def tap_features(tap: Tensor) -> Tensor:
     things and not more and less of one; how hard the stroke is beside the hardest, the mean, the one before and the one after; how
     far away these are; and the mean and number of all strokes.
     """
-    struck, velocity, offset = tap.split(1, dim=-1)
+    struck, velocity, offset = torch.split(tap, 1, dim=-1)
     soft = torch.exp(-(((velocity - torch.linspace(0, 1, TAP_VELOCITIES, device=tap.device)) / 0.09) ** 2)) * struck
     early = torch.exp(-(((offset - torch.linspace(-1, 1, TAP_OFFSETS, device=tap.device)) / 0.25) ** 2)) * struck
     strokes = struck.sum(dim=1, keepdim=True)
