@@ -24,8 +24,6 @@ class Labels(NamedTuple):
     """Beats a minute; (n,)."""
     fill: Array
     """1 where a bar is a fill, else -1; (n, R)."""
-    crowd: Array
-    """How many windows of its take there are; (n,)."""
 
 
 class Labeller:
@@ -44,10 +42,12 @@ class Labeller:
     def of(self, windows: NDArray[np.int64]) -> Labels:
         """Returns the labels of some windows."""
         bars = self._corpus.first_steps[windows][:, None] // STEPS_PER_BAR + np.arange(self._corpus.options.bars)
-        takes = self._corpus.take_indices[windows]
-        crowd = np.asarray(self._bounds[takes + 1] - self._bounds[takes], np.float32)
-        bpm = np.asarray(self._corpus.window_bpm[windows], np.float32)
-        return Labels(self._eye[self._styles[takes]], bpm, self._fills[bars], crowd)
+        style = self._eye[self._styles[self._corpus.take_indices[windows]]]
+        return Labels(style, np.asarray(self._corpus.window_bpm[windows], np.float32), self._fills[bars])
+
+    def crowd(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns for each window how many its take has; (n,)."""
+        return np.diff(self._bounds)[self._corpus.take_indices[windows]]
 
     def partners(self, windows: NDArray[np.int64], chances: Array) -> NDArray[np.int64]:
         """Returns for each window another of the same take, by chances (n,) in [0, 1)."""

@@ -78,7 +78,7 @@ class Teacher:
     ) -> None:
         """`windows` (n,) are all that there are to learn from."""
         self._config, self._labeller, self._loops, self._windows = config, labeller, loops, windows
-        crowd = labeller.of(windows).crowd.astype(np.float64)
+        crowd = labeller.crowd(windows).astype(np.float64)
         self._chances = [np.cumsum(crowd ** -(part / (PARTS - 1))) for part in range(PARTS)]
 
     def lesson(self, windows: NDArray[np.int64], seed: int, step: int, first: int) -> Lesson[Array]:
