@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from golden_runs import (
+from helpers.golden_runs import (
     arithmetic_of_stage,
     arithmetic_of_training,
     check,

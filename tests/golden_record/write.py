@@ -12,7 +12,7 @@ import pytest
 if __name__ == "__main__":
     tests = Path(__file__).parents[1]
     sys.path.insert(0, str(tests))
-    from golden_runs import REWRITE
+    from helpers.golden_runs import REWRITE
 
     os.environ |= {REWRITE: "1", "DRUMVAE_REQUIRE_GMD": "1"}  # nothing is left as it was without a word
     sys.exit(pytest.main([str(tests / "test_golden_record.py"), *sys.argv[1:]]))
