@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
-from .clock.follower import State
+from .clock.transport import State
 from .controls.state import Controls
 from .looper.player import Loop
 from .looper.recorder import Recording
@@ -30,7 +30,7 @@ class Output(Protocol):
     """Where messages go."""
 
     @property
-    def returns(self) -> int:
+    def reconnect_count(self) -> int:
         """How often it was away and has come back."""
 
     def send(self, message: bytes) -> None:

@@ -16,7 +16,9 @@ from drumvae.util.command import INTERRUPTED
 from drumvae.util.errors import DrumVAEError, PortError, nearest
 from drumvae.util.files import check_writable
 
-from ..clock.follower import Clock, Follower, InternalClock
+from ..clock.follower import Follower
+from ..clock.internal_clock import InternalClock
+from ..clock.transport import Clock
 from ..controls.mapping_file import default_map, read_map
 from ..controls.midi_learn import learn, typed_lines
 from ..diagnostics.listen import run_doctor

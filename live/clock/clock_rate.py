@@ -31,7 +31,7 @@ class RateWatch:
         self._agreed = 0
 
     @property
-    def advice(self) -> str | None:
+    def warning(self) -> str | None:
         """One sentence that names the fault and the cure."""
         if self._agreed >= WITNESSES:
             rate = "double" if self._factor > 1 else "half"

@@ -10,29 +10,10 @@ from drumvae.midi.constants import CLOCK, CLOCK_PPQN, CONTINUE, SONG_POSITION, S
 from drumvae.music.grid import LOOP_BEATS
 
 from .clock_rate import RateWatch
-from .internal_clock import InternalClock
 from .tick_filter import TickFilter
 from .timeline import Timeline
-from .transport import Clock, Kind, State, Transport
+from .transport import State, TransportEvent, TransportKind
 
-__all__ = [
-    "CLOCK",
-    "CONTINUE",
-    "LOST_S",
-    "RESUME_S",
-    "SONG_POSITION",
-    "START",
-    "STOP",
-    "TICKS_PER_POSITION",
-    "Clock",
-    "Follower",
-    "InternalClock",
-    "Kind",
-    "State",
-    "Transport",
-]
-
-"""MIDI 1.0 system real time and system common status bytes."""
 TICKS_PER_POSITION = 6
 """Song position counts sixteenths; a sixteenth is six ticks."""
 LAST_POSITION = 0x3FFF
@@ -85,15 +66,15 @@ class Follower:
         return self._filter.jitter_s * 1000
 
     @property
-    def advice(self) -> str | None:
+    def warning(self) -> str | None:
         """One sentence on what is set up wrongly or cannot be known, and what to do; None where all is well."""
         if self._gone:
             return "The clock was away for too long to know where the song is: stop and start the DAW once."
         if self.state is State.RUNNING and not self._placed:
             return "The song went on without saying where, so it counts from bar 1: stop and start the DAW, or align on a first beat."
-        return self._rate.advice
+        return self._rate.warning
 
-    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:
+    def feed(self, arrival_s: float, message: bytes) -> list[TransportEvent]:
         """Takes a system message (any other, and any that is unfinished, is ignored) and says what it changed."""
         if arrival_s < self._fed_s - BURST_S:  # time has jumped back: no burst from before it goes on
             self._armed_s = self._halted_s = self._position_s = -math.inf
@@ -113,15 +94,15 @@ class Follower:
             self._locate(arrival_s, message[1] | message[2] << 7)
         return []
 
-    def check(self, now_s: float) -> list[Transport]:
+    def check(self, now_s: float) -> list[TransportEvent]:
         """Says whether a stop has proved to be one, or the clock has run dry."""
         if self.state is State.STOP_PENDING and now_s - self._halted_s > BURST_S:
-            return self._settle(State.STOPPED, Kind.STOPPED, now_s)
+            return self._settle(State.STOPPED, TransportKind.STOPPED, now_s)
         if self.state is State.RUNNING and now_s - self._tick_s > LOST_S:
-            return self._settle(State.LOST, Kind.LOST, now_s)
+            return self._settle(State.LOST, TransportKind.LOST, now_s)
         return []
 
-    def align(self, now_s: float) -> list[Transport]:
+    def align(self, now_s: float) -> list[TransportEvent]:
         """Takes a player's word that the nearest beat is the first of four bars, and seats the song there; the tempo stays.
 
         It holds for every position that the sender tells from now on, until it starts from the top. A sender of mere ticks,
@@ -143,18 +124,18 @@ class Follower:
     def _only_ticks(self, now_s: float) -> bool:
         return self.state is State.STOPPED and not self._commanded and now_s - self._tick_s < LOST_S
 
-    def _seat_beat(self, beat: int) -> list[Transport]:
+    def _seat_beat(self, beat: int) -> list[TransportEvent]:
         self._retime()
-        return [Transport(Kind.LOCATED, self._timeline.time_at(beat), float(beat))]
+        return [TransportEvent(TransportKind.LOCATED, self._timeline.time_at(beat), float(beat))]
 
     def _retime(self) -> None:
         self._timeline = Timeline(self._filter.bpm, self._next_tick / CLOCK_PPQN, self._filter.next_s)
 
-    def _settle(self, state: State, kind: Kind, now_s: float) -> list[Transport]:
+    def _settle(self, state: State, kind: TransportKind, now_s: float) -> list[TransportEvent]:
         self.state, self._moved = state, False
-        return [Transport(kind, now_s, self._next_tick / CLOCK_PPQN)]
+        return [TransportEvent(kind, now_s, self._next_tick / CLOCK_PPQN)]
 
-    def _tick(self, arrival_s: float) -> list[Transport]:
+    def _tick(self, arrival_s: float) -> list[TransportEvent]:
         silent_s = abs(arrival_s - self._tick_s)  # time that jumps back is as good as a silence
         self._tick_s = arrival_s
         self._rate.heard(arrival_s)
@@ -166,7 +147,7 @@ class Follower:
         count = self._count(arrival_s, silent_s)
         if self.state in (State.ARMED, State.RUNNING, State.LOST):  # ticks while stopped keep the tempo; they do not move the song
             if (seats or returned) and count > 0:
-                events.append(Transport(Kind.LOCATED, arrival_s, self._next_tick / CLOCK_PPQN))
+                events.append(TransportEvent(TransportKind.LOCATED, arrival_s, self._next_tick / CLOCK_PPQN))
                 self.state, self._moved = State.RUNNING, False
             self._next_tick += count
             self._rate.played(count)
@@ -183,21 +164,21 @@ class Follower:
             return 1
         return self._filter.tick(arrival_s)
 
-    def _bridge(self, arrival_s: float, silent_s: float) -> list[Transport]:
+    def _bridge(self, arrival_s: float, silent_s: float) -> list[TransportEvent]:
         """Takes the first tick after a silence: a song that was playing went on meanwhile, as it does when a cable is pulled.
 
         The tick after this one seats it. After too long a silence it is a stop, and Start or Continue is waited for.
         """
-        events = self._settle(State.LOST, Kind.LOST, arrival_s) if self.state is State.RUNNING else []
+        events = self._settle(State.LOST, TransportKind.LOST, arrival_s) if self.state is State.RUNNING else []
         if self.state is not State.LOST:
             return events
         if silent_s > RESUME_S:
             self._gone = True
-            return events + self._settle(State.STOPPED, Kind.STOPPED, arrival_s)
+            return events + self._settle(State.STOPPED, TransportKind.STOPPED, arrival_s)
         self._next_tick += self._filter.ticks_since(arrival_s)
         return events
 
-    def _start(self, arrival_s: float) -> list[Transport]:
+    def _start(self, arrival_s: float) -> list[TransportEvent]:
         self._placed = True
         if arrival_s - self._armed_s < BURST_S and self._next_tick <= 2:
             return []  # the second of a pair, e.g. Continue and Start 5 ms apart (zynthian), or a doubled Start
@@ -207,26 +188,26 @@ class Follower:
         self._moved = self.state is State.RUNNING
         return self._arm(arrival_s)
 
-    def _continue(self, arrival_s: float) -> list[Transport]:
+    def _continue(self, arrival_s: float) -> list[TransportEvent]:
         # Running, it says nothing new: the second of a pair (Start and Continue), or the tail of a jump that position announced.
         return [] if self.state in (State.RUNNING, State.ARMED) else self._arm(arrival_s)
 
-    def _arm(self, arrival_s: float) -> list[Transport]:
+    def _arm(self, arrival_s: float) -> list[TransportEvent]:
         self._armed_s = arrival_s
         if self.state is State.RUNNING:
             return []
         # The stop may be older than a burst and not yet settled, where nobody called `check` in between.
         late = self.state is State.STOP_PENDING and arrival_s - self._halted_s > BURST_S
-        events = self._settle(State.STOPPED, Kind.STOPPED, arrival_s) if late else []
+        events = self._settle(State.STOPPED, TransportKind.STOPPED, arrival_s) if late else []
         self.state = State.ARMED  # the next tick is the beat
         return events
 
-    def _stop(self, arrival_s: float) -> list[Transport]:
+    def _stop(self, arrival_s: float) -> list[TransportEvent]:
         if self.state is State.RUNNING:
             self._halted_s = arrival_s
-            return self._settle(State.STOP_PENDING, Kind.STOP_PENDING, arrival_s)
+            return self._settle(State.STOP_PENDING, TransportKind.STOP_PENDING, arrival_s)
         if self.state in (State.ARMED, State.LOST):
-            return self._settle(State.STOPPED, Kind.STOPPED, arrival_s)
+            return self._settle(State.STOPPED, TransportKind.STOPPED, arrival_s)
         return []
 
     def _locate(self, arrival_s: float, position: int) -> None:

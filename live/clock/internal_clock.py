@@ -3,7 +3,7 @@
 from drumvae.music.grid import LOOP_BEATS
 
 from .timeline import Timeline
-from .transport import Kind, State, Transport
+from .transport import State, TransportEvent, TransportKind
 
 
 class InternalClock:
@@ -11,7 +11,7 @@ class InternalClock:
 
     locked = True
     jitter_ms = 0.0
-    advice: str | None = None
+    warning: str | None = None
 
     def __init__(self, bpm: float, lead_s: float = 0.2) -> None:
         self.state = State.WAITING
@@ -22,10 +22,10 @@ class InternalClock:
     def timeline(self) -> Timeline:
         return self._timeline
 
-    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:
+    def feed(self, arrival_s: float, message: bytes) -> list[TransportEvent]:
         return []
 
-    def check(self, now_s: float) -> list[Transport]:
+    def check(self, now_s: float) -> list[TransportEvent]:
         """Begins a moment after the first call."""
         if self.state is State.WAITING:
             self.state = State.ARMED
@@ -33,12 +33,12 @@ class InternalClock:
         if self.state is not State.ARMED or now_s < self._timeline.origin_s:
             return []
         self.state = State.RUNNING
-        return [Transport(Kind.LOCATED, self._timeline.origin_s, 0.0)]
+        return [TransportEvent(TransportKind.LOCATED, self._timeline.origin_s, 0.0)]
 
-    def align(self, now_s: float) -> list[Transport]:
+    def align(self, now_s: float) -> list[TransportEvent]:
         beat = round(self._timeline.beat_at(now_s))
         shift_beats = -beat % LOOP_BEATS
         if self.state is not State.RUNNING or not shift_beats:
             return []
         self._timeline = self._timeline.moved(shift_beats)
-        return [Transport(Kind.LOCATED, self._timeline.time_at(beat + shift_beats), float(beat + shift_beats))]
+        return [TransportEvent(TransportKind.LOCATED, self._timeline.time_at(beat + shift_beats), float(beat + shift_beats))]

@@ -10,7 +10,7 @@ from typing import Protocol
 from .timeline import Timeline
 
 
-class Kind(Enum):
+class TransportKind(Enum):
     """What can happen to the transport."""
 
     STOP_PENDING = auto()
@@ -24,10 +24,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Transport:
+class TransportEvent:
     """Says that the transport changed at a time (monotonic seconds), and where the song stood (beats)."""
 
-    kind: Kind
+    kind: TransportKind
     at_s: float
     beat: float
 
@@ -60,14 +60,14 @@ class Clock(Protocol):
         """How far the last beat's ticks usually were from where they were expected."""
 
     @property
-    def advice(self) -> str | None:
+    def warning(self) -> str | None:
         """One sentence on what the sender should be set to, if anything."""
 
-    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:
+    def feed(self, arrival_s: float, message: bytes) -> list[TransportEvent]:
         """Takes a system message; messages come in order of arrival."""
 
-    def check(self, now_s: float) -> list[Transport]:
+    def check(self, now_s: float) -> list[TransportEvent]:
         """Takes the passing of time."""
 
-    def align(self, now_s: float) -> list[Transport]:
+    def align(self, now_s: float) -> list[TransportEvent]:
         """Takes a player's word that the nearest beat is the first of four bars; the tempo stays."""

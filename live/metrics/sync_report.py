@@ -15,13 +15,15 @@ from typing import Any, Protocol
 from drumvae.util.errors import DataError
 from drumvae.util.files import check_writable
 
-from ..clock.follower import Kind, Transport
+from ..clock.transport import TransportEvent, TransportKind
 from .meters import ClockFigures, Histogram, TickMeter
 
 NO_JUMP_BEATS = 0.1
 """Song position counts quarters of a beat: what differs by less is no jump."""
 STEADY_BPM = 1.0
 """A tempo that stays within so much is told as one number."""
+KEYS = {"notes_received": "heard"}
+"""Names in the JSON file that differ from the field's name."""
 ADVICE = "name another file after --report"
 
 
@@ -39,7 +41,7 @@ class SyncReport:
     late_max_ms: float | None = None
     sent: int = 0
     """Notes."""
-    heard: int = 0
+    notes_received: int = 0
     """Notes of the performance."""
     echoes: int = 0
     """Notes of our own that came back and were dropped."""
@@ -58,7 +60,8 @@ class SyncReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+        values = {KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {key: plain(value) for key, value in values.items()}
 
     def lines(self) -> list[str]:
         """Says it in plain words."""
@@ -91,7 +94,7 @@ class SyncReport:
 
     def _sending(self) -> str:
         sent = counted(self.sent, "note") or "no note"
-        heard = f"heard {counted(self.heard, 'note') or 'none'}"
+        heard = f"heard {counted(self.notes_received, 'note') or 'none'}"
         echoes = f", dropped {counted(self.echoes, 'echo', 'echoes')} of our own" if self.echoes else ""
         if self.late_p50_ms is None:
             return f"Sent {sent}; {heard}{echoes}."
@@ -113,7 +116,7 @@ class SyncMeter:
     Called by the performer's thread, except where said; whoever sees what a counter counts adds one to it.
     """
 
-    heard: int = 0
+    notes_received: int = 0
     echoes: int = 0
     stale: int = 0
     port_losses: int = 0
@@ -139,18 +142,18 @@ class SyncMeter:
         """Takes that a note went out, and how long after its time."""
         self._late.add(late_s)
 
-    def transport(self, event: Transport, expected_beats: float | None = None) -> None:
+    def transport(self, event: TransportEvent, expected_beats: float | None = None) -> None:
         """Takes what happened to the transport, and the song's beat at which it would stand if nothing had; None if it stood still."""
-        if event.kind is Kind.LOCATED:
+        if event.kind is TransportKind.LOCATED:
             self._seated(event, expected_beats)
             return
-        self._stops += event.kind is Kind.STOPPED
-        self._lost += event.kind is Kind.LOST
+        self._stops += event.kind is TransportKind.STOPPED
+        self._lost += event.kind is TransportKind.LOST
         if self._rolling_since_s is not None:
             self._rolled_s += event.at_s - self._rolling_since_s
             self._rolling_since_s = None
 
-    def _seated(self, event: Transport, expected_beats: float | None) -> None:
+    def _seated(self, event: TransportEvent, expected_beats: float | None) -> None:
         if self._rolling_since_s is None:
             self._rolling_since_s = event.at_s
         if expected_beats is None:
@@ -175,7 +178,7 @@ class SyncMeter:
             late_p99_ms=self._late.percentile_ms(0.99),
             late_max_ms=self._late.max_ms,
             sent=self._late.count,
-            heard=self.heard,
+            notes_received=self.notes_received,
             echoes=self.echoes,
             starts=self._starts,
             stops=self._stops,

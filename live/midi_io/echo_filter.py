@@ -9,7 +9,7 @@ copy is a person's. And once it is known that nothing comes back, every note is:
 
 from collections import deque
 from dataclasses import dataclass
-from statistics import median_high, quantiles
+from statistics import quantiles
 
 from drumvae.music.kit import DRUM_CHANNEL
 
@@ -63,25 +63,20 @@ class EchoFilter:
             delay_s = arrival_s - note.at_s
             if (note.pitch, note.velocity) == (pitch, velocity) and note.copies < limit and delay_s >= 0:
                 is_echo = self._fits(channel, delay_s)
-                if is_echo or not self.recognised:
+                if is_echo or not self.echoes_detected:
                     note.copies += 1
                     self._delays.append((channel, delay_s))
                     return is_echo
         return False
 
     @property
-    def recognised(self) -> bool:
+    def echoes_detected(self) -> bool:
         """Whether what is sent comes back: the port is shared, or something sends it on."""
         return self._share() >= STEADY_SHARE
 
-    @property
-    def delay_s(self) -> float | None:
-        """How late echoes are, or None where there are none."""
-        return median_high(delay_s for _, delay_s in self._delays) if self.recognised and self._delays else None
-
     def _fits(self, channel: int, delay_s: float) -> bool:
         """Says whether a copy is an echo, by what is known of the others."""
-        if not self.recognised:
+        if not self.echoes_detected:
             return delay_s <= ECHO_S and (len(self._copies) < JUDGED or self._share() >= QUIET_SHARE)
         on_it_s = [known_s for known, known_s in self._delays if known == channel]
         if len(on_it_s) < max(len(self._delays) * QUIET_SHARE, 2):
@@ -92,7 +87,7 @@ class EchoFilter:
 
     def _limit(self) -> int:
         """Returns how often a note comes back: the most that a quarter of those that do have reached."""
-        returned = sorted((copies for copies in self._copies if copies), reverse=True) if self.recognised else []
+        returned = sorted((copies for copies in self._copies if copies), reverse=True) if self.echoes_detected else []
         return returned[int(len(returned) * QUIET_SHARE)] if returned else COPIES
 
     def _share(self) -> float:

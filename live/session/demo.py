@@ -8,7 +8,7 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import LOOP_BARS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
-from ..clock.follower import Clock, State
+from ..clock.transport import Clock, State
 from ..generation.modes import Facts
 from ..looper.player import Loop
 from ..messages import Played, TimestampedMessage
@@ -60,7 +60,7 @@ class Script:
 class Silence:
     """Takes every message and sends none."""
 
-    returns = 0
+    reconnect_count = 0
 
     def send(self, message: bytes) -> None: ...
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from drumvae.music.grid import BEATS_PER_BAR
 
-from ..clock.follower import State
 from ..clock.timeline import bar_of
+from ..clock.transport import State
 from ..looper.player import Loop
 from ..messages import Status
 from .layout import StyledText
@@ -34,7 +34,7 @@ class Display(Protocol):
     def show(self, status: Status) -> None:
         """Takes the state of things; called a few times a second."""
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         """Shows a sentence once, for good."""
 
     def close(self) -> None: ...
@@ -53,21 +53,21 @@ class Lines:
     def show(self, status: Status) -> None:
         if status.said and status.said != self._said:
             self._said = status.said
-            self.say(status.said)
+            self.show_message(status.said)
         if status.state is not self._state:
             self._state = status.state
             where = f", bar {bar_of(status.beat)}" if status.state is State.RUNNING else ""
-            self.say(f"{status.state.value}{where}")
+            self.show_message(f"{status.state.value}{where}")
         if status.state is State.RUNNING and abs(status.bpm - self._bpm) > 1 and status.beat % BEATS_PER_BAR > 1:
             self._bpm = status.bpm
-            self.say(f"tempo {status.bpm:.1f} bpm")
+            self.show_message(f"tempo {status.bpm:.1f} bpm")
         if status.loop is not None and status.loop is not self._loop:
             self._loop = status.loop
             heard = f" ({status.notes - self._notes} notes heard)" if status.notes > self._notes else ""
             self._notes = status.notes
-            self.say(f"{loop_title(status)} from bar {status.bar}{heard}\n{status.loop.grid.to_text()}")
+            self.show_message(f"{loop_title(status)} from bar {status.bar}{heard}\n{status.loop.grid.to_text()}")
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         print(sentence, flush=True)
 
     def close(self) -> None: ...
@@ -95,7 +95,7 @@ class Screen:
         self._status = status
         self._draw()
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         self._said.append(sentence)
         self._page.sentence = sentence
         self._draw()

@@ -6,8 +6,8 @@ from itertools import chain
 from drumvae.music.grid import BEATS_PER_BAR, Grid
 from drumvae.music.kit import VOICES
 
-from ..clock.follower import State
 from ..clock.timeline import bar_of, phase
+from ..clock.transport import State
 from ..controls.state import Controls, fills_title
 from ..generation.modes import MODES
 from ..messages import Status

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import Clock, Follower
+from drumvae.live.clock.follower import Follower
+from drumvae.live.clock.transport import Clock
 from drumvae.live.controls.state import Controls
 from drumvae.live.generation.generator import Generator
 from drumvae.live.generation.modes import make_loop, offered_modes
@@ -81,7 +82,7 @@ class FakeInput:
 class FakeOutput:
     """Keeps what was sent, with the time at which it was."""
 
-    returns = 0
+    reconnect_count = 0
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -5,14 +5,15 @@ from helpers.daw_traces import DAWS, FROM_START, PAUSED, Daw, rest, send
 from helpers.fakes import Sender
 from helpers.following import follow
 
-from drumvae.live.clock.follower import Follower, State, Transport
+from drumvae.live.clock.follower import Follower
 from drumvae.live.clock.timeline import bar_of
+from drumvae.live.clock.transport import State, TransportEvent
 
 BAR_BEATS = 4
 pytestmark = pytest.mark.parametrize("daw", DAWS, ids=[daw.name for daw in DAWS])
 
 
-def told(events: list[Transport]) -> tuple[str, ...]:
+def told(events: list[TransportEvent]) -> tuple[str, ...]:
     """Returns what happened, and in which bar; a seat lies on the bar line itself."""
     for event in events:
         assert event.beat % BAR_BEATS == 0, event

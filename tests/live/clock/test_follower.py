@@ -4,7 +4,9 @@ import pytest
 from helpers.fakes import CONTINUE, NOW_S, START, STOP, Sender, position
 from helpers.following import follow, told
 
-from drumvae.live.clock.follower import LOST_S, RESUME_S, Follower, InternalClock, Kind, State, Transport
+from drumvae.live.clock.follower import LOST_S, RESUME_S, Follower
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State, TransportEvent, TransportKind
 
 
 def test_start_arms_and_the_first_tick_is_beat_zero() -> None:
@@ -149,7 +151,7 @@ def test_a_clock_that_was_away_too_long_waits_for_play() -> None:
     follower, events = follow(sender, check_s=1.0)
     assert [kind for kind, _ in told(events)] == ["LOCATED", "LOST", "STOPPED"]
     assert follower.state is State.STOPPED
-    assert "stop and start" in (follower.advice or "")
+    assert "stop and start" in (follower.warning or "")
     assert told(follow(sender.say(START).ticks(1), check_s=None)[1])[-1] == ("LOCATED", 0)
 
 
@@ -277,12 +279,12 @@ def rated(rate: float, beats: float, at_s: float = NOW_S) -> Sender:
 @pytest.mark.parametrize(("rate", "word"), [(2, "double"), (0.5, "half")])
 def test_a_clock_of_another_rate_is_told_by_the_positions_that_come_with_it(rate: float, word: str) -> None:
     follower, events = follow(rated(rate, 16))
-    assert f"{word} rate" in (follower.advice or "")
+    assert f"{word} rate" in (follower.warning or "")
     assert [kind for kind, _ in told(events)].count("LOCATED") == 2  # it was played all the same
 
 
 def test_a_right_clock_gets_no_advice() -> None:
-    assert follow(rated(1, 16))[0].advice is None
+    assert follow(rated(1, 16))[0].warning is None
 
 
 def test_a_loop_that_begins_halfway_is_no_clock_of_double_rate() -> None:
@@ -293,7 +295,7 @@ def test_a_loop_that_begins_halfway_is_no_clock_of_double_rate() -> None:
         for _ in range(3):
             sender.say(position(64)).beats(16)
         sender.say(STOP).rest(0.5)
-    assert follow(sender, check_s=None)[0].advice is None
+    assert follow(sender, check_s=None)[0].warning is None
 
 
 @pytest.mark.parametrize(("bpm", "within"), [(24, False), (30, True), (300, True), (330, False), (900, False)])
@@ -301,16 +303,16 @@ def test_a_tempo_out_of_range_is_named_and_stops_nothing(bpm: float, within: boo
     follower, events = follow(Sender(bpm).say(START).beats(3))
     assert told(events) == [("LOCATED", 0)]
     assert follower.state is State.RUNNING
-    assert (follower.advice is None) == within
-    assert within or f"{bpm} bpm" in (follower.advice or "")
+    assert (follower.warning is None) == within
+    assert within or f"{bpm} bpm" in (follower.warning or "")
 
 
 def test_a_song_that_goes_on_from_nowhere_is_counted_from_bar_one_and_says_so() -> None:
     follower, events = follow(Sender().say(CONTINUE).beats(2))
     assert told(events) == [("LOCATED", 0)]
-    assert "align" in (follower.advice or "")
+    assert "align" in (follower.warning or "")
     follower.align(NOW_S + 1.0)
-    assert follower.advice is None
+    assert follower.warning is None
 
 
 # figures
@@ -339,7 +341,7 @@ def test_the_internal_clock_begins_on_beat_zero_a_moment_after_the_first_call() 
     clock = InternalClock(150, lead_s=0.2)
     assert clock.check(NOW_S) == []
     assert clock.check(NOW_S + 0.1) == []
-    assert clock.check(NOW_S + 0.21) == [Transport(Kind.LOCATED, NOW_S + 0.2, 0.0)]
+    assert clock.check(NOW_S + 0.21) == [TransportEvent(TransportKind.LOCATED, NOW_S + 0.2, 0.0)]
     assert clock.check(NOW_S + 0.3) == []
     assert clock.timeline.beat_at(NOW_S + 0.2 + 0.4) == pytest.approx(1)
 
@@ -350,4 +352,4 @@ def test_the_internal_clock_is_aligned_like_any_other() -> None:
     clock.check(NOW_S)
     assert told(clock.align(NOW_S + 2.6)) == [("LOCATED", 16)]
     assert clock.timeline.beat_at(NOW_S + 3.0) == pytest.approx(17)
-    assert (clock.locked, clock.jitter_ms, clock.advice) == (True, 0, None)
+    assert (clock.locked, clock.jitter_ms, clock.warning) == (True, 0, None)

@@ -6,7 +6,8 @@ from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from drumvae.live.clock.follower import Follower, Kind, State
+from drumvae.live.clock.follower import Follower
+from drumvae.live.clock.transport import State, TransportKind
 
 SYSEX = st.binary(max_size=6).map(lambda data: b"\xf0" + data + b"\xf7")
 MESSAGES = st.one_of(
@@ -29,7 +30,7 @@ def sane(follower: Follower) -> None:
     assert math.isfinite(timeline.origin_beats)
     assert math.isfinite(timeline.origin_s)
     assert math.isfinite(follower.jitter_ms)
-    assert follower.advice is None or follower.advice.endswith(".")
+    assert follower.warning is None or follower.warning.endswith(".")
 
 
 @BRISK
@@ -42,7 +43,7 @@ def test_nothing_plays_before_start_and_nothing_after_stop(stream: list[tuple[fl
         now_s += gap_s
         started = started if message not in (START, CONTINUE, STOP) else message != STOP
         events = follower.check(now_s) + follower.feed(now_s, message)
-        assert started or all(event.kind is not Kind.LOCATED for event in events)
+        assert started or all(event.kind is not TransportKind.LOCATED for event in events)
         assert started or follower.state is not State.RUNNING
         sane(follower)
 
@@ -55,7 +56,7 @@ def test_a_hand_on_any_stream_raises_nothing(stream: list[tuple[float, bytes]], 
         now_s += gap_s
         follower.feed(now_s, message)
         for event in follower.align(now_s + after_s):
-            assert event.kind is Kind.LOCATED
+            assert event.kind is TransportKind.LOCATED
             assert event.beat % 16 == 0
         sane(follower)
 

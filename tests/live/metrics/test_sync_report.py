@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.fakes import CLOCK, NOW_S, Sender
 
-from drumvae.live.clock.follower import Kind, Transport
+from drumvae.live.clock.transport import TransportEvent, TransportKind
 from drumvae.live.metrics.meters import BINS, ClockFigures, Histogram, TickMeter
 from drumvae.live.metrics.sync_report import SyncMeter, SyncReport, check_report, plain, write_report
 from drumvae.util.errors import DataError
@@ -25,8 +25,8 @@ def measured(times_s: list[float]) -> ClockFigures:
     return meter.figures()
 
 
-def seated(at_s: float, beat: float = 0.0) -> Transport:
-    return Transport(Kind.LOCATED, at_s, beat)
+def seated(at_s: float, beat: float = 0.0) -> TransportEvent:
+    return TransportEvent(TransportKind.LOCATED, at_s, beat)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95, 0.99, 1.0])
@@ -109,11 +109,11 @@ def test_a_new_phase_after_start_is_no_jitter() -> None:
 def test_time_followed_is_the_time_that_the_song_rolled() -> None:
     meter = SyncMeter()
     meter.transport(seated(NOW_S))
-    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 60, 120))
-    meter.transport(Transport(Kind.STOPPED, NOW_S + 60.06, 120))
+    meter.transport(TransportEvent(TransportKind.STOP_PENDING, NOW_S + 60, 120))
+    meter.transport(TransportEvent(TransportKind.STOPPED, NOW_S + 60.06, 120))
     meter.transport(seated(NOW_S + 100))
     assert meter.report(NOW_S + 130).minutes == pytest.approx(1.5)
-    meter.transport(Transport(Kind.LOST, NOW_S + 160, 120))
+    meter.transport(TransportEvent(TransportKind.LOST, NOW_S + 160, 120))
     assert meter.report(NOW_S + 500).minutes == pytest.approx(2.0)
 
 
@@ -125,12 +125,12 @@ def test_starts_stops_seeks_wraps_and_losses_are_told_apart() -> None:
     meter.transport(seated(NOW_S + 17, 32), expected_beats=2)  # forward
     meter.transport(seated(NOW_S + 18, 2), expected_beats=34.5)  # back, but off the beat
     meter.transport(seated(NOW_S + 18.5, 3), expected_beats=3.01)  # nowhere
-    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 19, 4))
+    meter.transport(TransportEvent(TransportKind.STOP_PENDING, NOW_S + 19, 4))
     meter.transport(seated(NOW_S + 19.01, 0), expected_beats=4)  # Stop, position and Continue in a burst
-    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 20, 4))
-    meter.transport(Transport(Kind.STOPPED, NOW_S + 20.06, 4))
+    meter.transport(TransportEvent(TransportKind.STOP_PENDING, NOW_S + 20, 4))
+    meter.transport(TransportEvent(TransportKind.STOPPED, NOW_S + 20.06, 4))
     meter.transport(seated(NOW_S + 21, 4))
-    meter.transport(Transport(Kind.LOST, NOW_S + 22, 4))
+    meter.transport(TransportEvent(TransportKind.LOST, NOW_S + 22, 4))
     report = meter.report(NOW_S + 23)
     assert (report.starts, report.stops, report.seeks, report.wraps, report.lost_clocks) == (2, 1, 2, 3, 1)
 
@@ -139,9 +139,9 @@ def test_lateness_and_counts_come_through() -> None:
     meter = SyncMeter()
     for number in range(100):
         meter.sent(0.0001 * (number + 1))
-    meter.heard, meter.echoes, meter.stale, meter.port_losses, meter.worker_restarts, meter.real_time = 5, 4, 3, 2, 1, True
+    meter.notes_received, meter.echoes, meter.stale, meter.port_losses, meter.worker_restarts, meter.real_time = 5, 4, 3, 2, 1, True
     report = meter.report(NOW_S)
-    assert (report.sent, report.heard, report.echoes, report.stale) == (100, 5, 4, 3)
+    assert (report.sent, report.notes_received, report.echoes, report.stale) == (100, 5, 4, 3)
     assert (report.port_losses, report.worker_restarts, report.real_time) == (2, 1, True)
     assert report.late_p50_ms == pytest.approx(5.0, rel=0.02)
     assert report.late_p95_ms == pytest.approx(9.5, rel=0.02)
@@ -159,7 +159,7 @@ def test_an_hour_of_ticks_takes_no_more_room_than_a_minute() -> None:
 
 def run_report() -> SyncReport:
     figures = ClockFigures(9216, 120.0, 119.9, 120.1, 0.02, 0.4, 1.1, 2.0)
-    return SyncReport(3.2, figures, 0.05, 0.1, 0.2, 0.9, sent=1234, heard=56, starts=1, stops=1, real_time=False)
+    return SyncReport(3.2, figures, 0.05, 0.1, 0.2, 0.9, sent=1234, notes_received=56, starts=1, stops=1, real_time=False)
 
 
 def test_a_run_is_told_in_plain_words() -> None:
@@ -206,7 +206,7 @@ def test_a_written_report_reads_back_as_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_report(path, run_report())
     values = json.loads(path.read_text("utf-8"))
-    assert values.keys() == {field.name for field in fields(SyncReport)}
+    assert values.keys() == {field.name for field in fields(SyncReport)} - {"notes_received"} | {"heard"}
     assert values["clock"]["jitter_p95_ms"] == 1.1
     assert values["real_time"] is False
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]

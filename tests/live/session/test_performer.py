@@ -12,7 +12,8 @@ import pytest
 from helpers.fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, Stage, position
 from helpers.performances import assert_same_hits, expected_hits, loop_of, performance
 
-from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import Controls
 from drumvae.live.generation.modes import loop_seed
 from drumvae.live.looper.player import cycle_hits
@@ -375,7 +376,7 @@ class Quiet:
 
     def show(self, status: object) -> None: ...
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         self.said.append(sentence)
 
     def close(self) -> None: ...

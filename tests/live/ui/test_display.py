@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from drumvae.live.clock.follower import State
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import Controls
 from drumvae.live.looper.player import Loop
 from drumvae.live.looper.recorder import Recording
@@ -151,7 +151,7 @@ def test_nothing_is_higher_or_wider_than_the_terminal(terminal: None, width: int
     page, status = everything(width)
     out = io.StringIO()
     screen = Screen(page.title, page.footer, Console(file=out, force_terminal=True, width=width, height=height))
-    screen.say(page.sentence)
+    screen.show_message(page.sentence)
     screen.show(status)
     rows = last_frame(out)
     assert len(rows) == height
@@ -363,7 +363,7 @@ def test_the_last_message_is_shown_wherever_it_comes_from(console: Console, out:
 
     screen.show(replace(PLAYING, said="message one"))
     assert sentences() == ["message one"]
-    screen.say("message two")
+    screen.show_message("message two")
     screen.show(replace(PLAYING, said="message one", beat=6.0))
     assert sentences() == ["message two"]
     screen.show(replace(PLAYING, said="message three"))
@@ -374,14 +374,14 @@ def test_the_last_message_is_shown_wherever_it_comes_from(console: Console, out:
 def test_trouble_that_is_also_said_is_shown_once(console: Console, out: io.StringIO) -> None:
     screen = Screen("title", "footer", console)
     screen.show(replace(PLAYING, trouble="The disk is full."))
-    screen.say("The disk is full.")
+    screen.show_message("The disk is full.")
     assert sum("The disk is full." in row for row in last_frame(out)) == 1
     screen.close()
 
 
 def test_what_was_said_is_there_when_the_terminal_is_back_as_it_was(console: Console, out: io.StringIO) -> None:
     screen = Screen("title", "footer", console)
-    screen.say("The [port] is gone.")
+    screen.show_message("The [port] is gone.")
     screen.show(PLAYING)
     screen.close()
     assert out.getvalue().rpartition(LEFT_SCREEN)[2].endswith("The [port] is gone.\n")
@@ -416,7 +416,7 @@ def test_on_a_terminal_there_is_a_screen_unless_it_cannot_move_its_cursor(termin
 def test_letters_that_a_terminal_lacks_stop_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    make_display("title", "footer").say("Gerät")
+    make_display("title", "footer").show_message("Gerät")
     assert written.getvalue() == b"Ger?t\n"
 
 
