@@ -1,4 +1,4 @@
-"""A tempo and the passing of time in, the same Timeline and events as a follower's out: a clock without a DAW."""
+"""Runs a session at a fixed tempo without a DAW."""
 
 from drumvae.music.grid import LOOP_BEATS
 
@@ -7,13 +7,26 @@ from .transport import State, TransportEvent, TransportKind
 
 
 class InternalClock:
-    """Keeps a tempo of its own, and follows nobody."""
+    """A Clock that ignores MIDI messages and starts by itself.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> clock = InternalClock(bpm=120, lead_s=0.2)
+    >>> clock.check(now_s=10.0)
+    []
+    >>> clock.check(now_s=10.3)[0].kind.name
+    'LOCATED'
+    >>> clock.timeline.time_at(2)
+    11.2
+    """
 
     locked = True
     jitter_ms = 0.0
     warning: str | None = None
 
     def __init__(self, bpm: float, lead_s: float = 0.2) -> None:
+        """Sets the tempo, and the time in seconds from the first `check` to beat 0."""
         self.state = State.WAITING
         self._timeline = Timeline(bpm, 0.0, 0.0)
         self._lead_s = lead_s
@@ -26,7 +39,7 @@ class InternalClock:
         return []
 
     def check(self, now_s: float) -> list[TransportEvent]:
-        """Begins a moment after the first call."""
+        """Schedules beat 0 on the first call, and reports the start once that time is reached."""
         if self.state is State.WAITING:
             self.state = State.ARMED
             self._timeline = Timeline(self._timeline.bpm, 0.0, now_s + self._lead_s)
