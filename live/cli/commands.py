@@ -139,7 +139,7 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
 def _report(performer: Performer, ports: Ports, model: Stage, real_time: bool | None, path: Path | None) -> None:
     """Says how the run went, and writes it where that was asked for."""
     meter, status = performer.meter, performer.status
-    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.losses, model.restarts
+    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.loss_count, model.restarts
     if status.unmapped:
         print(unmapped_title(status))
     report = meter.report(time.perf_counter())
