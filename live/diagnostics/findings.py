@@ -10,7 +10,7 @@ from drumvae.midi.constants import CLOCK, CONTINUE, QUARTER_FRAME, START, STOP
 from drumvae.music.kit import DEFAULT_KIT, VOICES, Kit
 
 from ..messages import TimestampedMessage
-from ..metrics.meters import GAP_S, ClockFigures
+from ..metrics.meters import GAP_S, ClockStats
 from ..metrics.sync_report import counted
 from .daw_behaviour import ClockBehaviour, Heard
 from .daws import Resemblance, clicks
@@ -71,7 +71,7 @@ class Evidence:
 
     arrivals: Sequence[TimestampedMessage]
     heard: Heard
-    clock: ClockFigures
+    clock: ClockStats
     notes: PlayedNotes
     kit: Kit
     likeness: Resemblance

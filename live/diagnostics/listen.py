@@ -88,7 +88,7 @@ class _Guide:
 
     def _tick(self, at_s: float) -> None:
         self._meter.tick(at_s)
-        bpm = self._meter.figures().bpm_mean if not self._told_tempo and self._meter.ticks > CLOCK_PPQN else None
+        bpm = self._meter.stats().bpm_mean if not self._told_tempo and self._meter.ticks > CLOCK_PPQN else None
         if bpm is not None:
             self._told_tempo = True
             self.say(f"Heard a clock at {bpm:.1f} bpm, go on.")

@@ -12,8 +12,8 @@ from drumvae.midi.constants import CLOCK, CONTINUE, NOTE_ON, START
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
 from ..messages import TimestampedMessage
-from ..metrics.meters import ClockFigures, TickMeter
-from ..metrics.sync_report import counted, plain
+from ..metrics.meters import ClockStats, TickMeter
+from ..metrics.sync_report import counted, json_value
 from .daw_behaviour import ClockBehaviour, scan_behaviours
 from .daws import Resemblance, resembling
 from .findings import Evidence, Finding, PlayedNotes
@@ -28,7 +28,7 @@ class Diagnosis:
 
     listened_s: float
     messages: int
-    clock: ClockFigures
+    clock: ClockStats
     plays: int
     """Starts and Continues."""
     stops: int
@@ -50,7 +50,7 @@ class Diagnosis:
             "unheard": {str(pitch): count for pitch, count in sorted(self.unmapped.items())},
             "habits": {habit.name.lower(): habit.value for habit in self.habits},
         }
-        return {key: plain(value) for key, value in values.items()}
+        return {key: json_value(value) for key, value in values.items()}
 
     def lines(self) -> list[str]:
         """Says it in plain words."""
@@ -101,7 +101,7 @@ def diagnose(
 ) -> Diagnosis:
     """Reads what arrived while listening; `sent` is what was sent meanwhile, with the times of sending."""
     arrivals = sorted((a for a in arrivals if a.message and math.isfinite(a.at_s)), key=lambda arrival: arrival.at_s)
-    heard, clock, notes = scan_behaviours(arrivals), _figures(arrivals), _notes(arrivals, sent, kit)
+    heard, clock, notes = scan_behaviours(arrivals), _clock_stats(arrivals), _notes(arrivals, sent, kit)
     likeness = resembling(heard.habits)
     evidence = Evidence(arrivals, heard, clock, notes, kit, likeness)
     return Diagnosis(
@@ -120,14 +120,14 @@ def diagnose(
     )
 
 
-def _figures(arrivals: Sequence[TimestampedMessage]) -> ClockFigures:
+def _clock_stats(arrivals: Sequence[TimestampedMessage]) -> ClockStats:
     meter = TickMeter()
     for at_s, message in arrivals:
         if message[0] == CLOCK:
             meter.tick(at_s)
         elif message[0] in (START, CONTINUE):
             meter.restart()
-    return meter.figures()
+    return meter.stats()
 
 
 def _is_note(message: bytes) -> bool:
