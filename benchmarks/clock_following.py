@@ -24,14 +24,14 @@ from sleepers import Late, lateness, start_sleepers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from former import STAGE
-from jackparts import JackServer, real_jack_server
-from jackrig import frames, ran_through
-from judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, sounding
-from tempo import TempoRig
+from helpers.former import STAGE
+from helpers.jackparts import JackServer, real_jack_server
+from helpers.jackrig import frames, ran_through
+from helpers.judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, sounding
+from helpers.tempo import TempoRig
 
-from drumvae.engine import Engine
-from drumvae.live.model.modes import loop_seed
+from drumvae.inference.engine import Engine
+from drumvae.live.generation.modes import loop_seed
 
 SEED = 11
 NEAR_S = 0.03

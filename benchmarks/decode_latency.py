@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from drumvae.bundle import default_bundle, read_bundle
-from drumvae.checkpoint import load_trained
-from drumvae.engine import Engine
+from drumvae.bundle.format import default_bundle, read_bundle
+from drumvae.inference.engine import Engine
 from drumvae.models.build import Model, new_model
+from drumvae.models.checkpoint import load_trained
 from drumvae.models.config import ModelConfig
 from drumvae.models.drummer import Drummer
 

@@ -26,16 +26,16 @@ import onnx
 import torch
 from decode_latency import eager, interleaved, percentile
 
-from drumvae.bundle import DECODER, DRUMMER, BundleInfo, default_bundle, read_bundle, write_bundle_json
-from drumvae.engine import Engine
-from drumvae.export.convert import halve, write_graphs
+from drumvae.bundle.format import DECODER, DRUMMER, BundleInfo, default_bundle, read_bundle, write_bundle_json
+from drumvae.export.onnx.convert import halve, write_graphs
+from drumvae.inference.engine import Engine
 from drumvae.models.build import Model, new_model
-from drumvae.trainer.presets import presets
+from drumvae.trainer.training.presets import presets
 
 LARGE = "hierdec_drums_16bar"  # a minute to export, half a gigabyte to hold
 _START = (
-    "import time; a = time.perf_counter(); from drumvae.engine import Engine; b = time.perf_counter(); e = Engine.load(provider='cpu');"
-    " c = time.perf_counter(); e.generate(0); print(b - a, c - b, time.perf_counter() - c)"
+    "import time; a = time.perf_counter(); from drumvae.inference.engine import Engine; b = time.perf_counter();"
+    " e = Engine.load(provider='cpu'); c = time.perf_counter(); e.generate(0); print(b - a, c - b, time.perf_counter() - c)"
 )
 
 

@@ -16,10 +16,10 @@ import mido
 import numpy as np
 import pretty_midi
 
-from drumvae.engine import Engine
-from drumvae.grid import Grid
-from drumvae.kit import DEFAULT_KIT
-from drumvae.midifile import GATE_BEATS, TICKS_PER_BEAT, write_midi
+from drumvae.inference.engine import Engine
+from drumvae.midi.io import GATE_BEATS, TICKS_PER_BEAT, write_midi
+from drumvae.music.grid import Grid
+from drumvae.music.kit import DEFAULT_KIT
 
 BPM, TEN_MINUTES_LOOPS = 120, 75
 

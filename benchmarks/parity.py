@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from graph_speed import LARGE, bare_info
 
-from drumvae.bundle import write_bundle_json
-from drumvae.engine import Engine
-from drumvae.export.convert import halve, write_graphs
-from drumvae.export.verify import compare
-from drumvae.export.windows import MOST, validation_windows
-from drumvae.grid import Array
+from drumvae.bundle.format import write_bundle_json
+from drumvae.export.onnx.convert import halve, write_graphs
+from drumvae.export.onnx.verify import compare
+from drumvae.export.onnx.windows import MOST, validation_windows
+from drumvae.inference.engine import Engine
+from drumvae.inference.providers import NAMES, lacks
 from drumvae.models.build import Model, new_model
-from drumvae.providers import NAMES, lacks
-from drumvae.trainer.download import groove_zip, source_folder
-from drumvae.trainer.presets import presets
+from drumvae.music.grid import Array
+from drumvae.trainer.data.download import groove_zip, source_folder
+from drumvae.trainer.training.presets import presets
 
 WIDE = 512
 """Numbers that a weight is multiplied with from which on less is added to it."""

@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sleepers import Late, lateness, start_sleepers
 
-from drumvae.engine import Engine
-from drumvae.grid import LOOP_BEATS
-from drumvae.kit import DEFAULT_KIT
+from drumvae.inference.engine import Engine
+from drumvae.music.grid import LOOP_BEATS
+from drumvae.music.kit import DEFAULT_KIT
 
 AHEAD_S = 2.0
 FIRST_LOOP_S = 30.0
@@ -86,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 def play(options: argparse.Namespace) -> None:
     """Plays, and leaves in a folder when the clock started and when each message was sent."""
     from drumvae.live.clock.follower import InternalClock
-    from drumvae.live.performer import Performer
-    from drumvae.live.screen.display import make_display
-    from drumvae.live.session import run_session
+    from drumvae.live.session.performer import Performer
+    from drumvae.live.session.run import run_session
+    from drumvae.live.ui.display import make_display
 
     if options.ordinary:
         refuse_priority()
@@ -114,9 +114,9 @@ def opened(options: argparse.Namespace) -> Any:
     """Returns a maker of loops, in a process or in a thread."""
     from performer_timing import load  # by the name by which the other process finds it
 
-    from drumvae.live.model.generator import Generator
-    from drumvae.live.model.modes import make_loop
-    from drumvae.live.model.worker import WorkerProcess
+    from drumvae.live.generation.generator import Generator
+    from drumvae.live.generation.modes import make_loop
+    from drumvae.live.generation.supervisor import WorkerProcess
 
     if options.model == ["process"]:
         return WorkerProcess(partial(load, options.bundle, options.ordinary))
@@ -133,9 +133,9 @@ def load(bundle: Path | None, ordinary: bool) -> Engine:
 def refuse_priority() -> None:
     """Makes this process one that is granted no real-time priority."""
     from drumvae.live import realtime
-    from drumvae.live.model import generator, inference, process, worker
+    from drumvae.live.generation import generator, supervisor, worker_main, worker_process
 
-    for module in (generator, inference, process, realtime, worker):
+    for module in (generator, worker_main, worker_process, realtime, supervisor):
         module.raise_priority = lambda *_: False
 
 
@@ -159,7 +159,7 @@ class Unpaused:
         self._maker.ask(job)
 
     def take(self) -> Any:
-        from drumvae.live.model.modes import Job
+        from drumvae.live.generation.modes import Job
 
         loop = self._maker.take()
         if not self._maker.busy:
@@ -237,7 +237,7 @@ def measure(options: argparse.Namespace, where: str, folder: Path) -> dict[str, 
 
 def due_beats(options: argparse.Namespace) -> list[tuple[float, int]]:
     """Returns (beat, pitch) of every note of the session, from the engine alone."""
-    from drumvae.live.model.modes import loop_seed
+    from drumvae.live.generation.modes import loop_seed
 
     engine, end = Engine.load(options.bundle), options.bars * 4
     notes = []

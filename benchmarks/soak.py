@@ -24,13 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from jackparts import Drummer, JackServer, real_jack_server, wait_for
-from jackrig import Rig
-from judge import Captured, sounding
+from helpers.jackparts import Drummer, JackServer, real_jack_server, wait_for
+from helpers.jackrig import Rig
+from helpers.judge import Captured, sounding
 
-from drumvae.kit import DEFAULT_KIT
 from drumvae.live.controls.actions import ACTIONS
-from drumvae.live.controls.file import default_map
+from drumvae.live.controls.mapping_file import default_map
+from drumvae.music.kit import DEFAULT_KIT
 
 MAP = default_map()
 PAUSE_S = (0.15, 1.0)

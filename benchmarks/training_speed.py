@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from drumvae.grid import Grid
-from drumvae.midifile import write_midi
-from drumvae.trainer.config import TrainConfig
-from drumvae.trainer.corpus import Corpus, load_corpus
-from drumvae.trainer.loop import train
-from drumvae.trainer.presets import preset
-from drumvae.trainer.task import LoopTask
-from drumvae.trainer.windows import Drills, StepParts
+from drumvae.midi.io import write_midi
+from drumvae.music.grid import Grid
+from drumvae.trainer.data.corpus import Corpus, load_corpus
+from drumvae.trainer.training.config import TrainConfig
+from drumvae.trainer.training.datamodule import Drills, StepParts
+from drumvae.trainer.training.presets import preset
+from drumvae.trainer.training.train import train
+from drumvae.trainer.training.vae_module import LoopTask
 
 
 def made_corpus(folder: Path) -> Corpus:

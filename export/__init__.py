@@ -1,1 +1,1 @@
-"""Checkpoint to bundle (onnx), and bundle to files of loops (midi)."""
+"""Turns a checkpoint into a bundle, and a bundle into MIDI files."""

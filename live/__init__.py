@@ -1,1 +1,1 @@
-"""Bundle and DAW to drum loops, in time; no torch, no file read after start."""
+"""Plays drum loops on a MIDI port in time with a DAW; needs no PyTorch."""

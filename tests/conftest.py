@@ -4,16 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers.grooves import GROOVE
 
-from drumvae.engine import Engine
-from drumvae.grid import Grid
-from drumvae.midifile import write_midi
-
-GROOVE = """
-kick       X...x...X.x.x...|X...x...X.x.x...|X...x...X.x.x...|X...x...X...X.X.|
-snare      ....X..-.-..X...|....X..-.-..X...|....X..-.-..X...|....X..-X-X-X.X.|
-closed hat x.x.x.x.x.x.x.x.|x.x.x.x.x.x.x.x.|x.x.x.x.x.x.x.x.|x.x.x.x.........|
-"""
+from drumvae.inference.engine import Engine
+from drumvae.midi.io import write_midi
+from drumvae.music.grid import Grid
 
 
 @pytest.fixture
@@ -38,7 +33,7 @@ def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle that knows styles; exported once, because that takes seconds."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
-    from drummers import write_drummer
+    from helpers.drummers import write_drummer
 
     return write_drummer(tmp_path_factory.mktemp("drummer"))
 

@@ -19,7 +19,7 @@ class Nothing(MetaPathFinder):
 sys.meta_path.insert(0, Nothing())
 """
 PLAY = """
-from drumvae.engine import Engine
+from drumvae.inference.engine import Engine
 engine = Engine.load(provider="cpu")
 (loop,) = engine.generate(7)
 print(loop.steps, int(loop.hits.sum()), engine.humanize(loop).steps)

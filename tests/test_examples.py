@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from drumvae.models.config import ModelConfig
-from drumvae.trainer.config import TrainConfig
-from drumvae.trainer.examples import draw_example, view_for
-from drumvae.views import to_tap, without_feel
+from drumvae.music.inputs import to_tap, without_feel
+from drumvae.trainer.training.config import TrainConfig
+from drumvae.trainer.training.vae_batches import draw_example, view_for
 
 SMALL = TrainConfig(model=ModelConfig(latent_size=4), tap_dropout=0.8, input_hit_drop=0.2, scheduled_sampling=10.0)
 EVERY_TASK = replace(SMALL, humanize_share=0.25, drumify_share=0.25, infill_share=0.25, velocity_scaling=0.2, timing_shift=0.1)

@@ -12,13 +12,13 @@ pytest.importorskip("onnxscript")
 
 import pretty_midi  # noqa: E402
 
-from drumvae.bundle import read_bundle  # noqa: E402
-from drumvae.engine import Engine  # noqa: E402
-from drumvae.export.__main__ import app as export_app  # noqa: E402
-from drumvae.midifile import read_midi, read_notes  # noqa: E402
-from drumvae.trainer.__main__ import app as train_app  # noqa: E402
-from drumvae.trainer.evaluate import app as evaluate_app  # noqa: E402
-from drumvae.trainer.presets import preset, presets  # noqa: E402
+from drumvae.bundle.format import read_bundle  # noqa: E402
+from drumvae.export.cli.onnx import app as export_app  # noqa: E402
+from drumvae.inference.engine import Engine  # noqa: E402
+from drumvae.midi.io import read_midi, read_notes  # noqa: E402
+from drumvae.trainer.cli.evaluate import app as evaluate_app  # noqa: E402
+from drumvae.trainer.cli.train import app as train_app  # noqa: E402
+from drumvae.trainer.training.presets import preset, presets  # noqa: E402
 
 pytestmark = [
     pytest.mark.train,

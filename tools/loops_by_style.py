@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from drumvae.conditions import Conditions
-from drumvae.engine import Engine
-from drumvae.export.sheet import Roll, draw_sheet
-from drumvae.midifile import write_midi
-from drumvae.tensors import grid_to_groove
-from drumvae.trainer.corpus import load_corpus
-from drumvae.trainer.drummer.labels import main_style
+from drumvae.export.midi.sheet import Roll, draw_sheet
+from drumvae.inference.engine import Engine
+from drumvae.midi.io import write_midi
+from drumvae.music.conditions import Conditions
+from drumvae.music.encoding import grid_to_groove
+from drumvae.trainer.data.corpus import load_corpus
+from drumvae.trainer.data.labels import main_style
 
 LOOPS, FILL_EVERY = 16, 4
 SEED = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from drumvae.trainer.corpus import load_corpus
+from drumvae.trainer.data.corpus import load_corpus
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""MIDI corpus to checkpoint, and the scores of a model."""
+"""Turns a MIDI corpus into a checkpoint, and scores a model."""

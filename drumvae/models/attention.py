@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from drumvae.grid import STEPS_PER_BAR
+from ..music.grid import STEPS_PER_BAR
 
 
 class LoopDropout(nn.Module):

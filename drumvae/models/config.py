@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from drumvae.errors import RunError, nearest
-from drumvae.grid import STEPS_PER_BAR
-from drumvae.settings import from_table
-from drumvae.tensors import GROOVE_SIZE, MELODY_CLASSES, PATTERN_CLASSES, VOICE_COUNT
+from ..music.encoding import GROOVE_SIZE, MELODY_CLASSES, PATTERN_CLASSES, VOICE_COUNT
+from ..music.grid import STEPS_PER_BAR
+from ..util.errors import RunError, nearest
+from ..util.settings import from_table
 
 OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorical"}
 """The output layer that each encoding is learned by."""
@@ -30,7 +30,7 @@ class ModelConfig:
     """Describes a VAE of loops: a bidirectional LSTM encoder, a Gaussian latent, a plan of the loop, an autoregressive LSTM decoder."""
 
     encoding: str = "groove"
-    """What the encoder reads, as in `drumvae.tensors`: "groove", "pattern" or "melody"."""
+    """What the encoder reads, as in `drumvae.music.encoding`: "groove", "pattern" or "melody"."""
     output: str = "groove"
     """What the decoder writes: "groove" (hits, velocities, offsets) or "categorical" (one class a step)."""
     steps: int = 64

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from drumvae.tensors import VOICE_COUNT
-
+from ..music.encoding import VOICE_COUNT
 from .config import ModelConfig
 from .features import features_loop, loop_features, previous_steps
 from .heads import new_head

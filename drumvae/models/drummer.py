@@ -16,10 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from drumvae.codec import COLDEST
-from drumvae.grid import STEPS_PER_BAR
-from drumvae.tensors import GROOVE_SIZE, VOICE_COUNT
-
+from ..inference.codec import COLDEST
+from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
+from ..music.grid import STEPS_PER_BAR
 from .attention import Layer, LoopDropout, Places
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features

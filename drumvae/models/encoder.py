@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from drumvae.grid import STEPS_PER_BAR
-
+from ..music.grid import STEPS_PER_BAR
 from .config import ModelConfig
 from .features import loop_features
 from .lstm import InputDropout, new_lstm, run_lstm

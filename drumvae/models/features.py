@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from drumvae.tensors import MELODY_CLASSES, PATTERN_CLASSES, PATTERN_VELOCITY, VOICE_COUNT
-
+from ..music.encoding import MELODY_CLASSES, PATTERN_CLASSES, PATTERN_VELOCITY, VOICE_COUNT
 from .config import TAP_OFFSETS, TAP_VELOCITIES
 
 _MIDDLE_BPM = 110.0

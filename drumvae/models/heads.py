@@ -7,8 +7,7 @@ a sequence can be told beforehand and `write` for one step.
 import torch
 from torch import Tensor, nn
 
-from drumvae.tensors import VOICE_COUNT
-
+from ..music.encoding import VOICE_COUNT
 from .config import ModelConfig
 from .features import class_features
 from .lstm import InputDropout

@@ -10,8 +10,7 @@ every hit is by itself. Several small readers answer it, and their mean is surer
 import torch
 from torch import Tensor, nn
 
-from drumvae.tensors import VOICE_COUNT
-
+from ..music.encoding import VOICE_COUNT
 from .attention import Layer, Places
 from .config import TAP_FEATURES, ModelConfig
 from .features import tap_features, tempo_features

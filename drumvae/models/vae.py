@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from drumvae.codec import COLDEST
-from drumvae.tensors import VOICE_COUNT
-
+from ..inference.codec import COLDEST
+from ..music.encoding import VOICE_COUNT
 from .config import ModelConfig
 from .decoder import Decoder
 from .encoder import Encoder

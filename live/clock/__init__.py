@@ -1,1 +1,1 @@
-"""The sender's clock: messages with their arrival times in, a timeline of beats out. Pure."""
+"""Follows MIDI clock and maps beats to seconds."""

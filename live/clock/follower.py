@@ -6,12 +6,12 @@ position may come stopped, right before Continue or while running, and a loop ma
 
 import math
 
-from drumvae.grid import LOOP_BEATS
+from drumvae.music.grid import LOOP_BEATS
 
-from .dll import TICKS_PER_BEAT, TickFilter
-from .internal import InternalClock
-from .rate import RateWatch
-from .timebase import Timeline
+from .clock_rate import RateWatch
+from .internal_clock import InternalClock
+from .tick_filter import TICKS_PER_BEAT, TickFilter
+from .timeline import Timeline
 from .transport import Clock, Kind, State, Transport
 
 __all__ = [

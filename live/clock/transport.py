@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-from .timebase import Timeline
+from .timeline import Timeline
 
 
 class Kind(Enum):

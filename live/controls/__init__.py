@@ -1,1 +1,1 @@
-"""What a player turns: knobs, pads and automation in, one frozen value out."""
+"""Maps MIDI messages to actions and holds the state of every control."""

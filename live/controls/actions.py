@@ -6,8 +6,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from drumvae.kit import VOICES
-from drumvae.kits import known_kits
+from drumvae.music.kit import VOICES
+from drumvae.music.kits import known_kits
 
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
 """Every mode there is, in the order in which the amount `mode` goes through them."""

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from drumvae.grid import LOOP_BEATS
+from drumvae.music.grid import LOOP_BEATS
 
 from .actions import FILL_EVERY, MODE_NAMES, ON, STYLE_NAMES, TOP, Action, Kind, choice_at
-from .controls import Controls
-from .map import STATUS, Binding, ControlMap
+from .mapping import STATUS, Binding, ControlMap
+from .state import Controls
 
 OWN_CHANNEL = 16
 """Where a CC that is heard on any channel is shown."""

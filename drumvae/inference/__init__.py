@@ -1,0 +1,1 @@
+"""Runs an exported model with ONNX Runtime; needs no PyTorch."""

@@ -1,0 +1,1 @@
+"""The groove: grid, kit, encodings, windowing, conditions and playability rules."""

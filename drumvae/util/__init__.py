@@ -1,0 +1,1 @@
+"""Errors, files, settings, progress and what every command shares."""

@@ -1,0 +1,63 @@
+"""What the three commands share: how a Typer app is run and how its errors reach the user."""
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__
+from .errors import DrumVAEError, RunError
+
+if TYPE_CHECKING:
+    import typer
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run(app: "typer.Typer") -> NoReturn:
+    """Runs a command line and exits: 2 with one sentence on stderr for a DrumVAEError or a wrong option; a bug keeps its traceback."""
+    try:
+        status = app(standalone_mode=False)
+    except DrumVAEError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        # Typer brings a Click of its own or uses the installed one, by version; both usage errors say their sentence like this.
+        sentence = getattr(error, "format_message", None)
+        if sentence is None:
+            if type(error).__name__ == "Abort":
+                sys.exit(INTERRUPTED)
+            raise
+        if not sentence():  # a command without arguments has shown its help
+            sys.exit(BAD_INPUT)
+        _fail(f"{sentence().rstrip('.')}. Type {_command()} --help for every option.")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def show_version(wanted: bool) -> None:
+    """Prints the version and leaves; the callback of every --version."""
+    if wanted:
+        import typer
+
+        print(f"drumvae {__version__}")
+        raise typer.Exit
+
+
+def need_training(what: str, *modules: str) -> None:
+    """Looks for what the extra `train` brings, without importing it; raises RunError with what to type where it is not installed."""
+    for name in modules:
+        if sys.modules.get(name, name) is None or find_spec(name) is None:
+            raise RunError(f"{what} needs {name}, which is not installed; type: pip install 'drumvae[train]'")
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"{_command()}: {sentence}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def _command() -> str:
+    name = sys.argv[0].replace("\\", "/")
+    if name.endswith("/__main__.py"):
+        return f"python -m drumvae.{name.split('/')[-2]}"
+    return name.rsplit("/", 1)[-1].removesuffix(".exe")

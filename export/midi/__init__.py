@@ -1,0 +1,1 @@
+"""Writes MIDI files of loops from a bundle."""

@@ -1,0 +1,1 @@
+"""Turns a checkpoint into a bundle of ONNX graphs and verifies it against PyTorch."""

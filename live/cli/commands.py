@@ -1,0 +1,241 @@
+"""A LiveConfig in, a session or a demo out: what the command line does once its options are read. Called by the main thread."""
+
+import secrets
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from drumvae.inference.providers import PROVIDERS
+from drumvae.music.kit import DEFAULT_KIT
+from drumvae.music.kits import kit_rows
+from drumvae.util.command import INTERRUPTED
+from drumvae.util.errors import DrumVAEError, PortError, nearest
+from drumvae.util.files import check_writable
+
+from ..clock.follower import Clock, Follower, InternalClock
+from ..controls.mapping_file import default_map, read_map
+from ..controls.midi_learn import learn, typed_lines
+from ..diagnostics.listen import run_doctor
+from ..generation.generator import Maker
+from ..generation.modes import MODES, check_asked, check_mode, check_playable, make_loop, offered_modes
+from ..generation.supervisor import WorkerProcess
+from ..generation.worker_main import ModelFacts, load_engine
+from ..messages import Played
+from ..metrics.sync_report import check_report, write_report
+from ..midi_io.backends import NO_DRIVER
+from ..midi_io.input_kit import InputKit
+from ..midi_io.port_pair import Ports, list_ports
+from ..session.demo import DEMO_BARS, Script, Silence, demo_mode, performance, write_demo
+from ..session.loop_writer import LoopWriter
+from ..session.performer import Performer
+from ..session.run import LiveConfig, run_session
+from ..ui.display import make_display, unheard_title
+
+FIRST_LOOP_S = 30.0
+CLOCKS = ("midi", "internal")
+
+
+class Stage(Maker, Protocol):
+    """A model and the place where it runs."""
+
+    restarts: int
+
+    def ready(self) -> ModelFacts:
+        """Waits until the model is loaded; raises what loading it raised."""
+
+
+def print_ports(backend: str) -> None:
+    """Prints the ports of this machine."""
+    ports = list_ports(backend)
+    for title, names in (("inputs", ports.inputs), ("outputs", ports.outputs)):
+        print(f"{ports.backend} {title}:")
+        print("\n".join(f"  {name}" for name in names) or "  (none)")
+
+
+def drawn_seed() -> int:
+    """Draws a seed that is short enough to be typed again."""
+    return secrets.randbelow(1_000_000)
+
+
+def checked(kind: str, name: str, known: tuple[str, ...]) -> str:
+    """Returns a name that is known; raises DrumVAEError with the nearest ones where it is not."""
+    if name not in known:
+        raise DrumVAEError(f"There is no {kind} {name!r}; {nearest(name, list(known))}")
+    return name
+
+
+def check_names(config: LiveConfig) -> None:
+    """Refuses a mistyped mode or provider before anything is loaded; raises DrumVAEError."""
+    checked("mode", config.controls.mode, tuple(MODES))
+    checked("provider", config.provider, PROVIDERS)
+
+
+def start_model(config: LiveConfig) -> Stage:
+    """Starts the process that loads and runs the model."""
+    model = WorkerProcess(partial(load_engine, config.bundle, config.provider), make_loop)
+    model.start()
+    return model
+
+
+def play(config: LiveConfig) -> None:
+    """Plays a session until it is stopped; raises DrumVAEError where something asked for cannot be had."""
+    check_names(config)
+    if config.report:
+        check_report(config.report)
+    with closing(start_model(config)) as model, closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        facts = model.ready()  # it loads while the ports are opened
+        check_playable(facts)
+        check_mode(config.controls.mode, facts)
+        check_asked(config.controls, facts)
+        writer = LoopWriter(config.record) if config.record else None
+        try:
+            _play_on(ports, model, facts, writer, config)
+        finally:
+            if writer:
+                writer.close()
+    if writer:
+        print(f"{writer.written} loops are in {writer.folder}.")
+
+
+def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter | None, config: LiveConfig) -> None:
+    performer = Performer(
+        clock=_clock(config),
+        source=ports.input,
+        sink=ports.output,
+        generator=model,
+        seed=config.seed,
+        controls=config.controls,
+        offered=offered_modes(facts),
+        styles=facts.styles,
+        input_kit=InputKit(config.input_kit or DEFAULT_KIT, fixed=config.input_kit is not None),
+        control_map=config.control_map,
+        shows_controls=config.shows_controls,
+        bars=config.bars,
+        offset_s=config.offset_s,
+        on_played=writer.add if writer else None,
+    )
+    performer.prepare()
+    model.await_first(FIRST_LOOP_S)  # ready means ready
+    if facts.chosen:
+        print(f"the model runs on {facts.chosen}")
+    print(f"ready: {config.controls.mode}, seed {config.seed}, {facts.provider}, {ports.title}", flush=True)
+    if ports.hint:
+        print(ports.hint)
+    hint = "send MIDI clock to the input and press play   " if config.internal_bpm is None else ""
+    display = make_display(f"{ports.title}   seed {config.seed}", f"{hint}Ctrl-C stops")
+    try:
+        thread = run_session(performer, display, ports.watch, lambda: writer.trouble if writer else None)
+    finally:
+        display.close()
+    _report(performer, ports, model, thread.real_time, config.report)
+
+
+def _report(performer: Performer, ports: Ports, model: Stage, real_time: bool | None, path: Path | None) -> None:
+    """Says how the run went, and writes it where that was asked for."""
+    meter, status = performer.meter, performer.status
+    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.losses, model.restarts
+    if status.unheard:
+        print(unheard_title(status))
+    report = meter.report(time.perf_counter())
+    print("\n".join(report.lines()))
+    print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {'real-time' if real_time else 'ordinary'} priority")
+    if path:
+        write_report(path, report)
+
+
+def diagnose(config: LiveConfig) -> None:
+    """Listens to what the DAW sends, and says what is right and wrong with it."""
+    with closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        print(f"listening on {ports.title}", flush=True)
+        run_doctor(ports, config.report, config.input_kit or DEFAULT_KIT)
+
+
+def learn_controls(config: LiveConfig, path: Path) -> None:
+    """Asks for one control after another, and writes what is moved into a map."""
+    with closing(Ports(config.input_name, config.output_name, config.backend)) as ports:
+        print(f"listening on {ports.title}", flush=True)
+        learn(lambda: [arrival.message for arrival in ports.input.poll(time.perf_counter())], print, typed_lines(), path)
+    print(f"Play with it: drumvae-live --controls {path}")
+
+
+def print_kits() -> None:
+    """Prints every kit that --kit knows."""
+    for row in kit_rows():
+        print(f"{row.kit.name:<12} {' '.join(f'{pitch:>3}' for pitch in row.kit.played)}  {row.title}: {row.trap}")
+
+
+def print_controls(path: Path | None) -> None:
+    """Prints every action and what it is bound to."""
+    print((read_map(path) if path else default_map()).listing())
+
+
+def _clock(config: LiveConfig) -> Clock:
+    return Follower() if config.internal_bpm is None else InternalClock(config.internal_bpm)
+
+
+def demo(config: LiveConfig) -> None:
+    """Plays eight bars by itself: four as if a person had played them, four in answer; leaves demo.mid in the working folder."""
+    check_names(config)
+    left_out = {"--record": config.record, "--report": config.report, "--bars": config.bars, "--hold": config.controls.hold}
+    if given := [name for name, value in left_out.items() if value]:
+        print(f"The demo plays eight bars by itself and leaves demo.mid; {', '.join(given)} {'is' if len(given) == 1 else 'are'} left out.")
+    target = Path("demo.mid")
+    check_writable(Path.cwd(), target.name, "change to a folder of your own")
+    with closing(start_model(config)) as model:
+        ports = _demo_ports(config)
+        try:
+            facts = model.ready()
+            check_playable(facts)
+            check_asked(config.controls, facts)
+            played = _demo_on(ports, model, facts, config)
+        finally:
+            if ports:
+                ports.close()
+    if len(played) < 2:
+        print("The demo was stopped before its answer; demo.mid was not written.")
+        sys.exit(INTERRUPTED)
+    print(write_demo(target, played, config.internal_bpm or 120.0))
+
+
+def _demo_ports(config: LiveConfig) -> Ports | None:
+    try:
+        ports = Ports(config.input_name, config.output_name, config.backend)
+    except PortError as error:
+        print(f"The demo plays without a port, so nothing will be heard. {str(error).replace(f', or {NO_DRIVER}', '')}")
+        return None
+    print(f"The demo plays on {ports.output.title} ({ports.backend}); connect it to drums to hear it.")
+    return ports
+
+
+def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveConfig) -> list[Played]:
+    opening, mode = performance(), demo_mode(facts)
+    if mode != "humanize":
+        print("This bundle cannot humanize: the answer is a loop of its own.")
+    clock = InternalClock(config.internal_bpm or 120.0)
+    played: list[Played] = []
+    performer = Performer(
+        clock=clock,
+        source=Script(opening.grid, clock),
+        sink=ports.output if ports else Silence(),
+        generator=model,
+        seed=config.seed,
+        controls=replace(config.controls, mode=mode, hold=False),
+        offered=offered_modes(facts),
+        styles=facts.styles,
+        bars=DEMO_BARS,
+        offset_s=config.offset_s,
+        echo=None,
+        on_played=played.append,
+    )
+    performer.player.offer(opening)
+    print(f"ready: demo, {DEMO_BARS} bars at {clock.timeline.bpm:g} bpm, seed {config.seed}, {facts.provider}", flush=True)
+    display = make_display(f"demo   seed {config.seed}", "Ctrl-C stops")
+    try:
+        run_session(performer, display, ports.watch if ports else list)
+    finally:
+        display.close()
+    return played if performer.finished else []

@@ -1,0 +1,117 @@
+"""Controllers and notes bound to actions in, and a raw MIDI message; what the player did by it out. `control_file` reads maps from TOML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
+
+from drumvae.util.errors import DrumVAEError
+
+from .actions import ACTIONS, ON, Action, Event, Kind
+
+Sort = Literal["cc", "note"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+STATUS: Mapping[Sort, int] = {"cc": 0xB0, "note": 0x90}
+LAST: Mapping[Sort, int] = {"cc": 119, "note": 127}
+"""The highest number of each. CC 120 to 127 are channel mode messages, which DAWs send by themselves (MIDI 1.0)."""
+CHANNELS = range(1, 17)
+
+
+class Binding(NamedTuple):
+    """Names a controller or a note."""
+
+    sort: Sort
+    number: int
+    """From 0 to 119 for a controller, to 127 for a note."""
+    channel: int | None = None
+    """From 1 to 16; None is any."""
+
+    @property
+    def title(self) -> str:
+        name = "CC" if self.sort == "cc" else "note"
+        return f"{name} {self.number} on channel {self.channel}" if self.channel else f"{name} {self.number}"
+
+    @property
+    def sentence(self) -> str:
+        """The title as a sentence begins with it."""
+        return self.title[0].upper() + self.title[1:]
+
+    def overlaps(self, other: "Binding") -> bool:
+        """Says whether one message can be both."""
+        return self[:2] == other[:2] and (self.channel == other.channel or None in (self.channel, other.channel))
+
+
+class Positions:
+    """Remembers where every controller stood last, so that a rise through 64 is seen. Owned by the thread that reads messages."""
+
+    def __init__(self) -> None:
+        self._last = bytearray(16 * 128)
+
+    def rises(self, status: int, number: int, value: int) -> bool:
+        """Takes a controller's value and says whether it has come up to 64 from below; one not heard of before was at 0."""
+        place = (status & 0x0F) << 7 | number
+        before, self._last[place] = self._last[place], value
+        return before < ON <= value
+
+
+@dataclass(frozen=True)
+class ControlMap:
+    """Says which controller or note does what; any thread may share it. Raises DrumVAEError where one would do two things."""
+
+    bindings: Mapping[Binding, Action]
+    _actions: Mapping[tuple[int, int], Action] = field(init=False, repr=False, compare=False)  # by status byte and number
+
+    def __post_init__(self) -> None:
+        actions: dict[tuple[int, int], Action] = {}
+        for binding, action in self.bindings.items():
+            _check(binding, action)
+            for channel in CHANNELS if binding.channel is None else (binding.channel,):
+                place = STATUS[binding.sort] | channel - 1, binding.number
+                if place in actions:
+                    raise DrumVAEError(
+                        f"{binding.sentence} is bound twice, to {actions[place].name} and to {action.name}; leave one of them out."
+                    )
+                actions[place] = action
+        object.__setattr__(self, "_actions", actions)
+
+    def read(self, message: bytes, positions: Positions) -> Event | None:
+        """Returns what a message does, or None where it does nothing; it raises nothing, whatever the message is."""
+        if len(message) != 3:
+            return None
+        status, number, value = message
+        action = self._actions.get((status, number))
+        if action is None or value > 127:
+            return None
+        if status & 0xF0 == STATUS["note"]:
+            return Event(action) if value else None  # velocity 0 is a note-off
+        rises = positions.rises(status, number, value)
+        if action.kind is Kind.AMOUNT:
+            return Event(action, action.amount(value))
+        if action.kind is Kind.SWITCH:
+            return Event(action, float(value >= ON))
+        return Event(action) if rises else None
+
+    def of(self, action: Action) -> list[Binding]:
+        """Returns what an action is bound to."""
+        return [binding for binding, bound in self.bindings.items() if bound is action]
+
+    def listing(self) -> str:
+        """Returns a line for every action: its name, its range, what it is bound to, what it does."""
+        rows = [(a.name, a.range_text, ", ".join(binding.title for binding in self.of(a)) or "-", a.help) for a in ACTIONS.values()]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        return "\n".join("  ".join((*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3])) for row in rows)
+
+
+def learned(controls: ControlMap, action: Action, binding: Binding) -> ControlMap:
+    """Returns a map in which a binding moves an action, and no other one of its sort does; whatever held the binding loses it."""
+    kept = {b: a for b, a in controls.bindings.items() if not (b.overlaps(binding) or (a is action and b.sort == binding.sort))}
+    return ControlMap({**kept, binding: action})
+
+
+def _check(binding: Binding, action: Action) -> None:
+    if binding.channel is not None and binding.channel not in CHANNELS:
+        raise DrumVAEError(f"There is no channel {binding.channel}; channels go from 1 to 16.")
+    if not 0 <= binding.number <= LAST[binding.sort]:
+        why = ", because DAWs send those above by themselves" if binding.sort == "cc" else ""
+        raise DrumVAEError(f"{binding.sentence} cannot be bound to {action.name}; choose one from 0 to {LAST[binding.sort]}{why}.")
+    if binding.sort == "note" and action.kind is Kind.AMOUNT:
+        raise DrumVAEError(f"{binding.sentence} cannot move {action.name}, which is an amount; bind it to a CC, under [cc].")

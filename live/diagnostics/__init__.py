@@ -1,0 +1,1 @@
+"""Listens to a MIDI port and reports how its clock behaves (--doctor)."""

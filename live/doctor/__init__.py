@@ -1,1 +1,0 @@
-"""What the clock and the DAW have to say: figures of a run, habits, findings."""

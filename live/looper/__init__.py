@@ -1,0 +1,1 @@
+"""Records and plays loops in beats."""

@@ -1,0 +1,96 @@
+"""A loop and the controls in, the loop as it is played out: sparser, softer, swung, at another speed, without some voices. Pure.
+
+It is done at once, wherever the model would be too slow; what the model itself is asked for is in modes.py.
+"""
+
+import math
+from collections.abc import Collection
+
+import numpy as np
+
+from drumvae.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid, onsets_to_arrays
+from drumvae.music.kit import VOICES
+
+from ..controls.state import Controls
+
+SWING_STEPS = 1 / 3
+"""How far full swing delays a sixteenth: from the middle of its eighth, one step in, to the last third of it, 4/3 of a step in."""
+_DEEPEST = STEPS_PER_BAR.bit_length() - 1  # 4: how often a bar can be halved into steps
+
+
+def shaped(grid: Grid, controls: Controls) -> Grid:
+    """Returns a loop of the same shape; the very same one where nothing is turned. A density above 1 changes nothing here."""
+    grid = at_speed(grid, controls.speed)
+    grid = thinned(grid, controls.density)
+    grid = muted(grid, controls.muted)
+    grid = in_range(grid, controls.velocity_low, controls.velocity_high)
+    return swung(grid, controls.swing)
+
+
+def at_speed(grid: Grid, speed: float) -> Grid:
+    """Returns a loop played at 0.5 (its first half, stretched) or 2 (all of it, twice) times its speed; each hit keeps its place.
+
+    What falls between two steps goes to the later one, half a step early. Where two hits of a voice meet in one step, the louder
+    stays, of equals the one that stood on an even step.
+    """
+    if speed == 1:
+        return grid
+    hits, velocities, offsets = (np.tile(array, (math.ceil(speed), 1)) for array in grid.arrays())
+    steps, voices = np.nonzero(hits[: round(grid.steps * speed)])
+    even_first = np.argsort(steps % 2, kind="stable")  # of equals the first one stays
+    steps, voices = steps[even_first], voices[even_first]
+    beats = (steps + offsets[steps, voices].astype(np.float64)) / (speed * STEPS_PER_BEAT)
+    return Grid(*onsets_to_arrays(beats, voices, velocities[steps, voices], grid.steps, circular=True))
+
+
+def thinned(grid: Grid, density: float) -> Grid:
+    """Returns the most important hits, as large a part of all as the density says: at 0 none, from 1 on all.
+
+    The hits at one density are among those at a higher one.
+    """
+    if density >= 1:
+        return grid
+    steps, voices = np.nonzero(grid.hits)
+    first = np.argsort(-importance(grid)[steps, voices], kind="stable")[: math.floor(density * len(steps) + 0.5)]
+    left = np.zeros_like(grid.hits)
+    left[steps[first], voices[first]] = 1
+    return Grid(left, grid.velocities, grid.offsets)
+
+
+def importance(grid: Grid) -> Array:
+    """Returns how important a hit in each cell is, from 0 to 2, (steps, 9): its velocity, and the weight of its step in the bar.
+
+    The weight is 1 on the bar line, 3/4 in the middle of the bar, 1/2 on the other beats, 1/4 between them and 0 on every second
+    sixteenth: the levels of metre of Longuet-Higgins and Lee (1984), evenly spaced.
+    """
+    step = np.arange(grid.steps)[:, None]
+    weights = sum((step % 2**level == 0).astype(np.float32) for level in range(1, _DEEPEST + 1)) / np.float32(_DEEPEST)
+    return np.asarray(grid.velocities + weights, np.float32)
+
+
+def in_range(grid: Grid, low: float, high: float) -> Grid:
+    """Returns the same hits with velocities from 0 to 1 moved, in proportion, to what lies between low and high."""
+    if (low, high) == (0, 1):
+        return grid
+    return Grid(grid.hits, np.float32(low) + np.float32(high - low) * grid.velocities, grid.offsets)
+
+
+def swung(grid: Grid, amount: float) -> Grid:
+    """Returns the same hits with every second sixteenth later, by a third of a step at most; none leaves its step."""
+    if not amount:
+        return grid
+    late = np.arange(grid.steps)[:, None] % 2 * np.float32(amount * SWING_STEPS)
+    return Grid(grid.hits, grid.velocities, grid.offsets + late)
+
+
+def muted(grid: Grid, voices: Collection[int]) -> Grid:
+    """Returns a loop without some voices."""
+    return merged(Grid.empty(grid.steps), grid, voices) if voices else grid
+
+
+def merged(old: Grid, new: Grid, locked: Collection[int]) -> Grid:
+    """Returns the locked voices of the old loop with the other voices of the new one."""
+    if not locked:
+        return new
+    is_locked = np.isin(np.arange(len(VOICES)), list(locked))
+    return Grid(*(np.where(is_locked, a, b) for a, b in zip(old.arrays(), new.arrays(), strict=True)))

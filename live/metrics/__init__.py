@@ -1,0 +1,1 @@
+"""Measures how steadily a run follows the clock."""

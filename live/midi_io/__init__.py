@@ -1,0 +1,1 @@
+"""MIDI ports: the only package that touches a MIDI driver."""

@@ -1,1 +1,0 @@
-"""The model, in a process of its own: jobs in, loops out."""

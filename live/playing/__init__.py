@@ -1,1 +1,0 @@
-"""Loops: what is played in, what sounds out, in beats."""

@@ -1,1 +1,0 @@
-"""MIDI ports: the only place where a driver is touched."""

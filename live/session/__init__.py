@@ -1,0 +1,1 @@
+"""The performer and what runs it: one session from start to end."""

@@ -1,0 +1,314 @@
+"""What the golden record holds and how a run is compared with it: commands and a performance in, lines of text out.
+
+A record is a JSON file of tests/golden_record: `arithmetic`, by which a machine is known that computes alike; `digests`, the SHA-256
+of files; `lines`, by section. A line of notes is tick, track, pitch, velocity; of a performance, seconds and the bytes of a message;
+any other, a name and its figures. tests/golden_record/write.py writes them anew, and only when behaviour changes on purpose.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mido
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+import drumvae
+from drumvae.export.cli.onnx import app as export_app
+from drumvae.inference.engine import Engine
+from drumvae.midi.io import write_midi
+from drumvae.music.grid import Grid
+from helpers.fakes import CONTINUE, START, STOP, Sender, position
+from helpers.grooves import GROOVE
+from helpers.performances import PLAYED, performance, press, stage_of
+
+RECORDS = Path(__file__).parents[1] / "golden_record"
+REWRITE = "DRUMVAE_WRITE_GOLDEN_RECORD"
+"""The environment variable with which the tests write the record instead of comparing with it."""
+NOTE_SLACK, MESSAGE_SLACK = {0: 1.0, 3: 1.0}, {0: 0.002, 3: 1.0}
+"""What may differ between machines whose arithmetic differs: column of a line, largest difference."""
+RELATIVE, ABSOLUTE = 1e-3, 1e-4
+"""By what share a figure may differ there, and by how much one that is nearly 0."""
+
+Lines = dict[str, list[str]]
+
+
+# the machine
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def arithmetic_of_stage() -> dict[str, Any]:
+    """Returns what NumPy and the shipped graphs answer to fixed inputs, whatever these and the graphs are called."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.graph_optimization_level = 1, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    answers = []
+    for path in (Path(drumvae.__file__).parent / "bundles" / "default").glob("*.onnx"):
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        shapes = {each.name: [size if isinstance(size, int) else 2 for size in each.shape] for each in session.get_inputs()}
+        feeds = {name: np.random.default_rng(0).random(shape, np.float32) for name, shape in shapes.items()}
+        answers += [digest(answer.tobytes()) for answer in session.run(None, feeds)]
+    drawn = np.random.default_rng(0).normal(size=(64, 64))
+    ops = (drawn @ drawn, np.exp(drawn), np.log(np.abs(drawn)), np.sin(drawn), drawn.mean(axis=0))
+    numpy = b"".join(op.tobytes() + op.astype(np.float32).tobytes() for op in ops)
+    return {"graphs": sorted(answers), "numpy": digest(numpy)}
+
+
+def arithmetic_of_training() -> dict[str, Any]:
+    """Returns what a few operations of PyTorch answer to fixed inputs, and their gradients."""
+    import torch
+
+    drawn = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 64, 64)).astype(np.float32)).requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layer = torch.nn.LSTM(64, 64, batch_first=True)
+        ops = [drawn @ drawn, drawn.softmax(-1), torch.nn.functional.gelu(drawn), drawn.sigmoid().log(), layer(drawn)[0]]
+        ops += [torch.nn.functional.layer_norm(drawn, (64,)), torch.nn.functional.dropout(drawn), torch.randn(64, 64)]
+    sum(op.square().sum() for op in ops).backward()
+    gradients = [drawn.grad, *(parameter.grad for parameter in layer.parameters())]
+    return {"torch": digest(b"".join(each.detach().numpy().tobytes() for each in (*ops, *gradients)))}
+
+
+@contextmanager
+def one_thread_of_the_cpu() -> Iterator[None]:
+    """Has PyTorch train on the CPU, its sums in one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield
+    torch.set_num_threads(threads)
+
+
+# what is run
+
+
+def write_inputs(folder: Path) -> dict[str, str]:
+    """Writes two files to work on, a groove of four bars, loosely played, and six bars; returns where each is."""
+    groove = Grid.from_text(GROOVE)
+    draw = np.random.default_rng(0)
+    loose = Grid(groove.hits, groove.velocities, groove.hits * draw.uniform(-0.2, 0.2, groove.hits.shape))
+    rolled = Grid(*(np.roll(array, 16, axis=0)[:32] for array in groove.arrays()))
+    write_midi(folder / "first.mid", loose, 104)
+    write_midi(folder / "second.mid", [rolled, loose], 120)
+    return {"FIRST": str(folder / "first.mid"), "SECOND": str(folder / "second.mid")}
+
+
+MIDI_CALLS = {
+    "generate": "--seed 3 --count 2",
+    "generate_asked": "--seed 11 --count 2 --style jazz --fill --density 0.8 --complexity 0.5 --bpm 96",
+    "generate_fills": "--seed 5 --count 1 --style funk --fill-bars 2,4 --temperature 1.2 --kit ezdrummer",
+    "humanize": "--humanize FIRST --seed 3",
+    "humanize_drawn": "--humanize SECOND --seed 11 --temperature 0.8 --amount 0.7 --style rock",
+    "vary": "--vary FIRST --seed 3 --count 1",
+    "vary_far": "--vary SECOND --seed 11 --count 1 --amount 0.8 --temperature 0.5",
+    "continue": "--continue FIRST --seed 3 --count 2",
+    "continue_styled": "--continue SECOND --seed 11 --count 1 --amount 0.6 --style latin",
+    "interpolate": "--interpolate FIRST SECOND --count 3",
+    "interpolate_back": "--interpolate SECOND FIRST --count 3 --bpm 90 --kit gm",
+    "drumify": "--drumify FIRST --seed 3",
+    "drumify_drawn": "--drumify SECOND --seed 11 --temperature 1 --style soul",
+    "infill": "--infill FIRST --seed 3 --voices closed-hat,open-hat",
+    "infill_drawn": "--infill SECOND --seed 11 --voices kick --temperature 1 --style funk",
+}
+"""The options of every call of `drumvae-export midi`, by a name for what it writes."""
+
+
+def notes_of(path: Path) -> list[str]:
+    """Returns a line for every note: tick, track, pitch, velocity."""
+    notes = []
+    for number, track in enumerate(mido.MidiFile(path).tracks):
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == "note_on" and message.velocity:
+                notes.append((tick, number, message.note, message.velocity))
+    return [" ".join(map(str, note)) for note in sorted(notes)]
+
+
+def files_as_lines(folder: Path) -> dict[str, Any]:
+    """Returns the digests and the notes of all MIDI files of a folder, by their place in it."""
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.mid"))}
+    return {
+        "digests": {name: digest(path.read_bytes()) for name, path in names.items()},
+        "lines": {name: notes_of(path) for name, path in names.items()},
+    }
+
+
+def run_midi_calls(folder: Path) -> dict[str, Any]:
+    """Returns what `drumvae-export midi` writes with the bundle that ships."""
+    out, inputs = folder / "written", write_inputs(folder)
+    for name, call in MIDI_CALLS.items():
+        options = [inputs.get(word, word) for word in call.split()]
+        export_app(["midi", *options, "--out", str(out / name)], standalone_mode=False)
+    return files_as_lines(out)
+
+
+MOVES = (
+    *(("keep 1", 4, 127), ("density", 9, 90), ("keep 2", 20, 127), ("style jazz", 22, 127), ("fill", 26, 127)),
+    *(("temperature", 36, 80), ("complexity", 38, 100), ("hold", 41, 127), ("hold", 60, 0), ("no style", 62, 127)),
+    *(("mode humanize", 66, 127), ("humanize", 102, 70), ("humanize", 110, 127), ("mode drumify", 114, 127)),
+    *(("mode respond", 146, 127), ("mode vary", 210, 127), ("drift", 214, 100), ("next", 226, 127)),
+    *(("mode morph", 234, 127), ("morph", 238, 40), ("morph", 247, 100), ("mute snare", 250, 127), ("swing", 253, 64)),
+)
+"""What is moved in the long song: an action, a beat, a value."""
+
+
+def long_song() -> Sender:
+    """Returns a song that goes through every mode, is stopped within a loop and goes on."""
+    sender = Sender(120, jitter_s=0.0005).say(START).beats(262.3).say(STOP).rest(1).say(position(32), CONTINUE).beats(9.1).say(STOP)
+    for name, beat, value in MOVES:
+        press(sender, name, beat, value)
+    for line in (80, 112, 128, 160, 176):
+        performance(sender, Grid.from_text(GROOVE) if line in (80, 160) else PLAYED, line)
+    return sender
+
+
+def short_song() -> Sender:
+    """Returns a song of three loops, played into, with the clock lost at its end."""
+    sender = Sender(96, jitter_s=0.0005).say(START).beats(49.5)
+    performance(sender, Grid.from_text(GROOVE), 16, 96)
+    for name, beat, value in (("mode humanize", 14, 127), ("humanize", 36, 90)):
+        press(sender, name, beat, value, 96)
+    return sender
+
+
+def run_performance(sender: Sender, bundle: Path | None) -> dict[str, Any]:
+    """Returns every message that the stage sends, and every loop that was played."""
+    stage = stage_of(sender, "generate", Engine.load(bundle, "cpu")).play(sender.at_s + 1).close()  # type: ignore[arg-type]
+    messages = [f"{at_s:.6f} {' '.join(map(str, message))}" for at_s, message in stage.output.sent]
+    loops = [f"{played.loop.index}-{played.loop.source}-{played.loop.seed}".replace(" ", "-") for played in stage.played]
+    return {"lines": {"messages": messages, "loops": [f"{name} {played.bar}" for name, played in zip(loops, stage.played, strict=True)]}}
+
+
+STEPS = "10"
+"""As many as it takes to a training loss in the table of losses."""
+NARROW = {
+    "model.encoder_units": "[16]",
+    "model.decoder_units": "[16]",
+    "model.latent_size": "16",
+    "model.width": "16",
+    "model.heads": "2",
+    "model.core_units": "8",
+    "model.encoder_layers": "1",
+    "model.context_layers": "1",
+    "model.readers": "1",
+    "model.reader_width": "16",
+    "model.reader_layers": "1",
+    "validation_windows": "16",
+    "precision": "32-true",  # half precision is another arithmetic on every other processor
+}
+
+
+def run_line(preset: str, data: Path, folder: Path) -> dict[str, Any]:
+    """Returns the losses of a short training, and the loops that its export plays."""
+    from drumvae.trainer.cli.train import app as train_app
+
+    run, bundle = folder / "run", folder / "bundle"
+    settings = [part for setting in NARROW.items() for part in ("--set", "=".join(setting))]
+    asked = ["--preset", preset, "--data", str(data), "--max-steps", STEPS, "--batch-size", "8", "--seed", "5", *settings]
+    with one_thread_of_the_cpu():
+        train_app([*asked, "--out", str(run)], standalone_mode=False)
+        export_app(["onnx", str(run), "--out", str(bundle)], standalone_mode=False)
+        export_app(["midi", str(bundle), "--count", "2", "--seed", "9", "--out", str(folder / "loops")], standalone_mode=False)
+    header, *rows = [row.split(",") for row in (run / "curve.csv").read_text().splitlines()]
+    columns = [number for number, name in enumerate(header) if name not in ("step", "minutes")]
+    losses = [f"step-{row[0]}-{header[column]} {float(row[column]):.5g}" for row in rows for column in columns if row[column]]
+    grids = Engine.load(bundle, "cpu").generate(9, count=2)
+    hits = ["".join(".x"[int(hit)] for hit in voice) for grid in grids for voice in grid.hits.T]
+    record = files_as_lines(folder / "loops")
+    return record | {"lines": record["lines"] | {"losses": losses, "hits": hits}}
+
+
+def run_scores(data: Path, folder: Path) -> dict[str, Any]:
+    """Returns every figure of the evaluator for the bundle that ships, on a few windows of the validation takes."""
+    from drumvae.trainer.cli.evaluate import app as evaluate_app
+
+    few = ["--max-windows", "8", "--loops", "16", "--out", str(folder)]
+    evaluate_app(["--data", str(data), *few], standalone_mode=False)
+    tasks = json.loads((folder / "scores.json").read_text("utf-8"))["tasks"]
+    return {"lines": {f"{task} {table}": list(_figures(tree)) for task, tables in tasks.items() for table, tree in tables.items()}}
+
+
+def _figures(tree: Any, *place: str) -> Iterator[str]:
+    """Yields a line for every number of a tree, the model's with their intervals: its place in the tree, and what it is."""
+    if isinstance(tree, dict) and "value" in tree:
+        numbers = [tree.get(name) for name in (("value", "low", "high") if place[-1] == "model" else ("value",))]
+        yield " ".join(["/".join(place), *("none" if number is None else f"{number:.5g}" for number in numbers)])
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _figures(value, *place, *([] if key == "rows" else [key.replace(" ", "-")]))
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            yield from _figures(value, *place, str(number))
+    elif isinstance(tree, int | float):
+        yield f"{'/'.join(place)} {tree:.5g}"
+
+
+# the comparison
+
+
+def check(part: str, run: dict[str, Any], arithmetic: dict[str, Any]) -> None:
+    """Compares a run with its record: exactly on a machine that computes alike, else within what may differ.
+
+    Where the environment asks for it, the record is written instead.
+    """
+    path = RECORDS / f"{part}.json"
+    if os.environ.get(REWRITE):
+        path.write_text(json.dumps({"arithmetic": arithmetic, **run}, indent=0) + "\n", "utf-8")
+        return
+    record = json.loads(path.read_text("utf-8"))
+    exact = record["arithmetic"] == arithmetic
+    how = "compared exactly" if exact else "compared within tolerance, as this machine's arithmetic is not that of the record"
+    print(f"{part}: {how}")
+    differences = list(_differences(record["lines"], run["lines"], exact))
+    if exact:
+        old, new = record.get("digests", {}), run.get("digests", {})
+        differences += [f"{name}: other bytes" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    if differences:
+        pytest.fail(f"{part}, {how}, differs in {len(differences)} places:\n" + "\n".join(differences[:20]), pytrace=False)
+
+
+def _differences(old: Lines, new: Lines, exact: bool) -> Iterator[str]:
+    if list(old) != list(new):
+        yield f"sections {list(old)} are now {list(new)}"
+    for section in [name for name in old if name in new]:
+        before, after = old[section], new[section]
+        slack = NOTE_SLACK if section.endswith(".mid") else MESSAGE_SLACK if section == "messages" else None
+        if not exact:
+            before, after = _in_order(before, slack), _in_order(after, slack)
+        if len(before) != len(after):
+            yield f"{section}: {len(before)} lines are now {len(after)}"
+        for line, other in zip(before, after, strict=False):
+            if line != other and (exact or not _near(line.split(), other.split(), slack)):
+                yield f"{section}: {line!r} is now {other!r}"
+
+
+def _in_order(lines: Iterable[str], slack: dict[int, float] | None) -> list[str]:
+    """Returns lines by what must be the same in them, so that two that change places for a hair are still compared."""
+    return sorted(lines, key=lambda line: [word for column, word in enumerate(line.split()) if column not in slack]) if slack else [*lines]
+
+
+def _near(line: list[str], other: list[str], slack: dict[int, float] | None) -> bool:
+    """Says whether lines differ by no more than they may."""
+    if len(line) != len(other):
+        return False
+    pairs = enumerate(zip(line, other, strict=True))
+    return all(old == new or _may_differ(column, old, new, slack) for column, (old, new) in pairs)
+
+
+def _may_differ(column: int, old: str, new: str, slack: dict[int, float] | None) -> bool:
+    try:
+        difference, size = abs(float(old) - float(new)), abs(float(old))
+    except ValueError:
+        return False
+    return difference <= (slack.get(column, 0.0) + 1e-9 if slack is not None else max(RELATIVE * size, ABSOLUTE))

@@ -1,0 +1,460 @@
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers.former import STAGE
+
+from drumvae.bundle.format import DECODER, default_bundle
+from drumvae.inference.codec import Graphs
+from drumvae.inference.conditional import DrummerEngine
+from drumvae.inference.engine import Engine
+from drumvae.inference.slerp import spherical_path
+from drumvae.music.encoding import grid_to_groove
+from drumvae.music.grid import Grid, Onset
+from drumvae.music.morphing import between
+from drumvae.util.errors import BundleError
+
+
+@pytest.fixture(scope="module", params=[default_bundle(), STAGE], ids=["drummer", "lstm"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The model that ships, and one of the family before it."""
+    return Engine.load(request.param, "cpu")
+
+
+@pytest.fixture(scope="module")
+def former() -> Engine:
+    return Engine.load(STAGE, "cpu")
+
+
+def test_the_same_seed_gives_the_same_loop(engine: Engine) -> None:
+    assert engine.generate(seed=7) == engine.generate(seed=7)
+
+
+def test_another_seed_gives_another_loop(engine: Engine) -> None:
+    assert engine.generate(seed=7) != engine.generate(seed=8)
+
+
+def test_a_seeds_loops_do_not_depend_on_how_many_are_asked_for(engine: Engine) -> None:
+    many = engine.generate(seed=3, count=5)
+    assert np.array_equal(many[0].hits, engine.generate(seed=3)[0].hits)
+    assert np.array_equal(many[1].hits, engine.generate(seed=3, count=2)[1].hits)
+    assert len({loop.hits.tobytes() for loop in many}) == 5
+
+
+def test_loops_are_four_bars_with_hits_velocities_and_offsets(engine: Engine) -> None:
+    loops = engine.generate(seed=0, count=16)
+    assert {loop.steps for loop in loops} == {64}
+    struck = np.stack([loop.hits for loop in loops]) > 0
+    assert 0.02 < struck.mean() < 0.4
+    assert np.stack([loop.velocities for loop in loops])[struck].min() > 0
+    assert np.ptp(np.stack([loop.offsets for loop in loops])[struck]) > 0
+
+
+def test_temperature_zero_leaves_nothing_to_chance_but_the_latent(engine: Engine) -> None:
+    latent = np.random.default_rng(0).standard_normal((2, engine.info.latent_size), np.float32)
+    noise = [np.random.default_rng(seed).random((2, 64, 9), np.float32) for seed in (1, 2)]
+    cold = [engine.decode(latent, n, temperature=0.0) for n in noise]
+    assert np.array_equal(*cold)
+    assert not np.array_equal(*(engine.decode(latent, n, temperature=1.0) for n in noise))
+
+
+def test_humanize_keeps_every_hit_and_changes_how_it_is_played(engine: Engine, groove: Grid) -> None:
+    played = engine.humanize(groove)
+    assert np.array_equal(played.hits, groove.hits)
+    struck = groove.hits > 0
+    assert np.abs(played.offsets - groove.offsets)[struck].max() > 0.01
+    assert np.abs(played.velocities - groove.velocities)[struck].max() > 0.01
+
+
+def test_amount_zero_is_as_played_and_the_middle_lies_between(engine: Engine, groove: Grid) -> None:
+    assert engine.humanize(groove, amount=0.0) == groove
+    whole, half = engine.humanize(groove), engine.humanize(groove, amount=0.5)
+    assert np.allclose(half.velocities, (groove.velocities + whole.velocities) / 2, atol=1e-6)
+    assert np.allclose(half.offsets, (groove.offsets + whole.offsets) / 2, atol=1e-6)
+
+
+def test_a_seed_only_matters_to_humanize_above_temperature_zero(engine: Engine, groove: Grid) -> None:
+    assert engine.humanize(groove, seed=1) == engine.humanize(groove, seed=2)
+    assert engine.humanize(groove, seed=1, temperature=1.0) != engine.humanize(groove, seed=2, temperature=1.0)
+    assert engine.humanize(groove, seed=1, temperature=1.0) == engine.humanize(groove, seed=1, temperature=1.0)
+
+
+@pytest.mark.parametrize("steps", [16, 40, 64, 200])
+def test_grids_of_any_length_are_humanized(engine: Engine, groove: Grid, steps: int) -> None:
+    long = Grid(*(np.tile(array, (4, 1))[:steps] for array in groove.arrays()))
+    assert np.array_equal(engine.humanize(long).hits, long.hits)
+
+
+@pytest.mark.parametrize("amount", [-0.1, 1.1, float("nan")])
+def test_an_amount_out_of_range_is_refused(engine: Engine, groove: Grid, amount: float) -> None:
+    with pytest.raises(BundleError, match="from 0"):
+        engine.humanize(groove, amount=amount)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"temperature": float("nan")}, {"temperature": -1.0}, {"count": 0}])
+def test_draws_out_of_range_are_refused(engine: Engine, wrong: dict[str, float]) -> None:
+    with pytest.raises(BundleError, match="asked for"):
+        engine.generate(**({"seed": 0} | wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+def test_a_higher_density_makes_more_hits(engine: Engine, temperature: float) -> None:
+    hits = [np.mean([loop.hits.sum() for loop in engine.generate(0, temperature, 16, density)]) for density in (0, 0.25, 0.5, 1, 1.5, 2)]
+    assert hits[0] == 0
+    if isinstance(engine, DrummerEngine) and not temperature:  # one and the same loop, which changes by whole rows of hits
+        assert all(fewer <= more for fewer, more in pairwise(hits))
+        return
+    assert all(fewer < more for fewer, more in pairwise(hits))
+    assert 0.35 < hits[2] / hits[3] < 0.65
+    assert 1.5 < hits[5] / hits[3] < 2.3
+
+
+def test_a_density_of_one_is_the_models_own(engine: Engine) -> None:
+    assert engine.generate(5, density=1.0) == engine.generate(5)
+
+
+@pytest.mark.parametrize("density", [-0.1, 2.1, float("nan")])
+def test_a_density_out_of_range_is_refused(engine: Engine, density: float) -> None:
+    with pytest.raises(BundleError, match=r"from 0 \(silence\)"):
+        engine.generate(0, density=density)
+
+
+def changed(one: Grid, other: Grid) -> int:
+    """Counts the cells in which there is a hit in one and none in the other."""
+    return int((one.hits != other.hits).sum())
+
+
+def test_an_amount_of_zero_varies_nothing(engine: Engine, groove: Grid) -> None:
+    assert engine.vary(groove, 0.0, seed=3) == groove
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_drifts_further_by_a_larger_amount(engine: Engine, groove: Grid, temperature: float) -> None:
+    amounts = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
+    drift = [np.mean([changed(groove, engine.vary(groove, amount, seed, temperature)) for seed in range(8)]) for amount in amounts]
+    assert all(nearer < farther for nearer, farther in pairwise(drift))
+
+
+def test_a_loop_that_drifts_little_stays_near_what_was_given_and_not_near_what_the_model_makes_of_it(engine: Engine, groove: Grid) -> None:
+    odd = Grid(*(np.roll(array, (3, 4), axis=(0, 1)) for array in groove.arrays()))  # which nobody plays
+    written = engine.reconstruct(grid_to_groove(odd)[None])[0, :, :9]
+    assert (written != odd.hits).sum() > 10
+    assert np.mean([changed(odd, engine.vary(odd, 0.05, seed)) for seed in range(8)]) < 8
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_that_drifts_all_the_way_has_the_hits_of_the_seeds_own_loop(engine: Engine, groove: Grid, temperature: float) -> None:
+    for seed in range(4):
+        (own,) = engine.generate(seed, temperature or (None if isinstance(engine, DrummerEngine) else 0.0))
+        assert np.array_equal(engine.vary(groove, 1.0, seed, temperature).hits, own.hits)
+
+
+@pytest.mark.parametrize("amount", [0.6, 0.8, 1.0])
+def test_hits_that_stay_are_played_as_before_and_new_ones_as_the_model_plays(engine: Engine, groove: Grid, amount: float) -> None:
+    played = Grid(groove.hits, groove.velocities * 0.77, groove.hits * 0.123)
+    varied = engine.vary(played, amount, seed=1)
+    stay, new = varied.hits * played.hits > 0, varied.hits > played.hits
+    assert stay.any()
+    assert np.array_equal(varied.velocities[stay], played.velocities[stay])
+    assert np.array_equal(varied.offsets[stay], played.offsets[stay])
+    assert new.any()
+    assert varied.velocities[new].min() > 0
+    assert np.abs(varied.offsets[new]).max() > 0
+
+
+def test_a_seed_says_where_a_loop_drifts(engine: Engine, groove: Grid) -> None:
+    assert engine.vary(groove, 0.5, seed=1, temperature=0.7) == engine.vary(groove, 0.5, seed=1, temperature=0.7)
+    assert engine.vary(groove, 0.5, seed=1) != engine.vary(groove, 0.5, seed=2)
+
+
+def test_a_morph_begins_and_ends_with_exactly_what_was_given(engine: Engine, groove: Grid) -> None:
+    (other,) = engine.generate(seed=4)
+    assert engine.morph(groove, other, 0.0) == groove
+    assert engine.morph(groove, other, 1.0) == other
+
+
+def test_a_morph_goes_steadily_from_one_loop_to_the_other(engine: Engine, groove: Grid) -> None:
+    others = engine.generate(seed=4, count=6)
+    ways = [[engine.morph(groove, other, position) for position in (0.02, 0.25, 0.5, 0.75, 0.98)] for other in others]
+    from_first = np.mean([[changed(groove, grid) for grid in way] for way in ways], axis=0)
+    from_last = np.mean([[changed(other, grid) for grid in way] for way, other in zip(ways, others, strict=True)], axis=0)
+    assert (np.diff(from_first) > 0).all()
+    assert (np.diff(from_last) < 0).all()
+    apart = np.mean([changed(groove, other) for other in others])
+    assert from_first[0] < 0.1 * apart  # no jump at the ends
+    assert from_last[-1] < 0.1 * apart
+
+
+def test_loops_of_two_lengths_are_not_morphed(engine: Engine, groove: Grid) -> None:
+    with pytest.raises(BundleError, match="from 64 steps to 32"):
+        engine.morph(groove, groove.window(0, 32), 0.5)
+
+
+@pytest.mark.parametrize("steps", [0, 16, 100])
+def test_grids_of_any_length_are_varied_and_morphed(engine: Engine, groove: Grid, steps: int) -> None:
+    grid = Grid(*(np.tile(array, (2, 1))[:steps] for array in groove.arrays()))
+    assert engine.vary(grid, 0.9, seed=1).steps == steps
+    assert engine.morph(grid, Grid.empty(steps), 0.5).steps == steps
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_way_out_of_range_is_refused(engine: Engine, groove: Grid, share: float) -> None:
+    with pytest.raises(BundleError, match=r"goes from 0 \(as it is\) to 1"):
+        engine.vary(groove, share, seed=0)
+    with pytest.raises(BundleError, match=r"goes from 0 \(the first loop\) to 1"):
+        engine.morph(groove, groove, share)
+    with pytest.raises(BundleError, match="Seed -1"):
+        engine.vary(groove, 0.5, seed=-1)
+
+
+def test_variations_of_many_seeds_are_those_of_each(engine: Engine, groove: Grid) -> None:
+    many = engine.variations(groove, 0.5, [1, 2, 3], temperature=0.7)
+    for seed, varied in zip((1, 2, 3), many, strict=True):
+        assert np.array_equal(varied.hits, engine.vary(groove, 0.5, seed, temperature=0.7).hits)
+    assert engine.variations(groove, 0.0, [1, 2]) == [groove, groove]
+
+
+def test_a_way_of_many_places_is_that_of_each_and_its_ends_are_exact(engine: Engine, groove: Grid) -> None:
+    (other,) = engine.generate(seed=4)
+    way = engine.morphs(groove, other, [0.0, 0.3, 0.7, 1.0])
+    assert [way[0], way[-1]] == [groove, other]
+    assert np.array_equal(way[1].hits, engine.morph(groove, other, 0.3).hits)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_loop_that_goes_on_without_drifting_is_the_same_again(engine: Engine, groove: Grid, temperature: float) -> None:
+    assert engine.continue_from(groove, 3, seed=1, amount=0.0, temperature=temperature) == [groove] * 3
+
+
+def test_loops_that_go_on_leave_the_given_one_step_by_step(engine: Engine, groove: Grid) -> None:
+    ways = [engine.continue_from(groove, 6, seed, amount=0.15) for seed in range(8)]
+    away = np.mean([[changed(groove, loop) for loop in way] for way in ways], axis=0)
+    each = np.mean([[changed(*pair) for pair in pairwise([groove, *way])] for way in ways], axis=0)
+    assert away[0] < 10  # of about 90 hits
+    assert away[-1] > 2 * away[0]
+    assert each[-1] < away[-1]  # the sixth goes on from the fifth and not from the first
+    kept = ways[0][0].hits * groove.hits > 0
+    assert np.array_equal(ways[0][0].velocities[kept], groove.velocities[kept])
+
+
+def test_how_a_loop_goes_on_does_not_depend_on_how_far_it_is_followed(engine: Engine, groove: Grid) -> None:
+    long = engine.continue_from(groove, 4, seed=2, amount=0.3)
+    for short, same in zip(engine.continue_from(groove, 2, seed=2, amount=0.3), long, strict=False):
+        assert np.array_equal(short.hits, same.hits)
+
+
+@pytest.mark.parametrize(("count", "steps"), [(0, 64), (1, 32), (1, 128)])
+def test_going_on_needs_a_whole_loop(engine: Engine, count: int, steps: int) -> None:
+    with pytest.raises(BundleError, match=f"{count} loops after {steps} steps"):
+        engine.continue_from(Grid.empty(steps), count, seed=0, amount=0.2)
+
+
+def kicks(letters: str) -> Grid:
+    return Grid.from_text(f"kick {letters}|")
+
+
+NOTHING = Grid.empty(16)
+
+
+def test_where_a_model_changes_nothing_the_softest_hits_leave_first_and_the_loudest_come_first() -> None:
+    first, last = kicks("X...x...-......."), kicks("..-...X.........")
+    way = [between(first, last, (NOTHING, NOTHING, NOTHING), share) for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    expected = ("X...x...-.......", "X...x.X.-.......", "X...x.X.........", "X.....X.........", "X.-...X.........", "..-...X.........")
+    assert [grid.to_text([0]) for grid in way] == [kicks(letters).to_text([0]) for letters in expected]
+
+
+def test_where_a_model_changes_its_mind_the_hit_changes_and_what_it_writes_for_neither_is_played() -> None:
+    written = (kicks("x...x..........."), kicks("x.X............."), NOTHING)
+    placed = between(kicks("x...x...x......."), kicks("............x..."), written, 0.1)
+    assert placed == kicks("x.X.....x.......")
+
+
+def test_a_hit_of_both_grids_glides_from_one_velocity_and_offset_to_the_other() -> None:
+    hits = kicks("x...").hits
+    first, last = Grid(hits, hits * 0.2, hits * -0.1), Grid(hits, hits * 0.8, hits * 0.3)
+    placed = between(first, last, (NOTHING.window(0, 4),) * 3, 0.25)
+    assert placed.velocities[0, 0] == pytest.approx(0.35)
+    assert placed.offsets[0, 0] == pytest.approx(0.0, abs=1e-6)
+
+
+def able(engine: Engine, *tasks: str, **changes: object) -> Engine:
+    """Returns the model that ships as if it had been trained for other tasks."""
+    return type(engine)(replace(engine.info, tasks=tasks, **changes), Graphs(engine._sessions, "cpu"))
+
+
+@pytest.fixture(scope="module")
+def drumifier(engine: Engine) -> Engine:
+    return able(engine, "drumify")
+
+
+@pytest.fixture(scope="module")
+def infiller(engine: Engine) -> Engine:
+    return able(engine, "infill")
+
+
+RHYTHM = Grid.from_onsets([Onset(beat + late, 1, loud) for beat in range(16) for late, loud in ((0.03, 0.9), (0.45, 0.31))])
+"""Eighths on the snare, the loud ones late and the soft ones early."""
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_tapped_hit_keeps_its_velocity_and_offset(drumifier: Engine, temperature: float) -> None:
+    played = drumifier.drumify(RHYTHM, seed=3, temperature=temperature)
+    answered = 0
+    for step in np.flatnonzero(RHYTHM.hits[:, 1]):
+        struck = played.hits[step] > 0
+        same = (played.velocities[step] == RHYTHM.velocities[step, 1]) & (played.offsets[step] == RHYTHM.offsets[step, 1])
+        assert (struck & same).any() == struck.any()
+        answered += bool(struck.any())
+    assert answered > 8
+
+
+def test_what_was_tapped_is_read_whatever_drum_it_was_tapped_on(drumifier: Engine) -> None:
+    moved = Grid(*(np.roll(array, 4, axis=1) for array in RHYTHM.arrays()))
+    assert drumifier.drumify(moved, seed=1) == drumifier.drumify(RHYTHM, seed=1)
+
+
+def test_another_rhythm_gets_another_groove(drumifier: Engine, groove: Grid) -> None:
+    assert drumifier.drumify(RHYTHM) != drumifier.drumify(groove)
+
+
+def test_voices_that_are_not_filled_in_come_back_exactly(infiller: Engine, groove: Grid) -> None:
+    played = Grid(groove.hits, groove.velocities * 0.77, groove.hits * 0.123)
+    filled = infiller.infill(played, [0, 2], seed=5, temperature=1.0)
+    others = [1, 3, 4, 5, 6, 7, 8]
+    for before, after in zip(played.arrays(), filled.arrays(), strict=True):
+        assert np.array_equal(before[:, others], after[:, others])
+    assert filled.hits[:, [0, 2]].any()
+
+
+def test_what_a_grid_holds_of_the_voices_to_fill_in_is_not_heard(infiller: Engine, groove: Grid) -> None:
+    without = Grid(*(np.where(np.arange(9) == 2, 0, array) for array in groove.arrays()))
+    assert infiller.infill(groove, [2], seed=5) == infiller.infill(without, [2], seed=5)
+
+
+@pytest.mark.parametrize("voices", [[], [9], [0, -1]])
+def test_voices_that_are_none_are_refused(infiller: Engine, groove: Grid, voices: list[int]) -> None:
+    with pytest.raises(BundleError, match=r"from 0 \(kick\) to 8 \(ride\)"):
+        infiller.infill(groove, voices)
+
+
+@pytest.mark.parametrize("steps", [0, 16, 100])
+def test_grids_of_any_length_are_drumified_and_filled_in(drumifier: Engine, infiller: Engine, groove: Grid, steps: int) -> None:
+    grid = Grid(*(np.tile(array, (2, 1))[:steps] for array in groove.arrays()))
+    assert drumifier.drumify(grid).steps == steps
+    assert infiller.infill(grid, [0]).steps == steps
+
+
+def test_a_path_between_loops_begins_and_ends_with_what_they_are_reconstructed_as(engine: Engine) -> None:
+    first, last = (grid_to_groove(grid) for grid in engine.generate(seed=4, count=2))
+    path = engine.interpolate(first, last, 5)
+    assert path.shape == (5, 64, 27)
+    assert np.array_equal(path[[0, -1]], engine.reconstruct(np.stack([first, last])))
+    assert not np.array_equal(path[0], path[2])
+    with pytest.raises(BundleError, match="two at least"):
+        engine.interpolate(first, last, 1)
+
+
+def test_loops_are_reconstructed_the_same_alone_and_among_many(engine: Engine, groove: Grid) -> None:
+    loops = np.tile(grid_to_groove(groove), (300, 1, 1))
+    loops[299] = 0
+    written = engine.reconstruct(loops)
+    assert written.shape == (300, 64, 27)
+    assert np.allclose(written[299], engine.reconstruct(loops[299:])[0], atol=1e-5)
+    assert engine.reconstruct(loops[:0]).shape == (0, 64, 27)
+
+
+def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
+    with pytest.raises(BundleError, match=r"reads loops of shape \(64, 27\), not \(32, 27\)"):
+        engine.reconstruct(np.zeros((1, 32, 27), np.float32))
+
+
+def test_a_draw_above_the_coldest_needs_noise(former: Engine) -> None:
+    with pytest.raises(ValueError, match="needs noise"):
+        former.decode(np.zeros((1, 256), np.float32), temperature=0.5)
+
+
+class FormerDecoder:
+    """A decoder that was exported before loops could be shown to one; it answers silence."""
+
+    inputs = frozenset(("latent", "noise", "temperature", "thresholds", "locked_hits", "locked"))
+
+    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert feeds.keys() == self.inputs
+        return [np.zeros((len(feeds["latent"]), 64, 27), np.float32)]
+
+
+def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(former: Engine) -> None:
+    older = Engine(former.info, Graphs({**former._sessions, DECODER: FormerDecoder()}, "cpu"))  # type: ignore[dict-item]
+    assert former.can_force
+    assert not older.can_force
+    assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)
+    with pytest.raises(BundleError, match="cannot be shown a true loop"):
+        older.decode(np.zeros((2, 256), np.float32), known=np.zeros((2, 64, 27), np.float32), forced=np.ones((2, 64), np.float32))
+
+
+def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:
+    tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
+    asked = {
+        "generate": lambda: tunes.generate(0),
+        "humanize": lambda: tunes.humanize(groove),
+        "drumify": lambda: tunes.drumify(groove),
+        "infill": lambda: tunes.infill(groove, [0]),
+    }
+    for task, ask in asked.items():
+        with pytest.raises(BundleError, match=rf"writes melodies and was asked to {task} drums"):
+            ask()
+    for ask in (lambda: tunes.vary(groove, 0.5, 0), lambda: tunes.morph(groove, groove, 0.5)):
+        with pytest.raises(BundleError, match="writes melodies and was asked to reconstruct drums"):
+            ask()
+    with pytest.raises(BundleError, match="writes drums and was asked to generate melodies"):
+        engine.generate_melodies(0)
+
+
+def test_an_arc_keeps_the_size_of_its_ends_and_its_angles_are_even() -> None:
+    draw = np.random.default_rng(0)
+    ends = draw.standard_normal((2, 64)).astype(np.float32)
+    ends /= np.linalg.norm(ends, axis=1, keepdims=True)
+    path = spherical_path(ends[0], ends[1], 7)
+    assert np.allclose(path[[0, -1]], ends, atol=1e-6)
+    assert np.allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
+    cosines = (path[1:] * path[:-1]).sum(axis=1)
+    assert np.ptp(cosines) < 1e-6
+
+
+@pytest.mark.parametrize(("first", "last"), [([0, 0], [0, 0]), ([0, 0], [2, 0]), ([1, 0], [3, 0]), ([1, 0], [-3, 0])])
+def test_a_path_without_one_arc_is_straight(first: list[float], last: list[float]) -> None:
+    path = spherical_path(np.array(first, np.float32), np.array(last, np.float32), 3)
+    assert np.allclose(path, [first, np.mean([first, last], axis=0), last])
+
+
+def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, groove: Grid) -> None:
+    only = able(engine, "generate")
+    loop = grid_to_groove(groove)
+    asked = {
+        "humanize": lambda: only.humanize(groove),
+        "drumify": lambda: only.drumify(groove),
+        "infill": lambda: only.infill(groove, [0]),
+        "reconstruct": lambda: only.reconstruct(loop[None]),
+    }
+    through_the_latent = (
+        lambda: only.interpolate(loop, loop, 3),
+        lambda: only.vary(groove, 0.5, 0),
+        lambda: only.morph(groove, groove, 0.5),
+        lambda: only.continue_from(groove, 1, 0, 0.2),
+    )
+    for task, ask in asked.items():
+        with pytest.raises(BundleError, match=rf"cannot {task}; it can generate\."):
+            ask()
+    for way in through_the_latent:
+        with pytest.raises(BundleError, match="cannot reconstruct; it can generate"):
+            way()
+
+
+def test_the_engine_needs_no_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from drumvae.inference.engine import Engine; print(Engine.load().generate(0)[0].steps)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "64\n"
+    assert result.stderr == ""

@@ -1,0 +1,224 @@
+"""Where a model runs: how that is chosen, and what happens where it fails. Providers that this machine lacks are played by fakes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from helpers.former import STAGE
+
+from drumvae.bundle.format import DECODER, BundleInfo, read_bundle
+from drumvae.inference import codec, providers
+from drumvae.inference.engine import Engine
+from drumvae.inference.providers import NAMES, candidates
+from drumvae.inference.session import BoundSession, Session, open_session
+from drumvae.live.generation.modes import Job, make_loop
+from drumvae.live.generation.worker_main import ModelFacts, answer_with_news
+from drumvae.util.errors import BundleError
+
+
+class Elsewhere:
+    """Stands for a session on a GPU: runs on the CPU, as slowly as it is told, and fails when it is told."""
+
+    def __init__(self, session: Session, slow_s: float = 0.0) -> None:
+        self._session, self.inputs, self.slow_s = session, session.inputs, slow_s
+        self.fails: str | None = None
+
+    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        if self.fails == "nan":
+            return Nowhere(self._session).run(feeds)
+        if self.fails:
+            raise BundleError(self.fails)
+        time.sleep(self.slow_s)
+        return self._session.run(feeds)
+
+
+class Nowhere(Session):
+    """Runs a session and spoils what it writes, before it is looked at."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session._session, session._path, session._outputs)
+
+    def _results(self, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+        results = [np.array(result) for result in super()._results(arrays)]
+        results[0][0, -1] = np.nan
+        return results
+
+
+class Machine:
+    """A machine with an NVIDIA GPU, in words."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.slow_s = 0.0
+        self.refuses: str | None = None
+        self.no_capture = False
+        self.sessions: list[Elsewhere] = []
+        self.captured: list[str] = []
+        patch.setattr(providers, "lacks", lambda name: "" if name in ("cuda", "cpu") else "it is not here")
+        patch.setattr(codec, "open_session", self.open)
+
+    def open(self, folder: Path, name: str, info: BundleInfo, provider: str, threads: int, capture: bool = False) -> Any:
+        session = open_session(folder, name, info, "cpu", threads)
+        if provider == "cpu":
+            return session
+        if self.refuses or (capture and self.no_capture):
+            raise BundleError(self.refuses or "it cannot be captured")
+        self.captured += [name] if capture else []
+        self.sessions.append(Elsewhere(session, self.slow_s))
+        return self.sessions[-1]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+def test_an_unknown_provider_names_the_nearest() -> None:
+    with pytest.raises(BundleError, match="did you mean cuda"):
+        candidates("cude")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("cuda", r"CUDA was asked for, but .*: type pip install 'drumvae\[cuda\]'"),
+        ("coreml", "CoreML was asked for, but .* was built without it: it comes with onnxruntime on macOS"),
+        ("directml", "DirectML was asked for, but .* was built without it: .*pip install onnxruntime-directml"),
+    ],
+)
+def test_a_provider_that_is_not_here_is_one_sentence_that_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, asked: str, sentence: str
+) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [NAMES["cpu"]])
+    with pytest.raises(BundleError, match=sentence) as raised:
+        Engine.load(provider=asked)
+    assert "--provider cpu or auto" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_cuda_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError
+
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [NAMES["cuda"], NAMES["cpu"]])
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    with pytest.raises(BundleError, match="no NVIDIA driver on this machine"):
+        candidates("cuda")
+    assert candidates("auto") == ("cpu",)
+
+
+def test_auto_takes_what_is_left_where_there_is_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "lacks", lambda name: "" if name == "cpu" else "not here")
+    engine = Engine.load(provider="auto")
+    assert (engine.provider, engine.chosen) == ("cpu", "cpu, which is all that works on this machine")
+    assert Engine.load(provider="cpu").chosen == "cpu, as asked for"
+
+
+@pytest.mark.parametrize(("slow_s", "taken"), [(0.0, "either"), (0.2, "cpu")])
+def test_auto_takes_the_fastest_and_says_why(machine: Machine, slow_s: float, taken: str) -> None:
+    machine.slow_s = slow_s
+    engine = Engine.load(provider="auto")
+    assert engine.provider in (("cpu", "cuda") if taken == "either" else (taken,))
+    assert engine.chosen.startswith(f"{engine.provider}, the fastest here: a loop takes ")
+    assert all(f"ms on {name}" in engine.chosen for name in ("cpu", "cuda"))
+
+
+def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is counted in runs: a provider of which one run takes longer than all may is run twice, to warm up and to be measured."""
+    runs = []
+    run = Elsewhere.run
+    monkeypatch.setattr(Elsewhere, "run", lambda self, feeds: runs.append(self) or run(self, feeds))
+    monkeypatch.setattr(codec, "_LONGEST_S", 0.0)
+    Engine.load(provider="auto")
+    *_, decoder = machine.sessions
+    assert runs.count(decoder) == 2
+
+
+@pytest.mark.parametrize("fails", ["opening", "running"])
+def test_auto_takes_the_cpu_where_cuda_is_there_but_does_not_work(machine: Machine, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    def broken(self: Elsewhere, feeds: object) -> list[np.ndarray]:
+        raise BundleError("no cuDNN")
+
+    if fails == "opening":
+        machine.refuses = "no cuBLAS"
+    else:
+        monkeypatch.setattr(Elsewhere, "run", broken)
+    engine = Engine.load(provider="auto")
+    assert (engine.provider, engine.chosen) == ("cpu", "cpu, which is all that works on this machine")
+    assert engine.generate(seed=0)[0].steps == 64
+    with pytest.raises(BundleError, match="no cu"):
+        Engine.load(provider="cuda")
+
+
+@pytest.mark.parametrize("no_capture", [False, True])
+def test_on_cuda_the_decoder_is_captured_where_it_can_be_and_runs_uncaptured_where_not(machine: Machine, no_capture: bool) -> None:
+    machine.no_capture = no_capture
+    engine = Engine.load(provider="cuda")
+    assert machine.captured == ([] if no_capture else [DECODER])
+    assert (engine.provider, engine.chosen) == ("cuda", "cuda, as asked for")
+    assert engine.generate(3) == Engine.load(provider="cpu").generate(3)
+
+
+@pytest.mark.parametrize("trouble", ["out of memory on the device", "nan"])
+def test_a_provider_that_fails_while_it_plays_falls_back_to_the_cpu_in_the_same_job_and_says_so_once(
+    machine: Machine, trouble: str
+) -> None:
+    engine = Engine.load(provider="cuda")
+    expected = [make_loop(Engine.load(provider="cpu"), Job(index, index, "generate")) for index in range(3)]
+    assert answer_with_news(engine, make_loop, Job(0, 0, "generate")) == (expected[0], None)
+    for session in machine.sessions:
+        session.fails = trouble
+    loop, news = answer_with_news(engine, make_loop, Job(1, 1, "generate"))
+    assert loop == expected[1]
+    assert news is not None
+    assert news.startswith("The model failed on cuda and runs on the CPU from now on. ")
+    assert ("no numbers" if trouble == "nan" else trouble) in news
+    assert answer_with_news(engine, make_loop, Job(2, 2, "generate")) == (expected[2], None)
+    assert engine.provider == "cpu"
+
+
+def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening graphs takes a good part of a bar; the spare was opened at the start."""
+    engine = Engine.load(provider="cuda")
+    for session in machine.sessions:
+        session.fails = "gone"
+    monkeypatch.setattr(codec, "open_session", None)
+    engine.generate(0)
+    assert engine.provider == "cpu"
+
+
+def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -> None:
+    engine = Engine.load(provider="cpu")
+    engine._sessions = {**engine._sessions, DECODER: Nowhere(engine._sessions[DECODER])}
+    loop, trouble = answer_with_news(engine, make_loop, Job(4, 0, "generate"))
+    assert loop is None
+    assert trouble is not None
+    assert "no numbers" in trouble
+    assert trouble.endswith("the last loop plays on.")
+
+
+def test_facts_tell_where_a_model_runs_and_why() -> None:
+    facts = ModelFacts.of(Engine.load(provider="cpu"))
+    assert (facts.provider, facts.chosen) == ("cpu", "cpu, as asked for")
+
+
+def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batch() -> None:
+    """As for a captured graph, here on the CPU: each size has places of its own, and nothing of the last run stays in them."""
+    info, draw = read_bundle(STAGE), np.random.default_rng(0)
+    plain = open_session(STAGE, DECODER, info, "cpu", 1)
+    bound = BoundSession(plain._session, plain._path, plain._outputs, "cpu")
+    for loops in (1, 3, 1, 3, 2, 9, 1):
+        feeds = {
+            "latent": draw.standard_normal((loops, 256), np.float32),
+            "noise": draw.random((loops, 64, 9), np.float32),
+            "temperature": np.full(loops, 0.9, np.float32),
+            "thresholds": np.full(9, 0.4, np.float32),
+            "locked_hits": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+            "locked": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+        }
+        feeds |= {name: np.zeros((loops, 64, *rest), np.float32) for name, rest in (("known", (27,)), ("forced", ()))}
+        (expected,), (found,) = plain.run(feeds), bound.run(feeds)
+        assert np.array_equal(expected, found)
+    assert sorted(bound._bound) == [1, 2, 3]

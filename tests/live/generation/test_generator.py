@@ -1,0 +1,62 @@
+import threading
+
+from helpers.puppet import do, grid, job
+
+from drumvae.live.generation.generator import Generator, answer
+from drumvae.live.generation.modes import Job, loop_seed
+from drumvae.live.looper.player import Loop
+
+
+def make(asked: Job) -> Loop:
+    return do(None, asked)
+
+
+def test_a_loop_is_handed_over_once() -> None:
+    generator = Generator(make)
+    assert generator.take() is None
+    generator.ask(job(0))
+    assert generator.busy
+    generator.work_once()
+    assert generator.busy  # until it is taken, or two would be asked for
+    assert generator.take() == Loop(0, grid(10), 10, "made")
+    assert (generator.busy, generator.take()) == (False, None)
+
+
+def test_a_model_that_fails_is_told_of_and_may_succeed_again() -> None:
+    generator = Generator(make)
+    generator.ask(job(0, "raise"))
+    generator.ask(job(1))
+    generator.work_once()
+    assert generator.trouble == "The model failed on loop 0 (RuntimeError: out of memory); the last loop plays on."
+    assert generator.take() is None
+    generator.work_once()
+    assert generator.take() is not None
+    assert (generator.trouble, generator.busy) == (None, False)
+
+
+def test_an_answer_is_a_loop_or_a_sentence_and_never_both() -> None:
+    assert answer(make, job(0)) == (Loop(0, grid(10), 10, "made"), None)
+    assert answer(make, job(3, "raise")) == (None, "The model failed on loop 3 (RuntimeError: out of memory); the last loop plays on.")
+
+
+def test_the_thread_ends_when_it_is_closed() -> None:
+    before = set(threading.enumerate())
+    generator = Generator(make)
+    generator.ask(job(0))
+    generator.start()
+    generator.await_first(10)
+    assert generator.take() is not None
+    (thread,) = set(threading.enumerate()) - before
+    generator.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_seed_and_an_index_always_give_the_same_loop_seed() -> None:
+    """These numbers are a promise: a session can be repeated with a later version."""
+    assert [loop_seed(1, 0), loop_seed(1, 1), loop_seed(2, 0)] == [1835504127, 1189033389, 2834126987]
+
+
+def test_loop_seeds_of_neighbouring_sessions_and_loops_differ() -> None:
+    seeds = {loop_seed(seed, index) for seed in range(30) for index in range(30)}
+    assert len(seeds) == 900

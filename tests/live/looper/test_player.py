@@ -1,0 +1,218 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from helpers.fakes import NOW_S, random_grid
+
+from drumvae.live.clock.timeline import Timeline, line_of
+from drumvae.live.looper.player import Due, Loop, Player, pass_hits
+from drumvae.music.grid import Grid, Onset
+from drumvae.music.kit import DEFAULT_KIT
+
+KICK, SNARE = DEFAULT_KIT.played[0], DEFAULT_KIT.played[1]
+TIMELINE = Timeline(120, 0, NOW_S)
+
+
+def grid_of(*onsets: tuple[float, int, float]) -> Grid:
+    """Returns a loop of (beat, voice, velocity); a negative beat is an early first hit."""
+    return Grid.from_onsets([Onset(*onset) for onset in onsets])
+
+
+def hits(dues: list[Due]) -> list[tuple[float, int]]:
+    """Returns (beat, pitch) of every note-on."""
+    return [(round(TIMELINE.beat_at(due.at_s), 6), due.message[1]) for due in dues if due.message[0] == 0x99]
+
+
+def seated(*loops: Loop, beat: float = 0.0) -> Player:
+    player = Player()
+    for loop in loops:
+        player.offer(loop)
+    player.reseat(beat)
+    return player
+
+
+def run(player: Player, until_beat: float, timeline: Timeline = TIMELINE, from_beat: float = 0.0, step_beats: float = 0.01) -> list[Due]:
+    out: list[Due] = []
+    for beat in np.arange(from_beat, until_beat, step_beats):
+        out += player.advance(timeline, timeline.time_at(float(beat)))
+    return out
+
+
+def test_a_hit_is_due_at_its_step_plus_offset() -> None:
+    player = seated(Loop(0, grid_of((1.0, 0, 1.0), (2.03, 1, 0.5))))
+    assert hits(run(player, 4)) == [(1.0, KICK), (2.03, SNARE)]
+
+
+def test_velocity_goes_from_1_to_127() -> None:
+    player = seated(Loop(0, grid_of((0, 0, 0.0), (1, 1, 1.0))))
+    assert [due.message[2] for due in run(player, 2) if due.message[0] == 0x99] == [1, 127]
+
+
+def test_an_early_first_hit_sounds_before_the_line_in_every_pass_but_the_first() -> None:
+    player = seated(Loop(0, grid_of((-0.05, 0, 1.0))))
+    assert hits(run(player, 40)) == [(0.0, KICK), (15.95, KICK), (31.95, KICK)]
+
+
+def test_the_next_loop_s_early_first_hit_sounds_at_the_end_of_the_loop_before() -> None:
+    player = seated(Loop(0, grid_of((0, 0, 1.0))))
+    first = run(player, 8)
+    player.offer(Loop(1, grid_of((-0.1, 1, 1.0), (4, 0, 1.0))))
+    assert hits(first + run(player, 24, from_beat=8)) == [(0.0, KICK), (15.9, SNARE), (20.0, KICK)]
+
+
+def test_the_old_loop_s_early_first_hit_does_not_sound_where_another_loop_follows() -> None:
+    player = seated(Loop(0, grid_of((-0.1, 0, 1.0))))
+    run(player, 1)
+    player.offer(Loop(1, grid_of((0.02, 0, 1.0))))
+    assert hits(run(player, 20, from_beat=1)) == [(16.02, KICK)]
+
+
+def test_loops_change_on_the_line_and_not_before() -> None:
+    player = seated(Loop(0, grid_of((0, 0, 1.0), (15, 0, 1.0))))
+    run(player, 2)
+    player.offer(Loop(1, grid_of((0, 1, 1.0), (15, 1, 1.0))))
+    assert hits(run(player, 32, from_beat=2)) == [(15.0, KICK), (16.0, SNARE), (31.0, SNARE)]
+
+
+def test_without_a_new_loop_the_last_one_plays_on() -> None:
+    player = seated(Loop(0, grid_of((3, 0, 1.0))))
+    assert [beat for beat, _ in hits(run(player, 64))] == [3, 19, 35, 51]
+
+
+def test_a_loop_that_comes_in_the_last_half_step_still_comes_in_at_the_line() -> None:
+    player = seated(Loop(0, grid_of((-0.1, 0, 1.0), (-0.08, 2, 1.0), (1, 0, 1.0))))
+    before = run(player, 15.95)
+    player.offer(Loop(1, grid_of((-0.02, 0, 1.0), (-0.11, 1, 1.0), (0.01, 8, 1.0), (2, 0, 1.0))))
+    after = hits(run(player, 20, from_beat=15.95))
+    assert hits(before)[-2:] == [(15.9, KICK), (15.92, 42)]
+    assert [pitch for _, pitch in after] == [SNARE, 51, KICK]  # the kick of the first step has sounded; the late snare sounds at once
+    assert after[0][0] == pytest.approx(15.95, abs=0.02)
+    assert after[1:] == [(16.01, 51), (18.0, KICK)]
+
+
+def test_into_silence_a_late_loop_comes_at_once_at_its_place() -> None:
+    """The first answer of a model that was too slow for the line: three bars of it are better than none."""
+    player = seated()
+    run(player, 4)
+    player.offer(Loop(0, grid_of((0, 0, 1.0), (5, 1, 1.0))))
+    assert hits(run(player, 17, from_beat=4)) == [(5.0, SNARE), (16.0, KICK)]
+
+
+def test_one_pass_brings_in_one_new_loop() -> None:
+    player = seated(Loop(0, random_grid(0)))
+    run(player, 4)
+    player.offer(Loop(1, random_grid(1)))
+    run(player, 15.9, from_beat=4)
+    player.offer(Loop(2, random_grid(2)))
+    run(player, 18, from_beat=15.9)
+    assert player.loop is not None
+    assert player.loop.index == 1
+    assert player.waiting is not None
+
+
+@pytest.mark.parametrize("step_beats", [0.003, 0.02, 0.08])
+def test_any_window_gives_every_hit_of_every_loop_once(step_beats: float) -> None:
+    loops = [Loop(i, random_grid(i)) for i in range(3)]
+    player = seated(loops[0])
+    out: list[Due] = []
+    for beat in np.arange(0, 48, step_beats):
+        if player.loop is not loops[2] and player.waiting is None and beat % 16 > 4:
+            player.offer(loops[loops.index(player.loop) + 1])
+        out += player.advance(TIMELINE, TIMELINE.time_at(float(beat)))
+    expected = [(max(line_of(i) + o.beat, 0.0), DEFAULT_KIT.played[o.voice]) for i in range(3) for o in loops[i].grid.onsets()]
+    got = np.array(sorted(hit for hit in hits(out) if hit[0] < 47.8))
+    assert np.allclose(got, sorted(hit for hit in expected if hit[0] < 47.8), atol=1e-5)
+
+
+def test_what_was_sent_is_not_sent_again_when_the_clock_is_corrected() -> None:
+    """The tempo wobbles by 2 ms to either side at every window: each hit still sounds once."""
+    draw = np.random.default_rng(0)
+    grid = random_grid(5)
+    player = seated(Loop(0, grid))
+    out: list[Due] = []
+    for beat in np.arange(0, 15.8, 0.004):
+        wobbly = TIMELINE.delayed(float(draw.normal(0, 0.002)))
+        out += player.advance(wobbly, TIMELINE.time_at(float(beat)))
+    struck = Counter(due.message[1] for due in out if due.message[0] == 0x99)
+    expected = Counter(DEFAULT_KIT.played[o.voice] for o in grid.onsets() if o.beat < 15.7)
+    assert sum((struck - expected).values()) <= 2  # hits of the last tenth of a beat, which the wobble may bring in
+    assert not expected - struck
+
+
+def test_every_note_is_let_go_before_its_pitch_is_struck_again() -> None:
+    grid = Grid(np.ones((64, 9)), np.ones((64, 9)), np.random.default_rng(1).uniform(-0.5, 0.5, (64, 9)))
+    held: set[int] = set()
+    for due in run(seated(Loop(0, grid)), 33):
+        if due.message[0] == 0x99:
+            assert due.message[1] not in held
+            held.add(due.message[1])
+        else:
+            held.discard(due.message[1])
+
+
+def test_a_note_is_held_for_half_a_step() -> None:
+    dues = run(seated(Loop(0, grid_of((1, 0, 1.0)))), 3)
+    assert [round(TIMELINE.beat_at(due.at_s), 6) for due in dues] == [1.0, 1.125]
+    assert dues[1].message == bytes((0x89, KICK, 0))
+
+
+def test_silence_lets_go_of_all_that_sounds_and_nothing_else() -> None:
+    player = seated(Loop(0, grid_of((1, 0, 1.0), (1, 1, 1.0), (0.5, 2, 1.0))))
+    run(player, 1.02)
+    silence = player.silence(NOW_S + 0.6)
+    assert {due.message for due in silence} == {bytes((0x89, KICK, 0)), bytes((0x89, SNARE, 0))}
+    assert not player.sounding
+    assert player.silence(NOW_S) == []
+
+
+def test_panic_ends_with_all_notes_off() -> None:
+    assert [due.message for due in Player().panic(NOW_S)] == [bytes((0xB9, 123, 0))]
+
+
+def test_mid_pass_the_current_loop_plays_from_the_right_place() -> None:
+    player = seated(Loop(0, grid_of((0, 0, 1.0), (8, 1, 1.0), (7.8, 2, 1.0), (12, 0, 1.0))), beat=8.0)
+    got = hits(run(player, 17, from_beat=8))
+    assert got == [(8.0, SNARE), (12.0, KICK), (16.0, KICK)]
+
+
+def test_an_early_hit_of_the_step_where_playback_begins_sounds_at_once() -> None:
+    player = seated(Loop(0, grid_of((8 - 0.06, 0, 1.0))), beat=8.0)
+    assert hits(run(player, 9, from_beat=8)) == [(8.0, KICK)]
+
+
+def test_a_jump_keeps_the_current_loop_and_a_line_brings_in_the_next() -> None:
+    player = seated(Loop(0, grid_of((0, 0, 1.0))))
+    player.offer(Loop(1, grid_of((0, 1, 1.0))))
+    player.reseat(20.0)
+    assert player.loop is not None
+    assert player.loop.index == 0
+    player.reseat(32.0)
+    assert player.loop.index == 1
+
+
+def test_hits_whose_time_has_long_gone_are_left_out() -> None:
+    """A laptop that slept must not wake with a roll."""
+    player = seated(Loop(0, grid_of((1, 0, 1.0), (5, 0, 1.0), (9.99, 1, 1.0))))
+    assert hits(player.advance(TIMELINE, TIMELINE.time_at(10))) == [(9.99, SNARE)]
+    assert player.stale == 2
+
+
+def test_nothing_of_the_next_pass_sounds_before_the_end() -> None:
+    player = seated(Loop(0, grid_of((-0.1, 0, 1.0), (15.8, 1, 1.0))))
+    out: list[Due] = []
+    for beat in np.arange(0, 20, 0.01):
+        out += player.advance(TIMELINE, TIMELINE.time_at(float(beat)), end_beats=16)
+    assert hits(out) == [(0.0, KICK), (15.8, SNARE)]
+
+
+def test_no_loop_is_silence() -> None:
+    player = seated()
+    assert run(player, 40) == []
+
+
+def test_the_hits_of_a_pass_know_their_steps() -> None:
+    assert [(hit.step, hit.beat) for hit in pass_hits(grid_of((-0.125, 0, 1), (0.0, 1, 1), (15.87, 0, 1)), 32)] == [
+        (0, 31.875),
+        (0, 32.0),
+        (63, pytest.approx(47.87)),
+    ]

@@ -1,0 +1,91 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.fakes import NOW_S, FakeEngine, stand_in
+
+from drumvae.live.cli import commands
+from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.controls.state import Controls
+from drumvae.live.session.demo import PERFORMANCE, Script, demo_mode, performance
+from drumvae.live.session.run import LiveConfig
+from drumvae.midi.io import read_midi
+from drumvae.music.grid import Grid
+from drumvae.music.kit import DEFAULT_KIT
+from drumvae.music.kits import known_kits
+
+FAST = LiveConfig(internal_bpm=400, seed=3)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of one's own on a machine without python-rtmidi."""
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_performance_is_plain_and_uses_more_than_one_voice() -> None:
+    grid = Grid.from_text(PERFORMANCE)
+    assert grid.steps == 64
+    assert not grid.offsets.any()
+    assert grid.hits.any(axis=0).sum() >= 5
+    assert len(np.unique(grid.velocities[grid.hits > 0])) >= 2
+
+
+def test_a_script_plays_a_grid_once_at_its_times() -> None:
+    clock = InternalClock(120, lead_s=0.0)
+    script = Script(performance().grid, clock)
+    assert script.poll(NOW_S) == []
+    clock.check(NOW_S)
+    assert clock.state is State.RUNNING
+    arrivals = [arrival for now_s in np.arange(NOW_S, NOW_S + 20, 0.001) for arrival in script.poll(float(now_s))]
+    beats = [(round((arrival.at_s - NOW_S) * 2, 4), DEFAULT_KIT.voice_of(arrival.message[1])) for arrival in arrivals]
+    assert sorted(beats) == sorted((o.beat, o.voice) for o in performance().grid.onsets())
+
+
+def test_the_demo_leaves_four_bars_of_performance_and_their_answer(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine()
+    stand_in(monkeypatch, engine)
+    commands.demo(FAST)
+    said = capsys.readouterr().out
+    assert "nothing will be heard" in said
+    assert "demo.mid holds four bars of performance, then four bars humanized, at 400 bpm." in said
+    (task, heard, _, _) = engine.asked[-1]
+    assert task == "humanize"
+    assert np.array_equal(heard.hits, performance().grid.hits)
+    read = read_midi(silent / "demo.mid")
+    assert read.bpm == pytest.approx(400, rel=1e-4)
+    assert read.length_beats == pytest.approx(32, abs=0.2)
+    both = read.grid(128)
+    assert np.array_equal(both.hits[:64], performance().grid.hits)
+    assert np.array_equal(both.hits[64:], performance().grid.hits)
+    assert np.allclose(both.offsets[64:][both.hits[64:] > 0], 0.25, atol=0.02)
+
+
+def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine(("generate",))
+    stand_in(monkeypatch, engine)
+    commands.demo(FAST)
+    said = capsys.readouterr().out
+    assert "cannot humanize: the answer is a loop of its own" in said
+    assert "then four bars generated" in said
+    assert engine.asked[0][0] == "generate"
+    assert demo_mode(engine) == "generate"
+
+
+def test_the_demo_says_which_options_it_leaves_out_and_is_written_for_the_kit(
+    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in(monkeypatch, FakeEngine())
+    kit = known_kits()["ad2"].kit
+    commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=Controls(kit=kit)))
+    assert "--record, --bars are left out" in capsys.readouterr().out
+    assert not (silent / "takes").exists()
+    assert set(read_midi(silent / "demo.mid", kit).pitches.tolist()) <= set(kit.played)

@@ -1,0 +1,430 @@
+import io
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from drumvae.live.clock.follower import State
+from drumvae.live.controls.state import Controls
+from drumvae.live.looper.player import Loop
+from drumvae.live.looper.recorder import Recording
+from drumvae.live.messages import Status
+from drumvae.live.ui.display import Lines, Screen, make_display
+from drumvae.live.ui.grid_view import GridText
+from drumvae.live.ui.layout import filled, printable, wrapped
+from drumvae.live.ui.page import Page, lock_quality
+from drumvae.music.grid import Grid
+from drumvae.music.kit import VOICES
+
+EVERY_VOICE = Grid.from_text(
+    "\n".join(f"{name} {'.' * voice}X{'.' * (15 - voice)}|" + 3 * f"{'x...' * 4}|" for voice, name in enumerate(VOICES))
+)
+HOME, LEFT_SCREEN = "\x1b[H", "\x1b[?1049l"
+
+
+def played(grid: Grid, number: int = 0) -> Recording:
+    recording = Recording()
+    for onset in grid.onsets():
+        recording = recording.with_note(onset.beat + 16 * number, onset.voice, round(onset.velocity * 127))
+    return recording
+
+
+PLAYING = Status(
+    state=State.RUNNING,
+    bpm=123.4,
+    beat=5.3,
+    loop=Loop(7, EVERY_VOICE, 1, "generated"),
+    bar=9,
+    heard=played(EVERY_VOICE),
+    notes=42,
+    locked=True,
+    jitter_ms=0.2,
+)
+
+
+def text_of(page: Page, status: Status, width: int = 80, height: int = 24) -> list[str]:
+    return ["".join(span.text for span in row) for row in page.lines(status, width, height)]
+
+
+def turned(**changes: object) -> Status:
+    return replace(PLAYING, controls=replace(PLAYING.controls, **changes))  # type: ignore[arg-type]
+
+
+SHOWN = {
+    "transport": (PLAYING, ["playing ", "123.4 bpm", "bar   2.2"]),
+    "stopped": (replace(PLAYING, state=State.STOPPED), ["stopped"]),
+    "lock": (PLAYING, ["locked, steady (ticks 0.2 ms off)"]),
+    "unlocked": (replace(PLAYING, locked=False), ["finding the tempo"]),
+    "mode": (turned(mode="humanize"), ["humanize  "]),
+    "loop": (PLAYING, ["loop 7 generated from bar 9"]),
+    "no loop": (Status(), ["no loop yet", "waiting for the clock"]),
+    "the mode's amount": (turned(mode="vary"), ["drift 0.30"]),
+    "temperature": (turned(temperature=0.85), ["temperature 0.85"]),
+    "the model's temperature": (PLAYING, ["temperature the model's own"]),
+    "humanize": (PLAYING, ["humanize 1.00"]),
+    "density": (turned(density=1.5), ["density 1.50"]),
+    "swing": (turned(swing=0.5), ["swing 0.50"]),
+    "style": (turned(style="jazz"), ["style jazz"]),
+    "complexity": (turned(complexity=-0.5), ["complexity -0.50"]),
+    "fills": (turned(fill_every=4), ["a fill every 4 loops"]),
+    "a fill in each": (turned(fill_every=1), ["a fill in every loop"]),
+    "a fill": (replace(PLAYING, fill=True), ["a fill comes"]),
+    "velocities": (turned(velocity_low=0.25), ["velocity 0.25 to 1.00"]),
+    "half time": (turned(speed=0.5), ["half time"]),
+    "double time": (turned(speed=2.0), ["double time"]),
+    "hold": (turned(hold=True), ["hold"]),
+    "overdub": (turned(overdub=True), ["overdub"]),
+    "slots": (replace(PLAYING, kept=frozenset({12, 1})), ["kept 1 12"]),
+    "muted": (turned(muted=frozenset({7, 3})), ["muted open hat, crash"]),
+    "locked": (turned(locked=frozenset({0})), ["locked kick"]),
+    "notes": (PLAYING, ["42 notes heard"]),
+    "echoes": (replace(PLAYING, echoes=3), ["3 echoes of our own dropped"]),
+    "unheard": (replace(PLAYING, unheard={75: 2, 60: 1}), ["3 notes on pitches that no voice hears: 60, 75"]),
+    "trouble": (replace(PLAYING, trouble="The model is ill."), ["The model is ill."]),
+    "names": (PLAYING, ["in and out", "Ctrl-C stops"]),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_everything_that_is_turned_or_true_is_on_the_screen(name: str) -> None:
+    status, expected = SHOWN[name]
+    shown = "\n".join(text_of(Page("in and out", "Ctrl-C stops"), status, height=50))
+    for text in expected:
+        assert text in shown
+
+
+def test_what_is_at_its_default_and_does_not_matter_to_the_mode_is_not_on_the_screen() -> None:
+    shown = "\n".join(text_of(Page("", ""), PLAYING, height=50))
+    for word in (
+        "drift",
+        "morph",
+        "swing",
+        "velocity",
+        "time",
+        "hold",
+        "overdub",
+        "kept",
+        "muted",
+        "echoes",
+        "style",
+        "complexity",
+        "fill",
+    ):
+        assert word not in shown
+
+
+def test_both_grids_with_every_voice_fit_a_terminal_of_80_by_24() -> None:
+    page = Page("in and out", "Ctrl-C stops")
+    rows = text_of(page, PLAYING)
+    expected = EVERY_VOICE.to_text().splitlines()
+    assert [row for row in rows if row in expected] == 2 * expected
+    assert len(rows) == 24
+
+
+def test_where_rows_are_short_silent_voices_go_before_those_with_hits_and_the_transport_stays_to_the_last() -> None:
+    kick = Grid.from_text(f"kick {'X...' * 16}")
+    status = replace(PLAYING, loop=Loop(0, kick), heard=played(kick))
+    page = Page("title", "footer")
+    rows = text_of(page, status, height=12)
+    assert sum(row.startswith("kick") for row in rows) == 2
+    assert "title" in rows
+    assert "footer" in rows
+    assert text_of(page, status, height=1)[0].startswith("playing    123.4 bpm")
+
+
+def everything(width: int) -> tuple[Page, Status]:
+    page = Page("a" * 300, "b" * 300)
+    page.sentence = "A long sentence 東京 " * 20 + "w" * 200
+    controls = Controls("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
+    full = replace(
+        PLAYING, controls=controls, kept=frozenset(range(16)), unheard=dict.fromkeys(range(60), 1), trouble="Trouble. " * 30, echoes=9
+    )
+    return page, replace(full, beat=5.3 + width)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 12, 27, 28, 45, 79, 80, 120, 159, 160, 250])
+@pytest.mark.parametrize("height", [1, 2, 3, 10, 24, 60])
+def test_nothing_is_higher_or_wider_than_the_terminal(terminal: None, width: int, height: int) -> None:
+    page, status = everything(width)
+    out = io.StringIO()
+    screen = Screen(page.title, page.footer, Console(file=out, force_terminal=True, width=width, height=height))
+    screen.say(page.sentence)
+    screen.show(status)
+    rows = last_frame(out)
+    assert len(rows) == height
+    assert all(cell_len(row) <= width for row in rows)
+    assert any(row.strip() for row in rows)
+    if width >= 28:
+        assert all(cell_len(row) <= width for row in text_of(page, status, width, height))  # nor is anything cut without a word
+    screen.close()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("COLUMNS", "LINES", "TTY_INTERACTIVE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def last_frame(out: io.StringIO) -> list[str]:
+    """Returns the rows that a terminal shows of what was written to it."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue().rpartition(HOME)[2]).split("\n")
+
+
+def marked(page: Page, status: Status, width: int = 80) -> list[tuple[str, int]]:
+    """Returns, of every row with the playhead in it, its name and the column where that stands."""
+    found = []
+    for row in page.lines(status, width, 60):
+        before = 0
+        for span in row:
+            if span.style == "reverse":
+                assert len(span.text) == 1
+                found.append((row[0].text.strip(), before))
+            before += len(span.text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("beat", "column"), [(0.0, 11), (0.24, 11), (0.25, 12), (3.99, 26), (4.0, 28), (15.99, 77), (16.0, 11), (-0.1, 77)]
+)
+def test_the_playhead_stands_on_the_step_of_the_beat_in_both_grids(beat: float, column: int) -> None:
+    found = marked(Page("", ""), replace(PLAYING, beat=beat))
+    assert [name for name, _ in found] == ["playing", *VOICES, "heard", *VOICES]
+    assert {at for _, at in found} == {column}
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
+def test_there_is_no_playhead_where_nothing_plays(state: State) -> None:
+    assert marked(Page("", ""), replace(PLAYING, state=state)) == []
+
+
+def test_a_narrow_terminal_shows_the_bars_around_the_playhead() -> None:
+    page = Page("", "")
+    rulers = [
+        [row for row in text_of(page, replace(PLAYING, beat=beat), width, 60) if row.startswith("heard")]
+        for width, beat in ((62, 0.0), (62, 15.0), (45, 9.0), (28, 13.0), (10, 5.0))
+    ]
+    bars = [re.findall(r"\d", ruler) for (ruler,) in rulers]
+    assert bars == [["1", "2", "3"], ["2", "3", "4"], ["3", "4"], ["4"], ["2"]]
+    assert {column for _, column in marked(page, replace(PLAYING, beat=13.0), 28)} == {11 + 4}
+
+
+def test_a_wide_terminal_shows_the_grids_side_by_side() -> None:
+    rows = text_of(Page("", ""), PLAYING, width=160, height=20)
+    assert any(row.startswith("playing  ") and "heard  " in row for row in rows)
+    assert sum("kick  " in row for row in rows) == 1
+    assert len(marked(Page("", ""), PLAYING, 160)) == 2 * 10
+
+
+def test_the_playing_grid_is_what_is_heard_of_the_loop() -> None:
+    page = Page("", "")
+    kick = next(row for row in text_of(page, PLAYING) if row.startswith("kick"))
+    muted = next(row for row in text_of(page, turned(muted=frozenset({0})), height=60) if row.startswith("kick"))
+    assert "x" in kick
+    assert "x" not in muted
+
+
+def test_the_heard_grid_is_of_the_pass_that_is_recorded() -> None:
+    page, status = Page("", ""), replace(PLAYING, loop=None, heard=played(EVERY_VOICE, number=3), number=3)
+
+    def struck(status: Status) -> int:
+        return sum("x" in row for row in text_of(page, status, height=60) if row[:10].strip() in VOICES)
+
+    assert struck(status) == 9
+    assert struck(replace(status, number=2)) == 0
+
+
+def test_a_grid_is_written_anew_only_when_what_it_is_made_from_changes() -> None:
+    made = []
+
+    def make() -> Grid:
+        made.append(1)
+        return EVERY_VOICE
+
+    text = GridText()
+    loop = Loop(0, EVERY_VOICE)
+    first = text.rows((loop, Controls()), make)
+    assert text.rows((loop, Controls()), make) == first
+    assert len(made) == 1
+    text.rows((loop, Controls(swing=0.5)), make)
+    text.rows((Loop(1, EVERY_VOICE), Controls(swing=0.5)), make)
+    assert len(made) == 3
+
+
+@pytest.mark.parametrize(("jitter_ms", "word"), [(0.0, "steady"), (0.5, "steady"), (1.2, "a loose clock"), (5.0, "a rough clock")])
+def test_the_lock_is_said_in_words(jitter_ms: float, word: str) -> None:
+    assert lock_quality(replace(PLAYING, jitter_ms=jitter_ms)) == f"locked, {word} (ticks {jitter_ms:.1f} ms off)"
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.LOST])
+def test_nothing_is_locked_to_a_clock_that_is_not_there(state: State) -> None:
+    assert lock_quality(replace(PLAYING, state=state)) == ""
+
+
+# text from elsewhere
+
+
+def shown_on_a_screen(title: str, sentence: str, width: int = 80) -> str:
+    out = io.StringIO()
+    screen = Screen(title, "", Console(file=out, force_terminal=True, width=width, height=24))
+    screen.show(replace(PLAYING, said=sentence))
+    screen.close()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["[bold]port[/bold]", "a\\[b]", ":smile: [/]", "Gerät 東京", "{x} %s"])
+def test_odd_names_are_shown_as_they_are(terminal: None, name: str) -> None:
+    assert shown_on_a_screen(name, "").count(name) == 1
+    assert f"The port {name} is gone." in shown_on_a_screen("", f"The port {name} is gone.")
+
+
+def test_a_name_cannot_move_the_cursor(terminal: None) -> None:
+    shown = shown_on_a_screen("evil \x1b[2J\x07\r\nname", "evil \x1b[2J sentence\nof two lines")
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    assert "evil ?[2J sentence of two lines" in shown
+
+
+def test_a_name_that_is_too_long_is_cut_and_says_so() -> None:
+    title = text_of(Page("port " * 40, ""), PLAYING)[0]
+    assert len(title) == 80
+    assert title.endswith("...")
+
+
+def test_a_sentence_is_broken_between_words_and_loses_none() -> None:
+    sentence = "The port that plays is gone and the song goes on in time when it is back 東京東京東京"
+    rows = wrapped(sentence, 30)
+    assert " ".join(rows) == sentence
+    assert len(rows) == 3
+    assert all(cell_len(row) <= 30 for row in rows)
+    assert "".join(wrapped("x" * 70, 30)) == "x" * 70
+    assert wrapped("", 30) == []
+
+
+def test_parts_are_not_broken_where_a_row_can_hold_them() -> None:
+    assert filled(["one two", "three", "four five"], 16, "   ") == ["one two   three", "four five"]
+
+
+def test_what_cannot_be_printed_is_a_question_mark() -> None:
+    assert printable("a\tb\x00ü東\u202e") == "a?b?ü東?"
+
+
+# the screen
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def console(terminal: None, out: io.StringIO) -> Console:
+    return Console(file=out, force_terminal=True, width=80, height=24)
+
+
+def test_the_screen_does_not_scroll(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+    for beat in range(50):
+        screen.show(replace(PLAYING, beat=beat))
+    frames = out.getvalue().split(HOME)[2:]  # the first goes with the screen's opening
+    assert len(frames) == 50
+    assert all(frame.count("\n") == 23 for frame in frames)
+    screen.close()
+
+
+def test_a_status_that_is_shown_is_not_drawn_again(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+    screen.show(PLAYING)
+    before = out.getvalue()
+    screen.show(replace(PLAYING))
+    assert out.getvalue() == before
+    screen.close()
+
+
+def test_a_terminal_of_another_size_is_drawn_anew(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+    screen.show(PLAYING)
+    console.size = (40, 10)  # type: ignore[assignment]
+    screen.show(PLAYING)
+    rows = last_frame(out)
+    assert len(rows) == 10
+    assert all(len(row) <= 40 for row in rows)
+    screen.close()
+
+
+def test_the_last_message_is_shown_wherever_it_comes_from(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+
+    def sentences() -> list[str]:
+        return [row.strip() for row in last_frame(out) if "message" in row]
+
+    screen.show(replace(PLAYING, said="message one"))
+    assert sentences() == ["message one"]
+    screen.say("message two")
+    screen.show(replace(PLAYING, said="message one", beat=6.0))
+    assert sentences() == ["message two"]
+    screen.show(replace(PLAYING, said="message three"))
+    assert sentences() == ["message three"]
+    screen.close()
+
+
+def test_trouble_that_is_also_said_is_shown_once(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+    screen.show(replace(PLAYING, trouble="The disk is full."))
+    screen.say("The disk is full.")
+    assert sum("The disk is full." in row for row in last_frame(out)) == 1
+    screen.close()
+
+
+def test_what_was_said_is_there_when_the_terminal_is_back_as_it_was(console: Console, out: io.StringIO) -> None:
+    screen = Screen("title", "footer", console)
+    screen.say("The [port] is gone.")
+    screen.show(PLAYING)
+    screen.close()
+    assert out.getvalue().rpartition(LEFT_SCREEN)[2].endswith("The [port] is gone.\n")
+    screen.close()
+    assert out.getvalue().count("The [port] is gone.\n") == 1
+
+
+# which display
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_a_terminal_there_are_lines(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert isinstance(make_display("title", "footer"), Lines)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert isinstance(make_display("title", "footer"), Lines)
+
+
+def test_on_a_terminal_there_is_a_screen_unless_it_cannot_move_its_cursor(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    screen = make_display("title", "footer")
+    assert isinstance(screen, Screen)
+    screen.close()
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(make_display("title", "footer"), Lines)
+
+
+def test_letters_that_a_terminal_lacks_stop_nothing(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    make_display("title", "footer").say("Gerät")
+    assert written.getvalue() == b"Ger?t\n"
+
+
+def test_lines_tell_of_what_changed_and_of_nothing_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.show(PLAYING)
+    assert capsys.readouterr().out.startswith("playing, bar 2\ntempo 123.4 bpm\nloop 7 generated from bar 9 (42 notes heard)\nkick ")
+    lines.show(replace(PLAYING, beat=6.5))
+    assert capsys.readouterr().out == ""
+    lines.show(replace(PLAYING, state=State.STOPPED))
+    assert capsys.readouterr().out == "stopped\n"

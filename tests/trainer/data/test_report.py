@@ -1,0 +1,313 @@
+"""Laws of the data report: what is counted, over which takes, in which units, and what the command prints and writes."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import typer
+
+from drumvae.midi.io import write_midi, write_onsets
+from drumvae.music.grid import Grid, Onset
+from drumvae.music.kit import DEFAULT_KIT, VOICES, Kit
+from drumvae.trainer.cli.data import data
+from drumvae.trainer.data.corpus import CorpusOptions, load_corpus, read_corpus
+from drumvae.trainer.data.report.histogram import Histogram
+from drumvae.trainer.data.report.report import Report, data_report
+from drumvae.trainer.data.report.tables import report_tables, to_markdown
+from drumvae.util.command import run
+
+BEAT = 480
+BARS = 4
+LENGTH_BEATS = BARS * 4.0
+
+
+def report_of(folder: Path, cache: Path, **options: object) -> Report:
+    return data_report(load_corpus(folder, CorpusOptions(**options), cache))  # type: ignore[arg-type]
+
+
+def steady(offset_beats: float = 0.0, velocity: float = 100 / 127, voice: int = 0) -> list[Onset]:
+    """One hit on every beat of four bars but the first."""
+    return [Onset(beat + offset_beats, voice, velocity) for beat in range(1, 16)]
+
+
+def in_meter(path: Path, numerator: int, denominator: int, notes: int) -> None:
+    """Writes a file of some kicks in a meter."""
+    track = mido.MidiTrack([mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)])
+    for _ in range(notes):
+        track.append(mido.Message("note_on", channel=9, note=36, velocity=80))
+        track.append(mido.Message("note_off", channel=9, note=36, time=BEAT))
+    mido.MidiFile(tracks=[track], ticks_per_beat=BEAT).save(path)
+
+
+@pytest.fixture
+def folder(groove: Grid, tmp_path: Path) -> Path:
+    """A groove of four bars, a fill of one bar, a waltz, and a broken file."""
+    where = tmp_path / "mixed"
+    write_midi(where / "groove.mid", groove, 100)
+    write_onsets(where / "fill.mid", [Onset(0, 1, 0.5), Onset(1, 1, 0.5)], 140, 4)
+    in_meter(where / "waltz.mid", 3, 4, 12)
+    (where / "broken.mid").write_bytes(b"MThd")
+    return where
+
+
+def test_note_ons_of_every_readable_take_are_counted_used_or_not(folder: Path, groove: Grid, tmp_path: Path) -> None:
+    report = report_of(folder, tmp_path / "cache")
+    kicks, snares = int(groove.hits[:, 0].sum()), int(groove.hits[:, 1].sum())
+    assert report["pitches"]["36"]["notes"] == {"train": kicks, "no split": 12, "all": kicks + 12}
+    assert report["pitches"]["38"] == {"notes": {"train": snares, "no split": 2, "all": snares + 2}, "voice": "snare"}
+    assert report["voices"]["kick"]["notes"] == {"all": kicks + 12, "used": kicks, "train": kicks, "no split": 12}
+    assert sum(found["notes"]["all"] for found in report["pitches"].values()) == report["splits"]["all"]["notes"]
+
+
+def test_takes_left_out_are_named_and_their_meters_counted(folder: Path, tmp_path: Path) -> None:
+    report = report_of(folder, tmp_path / "cache")
+    assert report["rejected_takes"] == {"shorter than 4 bars": 1, "meter not 4/4": 1, "not a whole MIDI file": 1}
+    assert {meter: found["takes"] for meter, found in report["meters"].items()} == {"4/4": 2, "3/4": 1}
+    whole = report["splits"]["all"]
+    assert (whole["takes"], whole["used_takes"], whole["windows"]) == (4, 1, 1)
+
+
+def test_hours_last_as_long_as_the_takes(folder: Path, tmp_path: Path) -> None:
+    hours = report_of(folder, tmp_path / "cache")["splits"]
+    assert hours["train"]["used_hours"] == pytest.approx(16 * 60 / 100 / 3600, abs=1e-4)
+    assert hours["all"]["hours"] == pytest.approx((16 * 60 / 100 + 4 * 60 / 140 + 12 * 60 / 120) / 3600, abs=1e-4)
+
+
+def test_splits_styles_types_and_durations_come_from_the_table(groove: Grid, tmp_path: Path) -> None:
+    for name in "abc":
+        write_midi(tmp_path / "table" / f"{name}.mid", groove, 100)
+    rows = ["style,bpm,beat_type,time_signature,midi_filename,duration,split"]
+    rows += ["funk,100,beat,4-4,a.mid,36,train", "funk,100,fill,4-4,b.mid,36,validation", "jazz,100,beat,6-8,c.mid,72,train"]
+    (tmp_path / "table" / "info.csv").write_text("\n".join(rows))
+    report = report_of(tmp_path / "table", tmp_path / "cache")
+    assert {name: (found["takes"], found["used_takes"], found["hours"]) for name, found in report["splits"].items()} == {
+        "train": (2, 1, 0.03),
+        "validation": (1, 1, 0.01),
+        "all": (3, 2, 0.04),
+    }
+    assert {name: found["takes"] for name, found in report["styles"].items()} == {"funk": 2, "jazz": 1}
+    assert {name: found["takes"] for name, found in report["beat_types"].items()} == {"beat": 2, "fill": 1}
+
+
+def test_notes_that_share_a_step_and_a_voice_are_lost_and_counted(tmp_path: Path) -> None:
+    flams = [Onset(1.02, 0, 0.5), Onset(5.02, 0, 0.5), Onset(5.02, 1, 0.5)]  # two on the step of a kick, one alone on a snare's
+    write_onsets(tmp_path / "one" / "a.mid", sorted([*steady(), *flams]), 120, LENGTH_BEATS)
+    report = report_of(tmp_path / "one", tmp_path / "cache")
+    assert report["lost_to_grid"]["train"] == {"notes": 18, "lost": 2, "share": pytest.approx(2 / 18, abs=1e-6)}
+    assert report["voices"]["kick"]["lost"]["all"] == 2
+    assert report["velocity"]["all"]["count"] == 16
+
+
+def test_density_counts_hits_a_bar_and_cells(tmp_path: Path) -> None:
+    write_onsets(tmp_path / "one" / "a.mid", steady(), 120, LENGTH_BEATS)
+    density = report_of(tmp_path / "one", tmp_path / "cache")["density"]
+    assert density["hits_per_bar"]["count"] == BARS
+    assert density["hits_per_bar"]["mean"] == pytest.approx(15 / 4)
+    assert density["cells"] == pytest.approx(15 / (64 * 9), abs=1e-6)
+    assert density["by_voice"]["kick"] == pytest.approx(15 / 64, abs=1e-6)
+
+
+def test_late_is_positive_and_milliseconds_follow_the_tempo_of_the_take(tmp_path: Path) -> None:
+    write_onsets(tmp_path / "two" / "slow.mid", steady(0.05, voice=0), 60, LENGTH_BEATS)
+    write_onsets(tmp_path / "two" / "quick.mid", steady(-0.05, voice=1), 120, LENGTH_BEATS)
+    report = report_of(tmp_path / "two", tmp_path / "cache")
+    assert report["timing_ms"]["kick"]["mean"] == pytest.approx(50, abs=0.1)
+    assert report["timing_ms"]["snare"]["mean"] == pytest.approx(-25, abs=0.1)
+    assert report["timing_sixteenths"]["kick"]["mean"] == pytest.approx(0.2, abs=1e-3)
+    assert report["timing_sixteenths"]["snare"]["quantiles"]["0.5"] == pytest.approx(-0.2, abs=1e-3)
+    assert report["off_the_grid"] == {"10 ms": 1.0, "20 ms": 1.0}
+
+
+def test_velocity_is_in_midi_units_by_voice(tmp_path: Path) -> None:
+    onsets = sorted([*steady(velocity=100 / 127), *steady(velocity=20 / 127, voice=2)])
+    write_onsets(tmp_path / "one" / "a.mid", onsets, 120, LENGTH_BEATS)
+    velocity = report_of(tmp_path / "one", tmp_path / "cache")["velocity"]
+    assert (velocity["kick"]["mean"], velocity["kick"]["sd"]) == (100, 0)
+    assert velocity["closed hat"]["quantiles"]["0.5"] == 20
+    assert (velocity["all"]["mean"], velocity["all"]["sd"]) == (60, 40)
+    assert velocity["snare"]["count"] == 0
+
+
+def test_pitches_that_no_voice_hears_are_counted_and_named(groove: Grid, tmp_path: Path) -> None:
+    odd = Kit("odd", DEFAULT_KIT.heard, (75, *DEFAULT_KIT.played[1:]))
+    write_midi(tmp_path / "one" / "a.mid", groove, 100, kit=odd)
+    report = report_of(tmp_path / "one", tmp_path / "cache")
+    kicks = int(groove.hits[:, 0].sum())
+    assert report["pitches"]["75"] == {"notes": {"train": kicks, "all": kicks}, "voice": ""}
+    assert report["dropped_notes"] == {"pitch 75": kicks}
+
+
+def test_the_report_needs_the_cache_only(folder: Path, tmp_path: Path) -> None:
+    first = report_of(folder, tmp_path / "cache")
+    shutil.rmtree(folder)
+    assert data_report(read_corpus(next((tmp_path / "cache").iterdir()))) == first
+
+
+def test_a_histogram_agrees_with_the_values_within_a_bin() -> None:
+    values = np.random.default_rng(0).normal(3, 20, 5000)
+    histogram = Histogram(-100, 0.1, 2000)
+    for block in np.array_split(values, 7):
+        histogram.add(block)
+    found = histogram.distribution(joined=50)
+    assert (found.mean, found.sd) == (pytest.approx(values.mean(), abs=1e-3), pytest.approx(values.std(), abs=1e-3))
+    for share, value in found.quantiles.items():
+        assert value == pytest.approx(np.quantile(values, float(share), method="inverted_cdf"), abs=0.05)
+    assert list(found.counts) == np.histogram(values, found.edges)[0].tolist()
+    assert sum(found.counts) == found.count == 5000
+
+
+def test_a_histogram_counts_what_lies_beyond_its_ends() -> None:
+    histogram = Histogram(0, 1, 4)
+    histogram.add([-5, 1, 99])
+    found = histogram.distribution()
+    assert (found.count, found.quantiles["0"], found.quantiles["1"]) == (3, -5, 99)
+    assert found.counts == (1, 1, 0, 1)
+    assert Histogram(0, 1, 4).distribution().count == 0
+
+
+def test_the_page_has_every_table_that_is_not_empty(folder: Path, tmp_path: Path) -> None:
+    report = report_of(folder, tmp_path / "cache")
+    page = to_markdown(report, ["tempo.png"])
+    titles = [table.title for table in report_tables(report)]
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == titles
+    assert "Styles" not in titles
+    assert "| shorter than 4 bars | 1 |" in page
+    assert page.endswith("![tempo](tempo.png)\n")
+    for table in report_tables(report):
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def melody_file(path: Path) -> None:
+    """Four bars of quarter notes that last an eighth each, from 60 up, and a bass."""
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="Lead")])
+    for number in range(16):
+        track.append(mido.Message("note_on", note=60 + number, velocity=80, time=BEAT // 2 if number else 0))
+        track.append(mido.Message("note_off", note=60 + number, time=BEAT // 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mido.MidiFile(tracks=[track], ticks_per_beat=BEAT).save(path)
+
+
+def test_melodies_are_measured_by_pitch_length_and_rests(tmp_path: Path) -> None:
+    melody_file(tmp_path / "one" / "a.mid")
+    report = report_of(tmp_path / "one", tmp_path / "cache", kind="melody")
+    melody = report["melody"]
+    assert (melody["notes"], melody["rests"]) == (16, 0.5)
+    assert (melody["pitch"]["quantiles"]["0"], melody["pitch"]["quantiles"]["1"]) == (60, 75)
+    assert (melody["length_steps"]["mean"], melody["length_steps"]["sd"]) == (2, 0)
+    assert melody["onsets_per_bar"]["mean"] == 4
+    assert report["pitches"]["60"] == {"notes": {"train": 1, "all": 1}}
+    assert "One note at a time" in to_markdown(report)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, cache: Path, *arguments: str) -> int | str | None:
+    """Runs the command as a user would; returns its exit status."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(data)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(sys, "argv", ["drumvae-train", *arguments])
+    with pytest.raises(SystemExit) as left:
+        run(app)
+    return left.value.code
+
+
+def test_the_command_prints_the_tables(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder)) == 0
+    printed, errors = capsys.readouterr()
+    assert all(word in printed for word in ("4 takes of drums", "Splits", "Takes left out", "closed hat"))
+    assert errors == ""
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("kind", ["drums", "melody"])
+def test_the_command_writes_numbers_a_page_and_plots(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    pytest.importorskip("matplotlib")
+    if kind == "melody":
+        melody_file(tmp_path / "songs" / "a.mid")
+        folder = tmp_path / "songs"
+    out = tmp_path / "deep" / "report"
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder), "--kind", kind, "--out", str(out)) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["kind"] == kind
+    page = (out / "report.md").read_text()
+    assert page == to_markdown(report, [line[2:].split("]")[0] + ".png" for line in page.splitlines() if line.startswith("![")])
+    plots = sorted(path.name for path in out.glob("*.png"))
+    expected = {"drums": ["density", "tempo", "timing", "velocity", "voices"], "melody": ["density", "lengths", "pitch", "tempo"]}
+    assert plots == [f"{name}.png" for name in expected[kind]]  # the files name no style
+    assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in plots)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--kind", "drumz"], "'drumz' is not known; did you mean drums"),
+        (["--kind", "melody"], "holds drums, and melody was asked for"),
+        (["--data", "nowhere"], "no folder or zip nowhere"),
+        (["--bars", "0"], "Invalid value for '--bars'"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, tmp_path / "xdg", *arguments) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("\n") == 1
+
+
+def test_an_unwritable_folder_is_refused_before_the_work(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("drumvae.trainer.cli.data.need_training", lambda *_: None)
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder), "--out", str(tmp_path / "file" / "out")) == 2
+    printed, errors = capsys.readouterr()
+    assert "cannot be written into" in errors
+    assert printed == ""
+
+
+def test_without_matplotlib_the_sentence_says_what_to_type(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder)) == 0
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder), "--out", str(tmp_path / "out")) == 2
+    assert "pip install 'drumvae[train]'" in capsys.readouterr().err
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("drumvae.trainer.cli.data.need_training", lambda *_: None)
+    (tmp_path / "empty").mkdir()
+    assert command(monkeypatch, tmp_path / "xdg", "--data", str(tmp_path / "empty"), "--out", str(tmp_path / "out")) == 2
+    assert "holds no MIDI file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+PUBLISHED = {36: 88067, 38: 102787, 40: 22262, 37: 9696, 48: 13145, 50: 1561, 45: 3935, 47: 1322, 43: 11260, 58: 1003, 46: 3905}
+PUBLISHED |= {26: 10243, 42: 31691, 22: 34764, 44: 52343, 49: 720, 55: 2279, 57: 1832, 52: 1046, 51: 43847, 59: 2220, 53: 5567}
+"""Note-ons of the whole Groove MIDI Dataset, as others printed them; 55 as counted anew."""
+
+
+@pytest.mark.gmd
+def test_the_data_set_has_the_known_hours_note_ons_and_losses(gmd: Path, tmp_path: Path) -> None:
+    report = report_of(gmd, tmp_path)
+    assert report["splits"]["train"]["hours"] == pytest.approx(10.81, abs=0.005)
+    assert report["splits"]["validation"]["hours"] == pytest.approx(1.37, abs=0.005)
+    assert report["lost_to_grid"]["train"]["share"] == pytest.approx(0.070, abs=0.0005)
+    counts = {int(pitch): found["notes"]["all"] for pitch, found in report["pitches"].items()}
+    assert set(counts) == set(PUBLISHED)
+    whole = report["splits"]["all"]["takes"] == 1150
+    for pitch, count in counts.items():
+        assert count == pytest.approx(PUBLISHED[pitch], rel=0.005) if whole else count <= PUBLISHED[pitch] * 1.005
+    assert sum(found["notes"]["all"] for found in report["voices"].values()) == sum(counts.values())
+    assert set(report["voices"]) == set(VOICES)

@@ -1,0 +1,98 @@
+"""Laws of the intervals."""
+
+import math
+
+import numpy as np
+import pytest
+
+from drumvae.trainer.evaluation.bootstrap import LEVEL, Estimate, Row, add_by_take, estimate, ratio
+from drumvae.trainer.evaluation.markdown import _json_estimate as scores_to_json_value
+
+
+def mean_with_interval(values: np.ndarray) -> Row:
+    """Returns the mean of values (T, n) of takes."""
+    return estimate(
+        {"total": values.sum(axis=1), "count": np.full(len(values), float(values.shape[1]))},
+        lambda sums: {"mean": ratio(sums["total"], sums["count"])},
+    )
+
+
+def width(values: np.ndarray) -> float:
+    found = mean_with_interval(values)["mean"]
+    return float(found.high - found.low)
+
+
+def takes(count: int, windows: int, seed: int = 0) -> np.ndarray:
+    """Windows that differ little within a take and much between takes."""
+    draw = np.random.default_rng(seed)
+    return draw.normal(5, 1, (count, 1)) + draw.normal(0, 0.1, (count, windows))
+
+
+def test_an_interval_holds_the_figure() -> None:
+    values = takes(30, 4)
+    found = mean_with_interval(values)["mean"]
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(values.mean())
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    held = []
+    for seed in range(200):
+        found = mean_with_interval(takes(40, 3, seed))["mean"]
+        held.append(found.low <= 5 <= found.high)
+    assert np.mean(held) == pytest.approx(LEVEL, abs=0.05)
+
+
+def test_more_takes_say_more() -> None:
+    assert width(takes(400, 5)) < 0.5 * width(takes(40, 5))
+
+
+def test_more_windows_of_the_same_takes_say_hardly_more() -> None:
+    values = takes(40, 50)
+    assert width(values) > 0.9 * width(values[:, :5])
+    as_if_apart = values.reshape(-1, 1)  # the mistake: every window taken for a take
+    assert width(values) > 4 * width(as_if_apart)
+
+
+def test_the_same_takes_give_the_same_interval() -> None:
+    assert mean_with_interval(takes(9, 2)) == mean_with_interval(takes(9, 2))
+
+
+def test_one_take_says_nothing_of_others() -> None:
+    found = mean_with_interval(takes(1, 5))["mean"]
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+    assert not np.isnan(found.value)
+
+
+def test_a_voice_that_some_resamples_miss_still_has_an_interval() -> None:
+    sums = {"part": np.array([[3.0, 0], [4, 1], [5, 0]]), "whole": np.array([[6.0, 0], [8, 2], [9, 0]])}
+    found = estimate(sums, lambda s: {"share": ratio(s["part"], s["whole"])})["share"]
+    assert found.value.tolist() == [12 / 23, 0.5]
+    assert (found.low[1], found.high[1]) == (0.5, 0.5)
+
+
+def test_a_distances_interval_lies_about_the_distance() -> None:
+    draw = np.random.default_rng(0)
+    counts = draw.multinomial(30, np.full(20, 0.05), (25, 2)).astype(float)  # two samples of one distribution, take by take
+
+    def distance(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        p = sums["counts"] / sums["counts"].sum(axis=-1, keepdims=True)
+        return {"apart": np.abs(p[..., 0, :] - p[..., 1, :]).sum(axis=-1)}
+
+    drawn = estimate({"counts": counts}, distance)["apart"]
+    moved = estimate({"counts": counts}, distance, distances=("apart",))["apart"]
+    assert moved.low < moved.value < moved.high
+    assert moved.high - moved.low == pytest.approx(drawn.high - drawn.low)
+    assert moved.high < drawn.high  # resampling alone adds distance
+
+
+def test_sums_are_added_to_the_take_they_come_from() -> None:
+    total: dict[str, np.ndarray] = {}
+    add_by_take(total, {"hits": np.array([[1.0], [2], [4]])}, np.array([0, 2, 0]), 3)
+    add_by_take(total, {"hits": np.array([[8.0]])}, np.array([2]), 3)
+    assert total["hits"].tolist() == [[5], [0], [10]]
+
+
+def test_what_is_no_finite_number_is_null_in_json() -> None:
+    assert scores_to_json_value(Estimate(math.inf, -math.inf, math.nan)) == {"value": None, "low": None, "high": None}

@@ -1,0 +1,41 @@
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from drumvae.trainer.training.losses import divergence, divergence_cost, groove_loss  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+
+def target_with_one_hit() -> "torch.Tensor":
+    target = torch.zeros(1, 4, 27)
+    target[0, 1, 2], target[0, 1, 11], target[0, 1, 20] = 1, 0.8, -0.4
+    return target
+
+
+def test_velocity_and_offset_cost_nothing_where_there_is_no_hit() -> None:
+    target = target_with_one_hit()
+    logits = torch.zeros(1, 4, 9)
+    velocities, offsets = torch.full((1, 4, 9), 0.3), torch.full((1, 4, 9), 0.9)
+    costs = groove_loss(logits, velocities, offsets, target)
+    assert costs["velocity"].item() == pytest.approx((0.3 - 0.8) ** 2)
+    assert costs["timing"].item() == pytest.approx((0.9 + 0.4) ** 2)
+
+
+def test_hits_cost_their_log_loss_in_every_cell() -> None:
+    costs = groove_loss(torch.zeros(1, 4, 9), torch.zeros(1, 4, 9), torch.zeros(1, 4, 9), target_with_one_hit())
+    assert costs["hits"].item() == pytest.approx(36 * math.log(2))
+
+
+def test_the_prior_costs_nothing_and_a_known_posterior_what_it_should() -> None:
+    assert divergence(torch.zeros(2, 5), torch.ones(2, 5)).tolist() == pytest.approx([0, 0], abs=1e-6)
+    expected = sum(0.5 * (1 + 0.25 - 1 - math.log(0.25)) for _ in range(3))
+    assert divergence(torch.ones(1, 3), torch.full((1, 3), 0.5)).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_free_bits_are_free_and_the_rest_costs_beta() -> None:
+    free = 48 * math.log(2)
+    assert divergence_cost(torch.tensor([free - 1]), 48, 0.2).item() == 0
+    assert divergence_cost(torch.tensor([free + 10]), 48, 0.2).item() == pytest.approx(2.0, rel=1e-4)

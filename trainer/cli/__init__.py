@@ -1,0 +1,1 @@
+"""The commands drumvae-train and drumvae-evaluate."""

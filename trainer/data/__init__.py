@@ -1,0 +1,1 @@
+"""Downloads, reads and caches a corpus of MIDI files."""

@@ -1,0 +1,1 @@
+"""Reports the contents of a corpus (drumvae-train data)."""

@@ -1,0 +1,126 @@
+"""What a drummer learns: a batch of lessons in, a loss and scores out. A LightningModule. B batch, S steps."""
+
+import torch
+from torch import Tensor
+
+from drumvae.inference.conditional import LIKELY
+from drumvae.models.drummer import Drummer, Known, in_reach
+from drumvae.models.features import tap_features
+from drumvae.music.encoding import VOICE_COUNT
+
+from .base_module import Learning
+from .calibrate import Write
+from .config import TrainConfig
+from .datamodule import Batch
+from .drummer_batches import PARTS, Lesson
+from .drummer_losses import expectation_cost, hits_cost, middle_cost, spread_cost
+from .losses import divergence, divergence_cost
+from .validation_batches import question
+
+_AT_ONCE = 256
+
+
+class DrummerTask(Learning):
+    """Teaches a Drummer to play what it is not shown."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.vae = Drummer(config.model)
+
+    def batch_costs(self, batch: Batch) -> dict[str, Tensor]:
+        return self._costs(Lesson(*batch))
+
+    def _costs(self, lesson: Lesson[Tensor]) -> dict[str, Tensor]:
+        model, config = self.vae, self.config
+        target = lesson.target
+        hits, played = torch.split(target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
+        known = known_of(lesson, target)
+        latent, nats = self._latent(lesson)
+        context = model.decoder.context(latent, known)
+        logits = model.decoder.logits(context, hits)
+        feel = model.decoder.feel(context, hits)
+        asked = (hits * (1 - known.felt)).repeat(1, 1, 2)
+        costs = {
+            "hits": hits_cost(logits.float(), hits, known.locked),
+            "middle": middle_cost(feel, played, asked),
+            "spread": spread_cost(feel, played, asked),
+        }
+        beta = config.beta * (1 - config.beta_rate ** max(self.global_step, 1))
+        reading = known.heard.sum().clamp(min=1)
+        loss = costs["hits"] + config.feel_weight * (costs["middle"] + costs["spread"])
+        if len(nats):
+            loss = loss + divergence_cost(nats, config.free_bits, beta) * reading / len(target)
+        costs["taps"] = self._listening_cost(lesson)
+        loss = loss + costs["taps"]
+        return {"loss": loss, **costs, "bits": nats.mean() / 0.6931 if len(nats) else loss.new_zeros(())}
+
+    def _listening_cost(self, lesson: Lesson[Tensor]) -> Tensor:
+        """Returns what the readers of taps are wrong by in a rhythm, the mean over them; each reads its part of the rhythms."""
+        features = tap_features(lesson.rhythm)
+        total = features.new_zeros(())
+        readers = self.vae.listener.readers
+        for number, reader in enumerate(readers):
+            mine = lesson.part == number % PARTS
+            odds = reader(features[mine], lesson.rhythm_bpm[mine], lesson.rhythm_style[mine])
+            total = total + expectation_cost(odds.float(), lesson.expected[mine])
+        return total * PARTS / (len(features) * len(readers))
+
+    def _latent(self, lesson: Lesson[Tensor]) -> tuple[Tensor, Tensor]:
+        """Returns latents (B, Z), zero where nothing is heard, and the divergence in nats of those that are."""
+        read, noise = lesson.read, lesson.noise
+        heard = lesson.heard > 0
+        mean, scale = (value.float() for value in self.vae.encoder(read[heard]))
+        latent = torch.zeros_like(noise)
+        latent[heard] = mean + scale * noise[heard]
+        return latent, divergence(mean, scale)
+
+    def write_for(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the likeliest loops for a task's view of loops (B, S, 27), and 1 in the cells (B, S, V) that were given."""
+        return write_for(self.vae, task, loops, bpm)
+
+    def validation_costs(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+        """Returns the costs of writing loops back, the mean latent taken."""
+        lesson = question("reconstruct", loops, bpm, self.config.model)
+        return self._costs(lesson)
+
+
+def known_of(lesson: Lesson[Tensor], target: Tensor) -> Known:
+    """Returns what a lesson shows, in tensors."""
+    hits, played = torch.split(target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
+    wanted = (lesson.tap, lesson.tapped, lesson.style, lesson.bpm, lesson.density, lesson.fill)
+    return Known(lesson.heard, hits * lesson.locked, lesson.locked, played * lesson.felt.repeat(1, 1, 2), lesson.felt, *wanted)
+
+
+@torch.no_grad()
+def write_for(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns the likeliest loops that a model writes for a task's view of loops, and what was given.
+
+    A tap is answered by what the readers expect, or, where thresholds (V,) are to be tried, by the core that they are for.
+    """
+    lesson = question(task, loops, bpm, model.config)
+    known = known_of(lesson, loops)
+    latent = loops.new_zeros(len(loops), model.config.latent_size)
+    if task == "reconstruct":
+        latent = model.encoder(loops)[0].float()
+    if task == "drumify" and thresholds is None:
+        expected = model.listener(known.tap, known.bpm, known.style)
+        known = known._replace(locked_hits=(expected >= LIKELY).to(loops), locked=torch.ones_like(known.locked))
+    return model.likeliest(latent, known, thresholds), lesson.locked
+
+
+@torch.no_grad()
+def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor) -> Write:
+    """Returns what plays the hits of loops (B, S, 27) at tempi (B,) as a model does, its spreads times (2 V,) factors; always one draw."""
+    draw = torch.Generator().manual_seed(0)
+    hits = loops[..., :VOICE_COUNT]
+    middles, drawn = [], []
+    for first in range(0, len(loops), _AT_ONCE):
+        some = loops[first : first + _AT_ONCE]
+        known = known_of(question("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
+        context = model.decoder.context(some.new_zeros(len(some), model.config.latent_size), known)
+        feel = model.decoder.feel(context, some[..., :VOICE_COUNT])
+        touch, mood = (torch.randn(shape, generator=draw).to(some) for shape in (feel.spread.shape, (len(some), model.config.moods)))
+        middles.append(feel.middle)
+        drawn.append(feel.drawn(touch, mood))
+    middle, off = torch.cat(middles), torch.cat(drawn)
+    return lambda factors: torch.cat([hits, in_reach(middle + factors * off) * hits.repeat(1, 1, 2)], dim=-1)
