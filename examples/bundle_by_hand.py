@@ -39,7 +39,9 @@ inputs["style"][0, info["styles"].index("jazz")] = 1
 (groove,) = decoder.run(["groove"], inputs)
 hits, velocities, offsets = np.split(groove[0], 3, axis=1)  # each (64, 9)
 for voice, name in enumerate(voices):
-    letters = [".-xX"[1 + min(int(3 * velocity), 2) if hit else 0] for hit, velocity in zip(hits[:, voice], velocities[:, voice], strict=True)]
+    letters = [
+        ".-xX"[1 + min(int(3 * velocity), 2) if hit else 0] for hit, velocity in zip(hits[:, voice], velocities[:, voice], strict=True)
+    ]
     if hits[:, voice].any():
         print(f"{name:<10} {''.join(letters)}")
 struck = hits > 0
