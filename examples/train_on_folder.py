@@ -35,7 +35,7 @@ run("drumvae-train", "data", "--data", OUT / "takes")
 
 # A smaller model than the preset: --set changes any setting. Leave these lines out for a model that is worth playing.
 small = ["--set", "model.latent_size=16", "--set", "model.encoder_units=[32]", "--set", "model.decoder_units=[32]"]
-options = ["--data", OUT / "takes", "--batch-size", "16", "--max-steps", "8", "--out", OUT / "run"]
+options: list[str | Path] = ["--data", OUT / "takes", "--batch-size", "16", "--max-steps", "8", "--out", OUT / "run"]
 run("drumvae-train", "--preset", "groovae_4bar", *small, *options)
 
 # The export compares ONNX Runtime with PyTorch and keeps no bundle that differs.
