@@ -17,7 +17,8 @@ import numpy as np
 import pretty_midi
 
 from drumvae.inference.engine import Engine
-from drumvae.midi.io import GATE_BEATS, TICKS_PER_BEAT, write_midi
+from drumvae.midi.constants import FILE_PPQN
+from drumvae.midi.io import GATE_BEATS, write_midi
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 
@@ -66,11 +67,11 @@ def command(arguments: list[str]) -> None:
 
 def by_pretty_midi(loop: Grid) -> None:
     """Writes a loop's notes to memory in the plainest way."""
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_BEAT, initial_tempo=BPM)
+    midi = pretty_midi.PrettyMIDI(resolution=FILE_PPQN, initial_tempo=BPM)
     drums = pretty_midi.Instrument(0, is_drum=True)
     for beat, voice, velocity in loop.onsets():
         begin, end = (max(at, 0) * 60 / BPM for at in (beat, beat + GATE_BEATS))
-        drums.notes.append(pretty_midi.Note(max(round(velocity * 127), 1), DEFAULT_KIT.played[voice], begin, end))
+        drums.notes.append(pretty_midi.Note(max(round(velocity * 127), 1), DEFAULT_KIT.output_notes[voice], begin, end))
     midi.instruments.append(drums)
     midi.write(BytesIO())
 

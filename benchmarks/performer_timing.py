@@ -243,7 +243,7 @@ def due_beats(options: argparse.Namespace) -> list[tuple[float, int]]:
     notes = []
     for index in range(-(-end // LOOP_BEATS)):
         (grid,) = engine.generate(loop_seed(options.seed, index))
-        notes += [(index * LOOP_BEATS + onset.beat, DEFAULT_KIT.played[onset.voice]) for onset in grid.onsets()]
+        notes += [(index * LOOP_BEATS + onset.beat, DEFAULT_KIT.output_notes[onset.voice]) for onset in grid.onsets()]
     return sorted(note for note in notes if note[0] < end - 1 / 8)  # the last half step belongs to the bar after the end
 
 

@@ -90,7 +90,7 @@ class Soak:
 
     def bars(self) -> None:
         first, gap = self.rig.frame + 2000, self.rig.frames_per_beat / 4
-        pitches = self._draw.choices(DEFAULT_KIT.played, k=self._draw.randrange(1, 40))
+        pitches = self._draw.choices(DEFAULT_KIT.output_notes, k=self._draw.randrange(1, 40))
         self.rig.play([(round(first + i * gap), bytes((0x99, pitch, self._draw.randrange(1, 128)))) for i, pitch in enumerate(pitches)])
 
     def pull_clock(self) -> None:

@@ -18,10 +18,10 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
 from drumvae.trainer.data.corpus import Corpus, load_corpus
 from drumvae.trainer.training.config import TrainConfig
-from drumvae.trainer.training.datamodule import Drills, StepParts
+from drumvae.trainer.training.datamodule import BatchSampler, TrainDataset
 from drumvae.trainer.training.presets import preset
 from drumvae.trainer.training.train import train
-from drumvae.trainer.training.vae_module import LoopTask
+from drumvae.trainer.training.vae_module import VAEModule
 
 
 def made_corpus(folder: Path) -> Corpus:
@@ -37,10 +37,10 @@ def made_corpus(folder: Path) -> Corpus:
 
 def bare_seconds(config: TrainConfig, corpus: Corpus, steps: int, device: str) -> float:
     """Returns the seconds a step of forward, backward, clip and Adam."""
-    task = LoopTask(config).to(device).train()
+    task = VAEModule(config).to(device).train()
     optimiser = torch.optim.Adam(task.parameters(), config.learning_rate)
-    parts = StepParts(config, corpus.windows("train"), 0, 1, lambda: 0)
-    drills = Drills(config, corpus)
+    parts = BatchSampler(config, corpus.windows("train"), 0, 1, lambda: 0)
+    drills = TrainDataset(config, corpus)
     batches = [[field.to(device) for field in drills[part]] for part, _ in zip(parts, range(steps + 1), strict=False)]
     spent = []
     for batch in batches:
@@ -58,19 +58,19 @@ def bare_seconds(config: TrainConfig, corpus: Corpus, steps: int, device: str) -
 def loop_seconds(config: TrainConfig, corpus: Corpus, steps: int, run: Path) -> float:
     """Returns the seconds a step of drumvae-train's own loop, all that it reads, logs and draws counted in."""
     ends: list[float] = []
-    before = LoopTask.on_train_batch_start
+    before = VAEModule.on_train_batch_start
 
-    def noted(self: LoopTask, *arguments: object) -> None:
+    def noted(self: VAEModule, *arguments: object) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         ends.append(time.perf_counter())
         before(self, *arguments)  # type: ignore[arg-type]
 
-    LoopTask.on_train_batch_start = noted  # type: ignore[method-assign, assignment]
+    VAEModule.on_train_batch_start = noted  # type: ignore[method-assign, assignment]
     try:
         train(replace(config, max_steps=steps + 2, validate_every=10_000, validation_windows=8), corpus, run)
     finally:
-        LoopTask.on_train_batch_start = before  # type: ignore[method-assign]
+        VAEModule.on_train_batch_start = before  # type: ignore[method-assign]
     return (ends[-1] - ends[1]) / (len(ends) - 2)
 
 

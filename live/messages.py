@@ -12,7 +12,7 @@ from .looper.player import Loop
 from .looper.recorder import Recording
 
 
-class Arrival(NamedTuple):
+class TimestampedMessage(NamedTuple):
     """A MIDI message and the monotonic time at which the driver delivered it."""
 
     at_s: float
@@ -22,7 +22,7 @@ class Arrival(NamedTuple):
 class Input(Protocol):
     """Where messages come from."""
 
-    def poll(self, now_s: float) -> Sequence[Arrival]:
+    def poll(self, now_s: float) -> Sequence[TimestampedMessage]:
         """Returns what has arrived since the last call, in order; returns at once."""
 
 
@@ -63,7 +63,7 @@ class Status:
     heard: Recording = field(default_factory=Recording)
     notes: int = 0
     """How many notes were heard as a performance."""
-    unheard: Mapping[int, int] = field(default_factory=dict)
+    unmapped: Mapping[int, int] = field(default_factory=dict)
     """The pitches that came and that no voice hears, and how often."""
     echoes: int = 0
     struck: int = 0

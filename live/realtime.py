@@ -27,7 +27,7 @@ performer wait for that work, for 20 ms where a machine is busy.
 ORDINARY = 0
 
 
-class Wake(NamedTuple):
+class NextCall(NamedTuple):
     """Says when to be called again, and whether that moment matters: only then is the last stretch spun."""
 
     at_s: float
@@ -95,7 +95,7 @@ def settle() -> None:
 class Loop(threading.Thread):
     """Calls `step(now_s)`, which says when it wants to be called again, until stopped; then `close(now_s)`, whatever happened."""
 
-    def __init__(self, step: Callable[[float], Wake], close: Callable[[float], None], done: Callable[[], bool]) -> None:
+    def __init__(self, step: Callable[[float], NextCall], close: Callable[[float], None], done: Callable[[], bool]) -> None:
         super().__init__(name="performer", daemon=True)
         self._step, self._close, self._done = step, close, done
         self._stop_asked = threading.Event()

@@ -21,9 +21,9 @@ FORMAT = 1
 JSON, DECODER, ENCODER, LISTENER = "bundle.json", "decoder.onnx", "encoder.onnx", "listener.onnx"
 CARD = "CARD.md"
 """For people; no program reads it."""
-RECORDED = "recorded.bin"
+GOLDEN = "recorded.bin"
 """What the graphs answered where they were exported (`drumvae.inference.golden`); the first bundles have none."""
-FILES = (JSON, DECODER, ENCODER, LISTENER, CARD, RECORDED)
+FILES = (JSON, DECODER, ENCODER, LISTENER, CARD, GOLDEN)
 """Everything that a bundle may hold."""
 PRECISIONS = ("fp32", "fp16", "int8")
 MOST_STEPS, MOST_LATENT = 4096, 65536
@@ -150,7 +150,7 @@ class BundleInfo:
         clauses = {
             f"its encoding is {self.encoding!r}, of which {list(GRAPHS)} are known": self.encoding in GRAPHS,
             f"its voices are {voices}, not {list(VOICES)}": voices == list(VOICES),
-            "it hears other pitches than this version": self.kit.heard == DEFAULT_KIT.heard,
+            "it hears other pitches than this version": self.kit.input_notes == DEFAULT_KIT.input_notes,
             f"it has {self.steps} steps and {self.latent_size} latent dimensions, of at most {MOST_STEPS} and {MOST_LATENT}": _is_count(
                 self.steps, MOST_STEPS
             )
@@ -211,9 +211,9 @@ def read_file(folder: Path, name: str) -> bytes:
         raise BundleError(f"{path} cannot be read ({error.strerror or error}). {_AGAIN}") from None
 
 
-def has_recorded(folder: Path) -> bool:
+def has_golden(folder: Path) -> bool:
     """Says whether a bundle tells what its graphs should answer; it was read and found whole."""
-    return RECORDED in checksums(_read_json(folder))
+    return GOLDEN in checksums(_read_json(folder))
 
 
 def checksums(values: dict[str, Any]) -> dict[str, str]:
@@ -221,10 +221,10 @@ def checksums(values: dict[str, Any]) -> dict[str, str]:
     graphs = values["graphs"]
     needed = GRAPHS[DRUMMER] if values.get("family") == DRUMMER else _DRUMS
     for name in graphs:
-        if name not in (*needed, RECORDED):
+        if name not in (*needed, GOLDEN):
             raise BundleError(
                 f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {', '.join(needed)} and"
-                f" {RECORDED} alone, which lie in its own folder. {_AGAIN}"
+                f" {GOLDEN} alone, which lie in its own folder. {_AGAIN}"
             )
     missing = [name for name in needed if name not in graphs]
     if missing:
@@ -249,7 +249,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
     """Writes the description of the graphs, and of the recorded answers, that already lie in a folder."""
-    names = [name for name in (*info.graphs, RECORDED) if (folder / name).is_file()]
+    names = [name for name in (*info.graphs, GOLDEN) if (folder / name).is_file()]
     values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in names}}
     (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 

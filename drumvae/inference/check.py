@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle.format import FILES, RECORDED, BundleInfo, has_recorded, read_bundle, read_file
+from ..bundle.format import FILES, GOLDEN, BundleInfo, has_golden, read_bundle, read_file
 from ..util.errors import BundleError
 from . import golden
 from .codec import Codec
@@ -94,7 +94,7 @@ def _check(folder: Path, found: Check) -> None:
     strange = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
     if strange:
         found.passed.append(f"strangers: {', '.join(map(repr, strange[:5]))} belong to no bundle and are not read")
-    data = read_file(folder, RECORDED) if has_recorded(folder) else None
+    data = read_file(folder, GOLDEN) if has_golden(folder) else None
     if data is None:
         found.passed.append("recorded answers: none, so whether it plays as where it was exported cannot be said")
     engine = Engine.load(folder, "cpu")
@@ -122,7 +122,7 @@ def _on_provider(folder: Path, engine: Engine | None, name: str, data: bytes | N
         parity = golden.difference(engine, data) if data is not None else None
         took_ms = _latency_ms(engine)
         if engine.provider != name:
-            raise BundleError(engine.take_news() or "it fell back to the CPU")
+            raise BundleError(engine.pop_notice() or "it fell back to the CPU")
     except BundleError as error:
         return OnProvider(name, False, f"does not work: {error}")
     p50, p99 = statistics.median(took_ms), statistics.quantiles(took_ms, n=100)[98]

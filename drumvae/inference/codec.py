@@ -18,8 +18,8 @@ from ..util.errors import BundleError
 from .providers import candidates
 from .session import Session, open_session
 
-NOTHING_TOLD: Mapping[str, Array] = MappingProxyType({})
-COLDEST = 1e-3
+NO_CONDITIONS: Mapping[str, Array] = MappingProxyType({})
+MIN_TEMPERATURE = 1e-3
 """The temperature below which what is likeliest is written, whatever the noise."""
 _EVEN = np.float32(0.5)
 _AT_ONCE = 256  # loops in one run of a graph: more take more memory and no less time each
@@ -92,7 +92,7 @@ class Codec:
         loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
         codec.decode(codec.encode(loops)[0])  # warms up, and finds what a provider cannot do
         if LISTENER in info.graphs:
-            codec.expect(loops[..., :3])
+            codec.hit_probability(loops[..., :3])
         began = time.perf_counter()
         took_s: list[float] = []
         while not took_s or (len(took_s) < _RUNS and time.perf_counter() - began < _LONGEST_S):
@@ -101,7 +101,7 @@ class Codec:
             took_s.append(time.perf_counter() - at_s)
         return graphs, min(took_s) / len(loops)
 
-    def take_news(self) -> str | None:
+    def pop_notice(self) -> str | None:
         """Returns what changed since it was last asked, in a sentence: that it went over to the CPU."""
         news, self._news = self._news, None
         return news
@@ -118,7 +118,7 @@ class Codec:
         return shape_of(self.info.graphs[DECODER][0]["noise"], self.info, 0)[1:]
 
     @property
-    def can_force(self) -> bool:
+    def has_teacher_forcing(self) -> bool:
         """Whether `decode` can be shown a true loop step by step; the first bundles of drums that were exported cannot."""
         return self._sessions[DECODER].inputs >= set(OPTIONAL)
 
@@ -141,20 +141,20 @@ class Codec:
         thresholds: Array | None = None,
         known: Array | None = None,
         forced: Array | None = None,
-        told: Mapping[str, Array] = NOTHING_TOLD,
+        told: Mapping[str, Array] = NO_CONDITIONS,
     ) -> Array:
         """Returns groove tensors (B, S, 27) or melody classes (B, S), written from latents (B, Z).
 
-        `noise`, uniform in [0, 1), (B, S, 9) or for melodies (B, S), decides what is drawn; a `temperature` below `COLDEST`
+        `noise`, uniform in [0, 1), (B, S, 9) or for melodies (B, S), decides what is drawn; a `temperature` below `MIN_TEMPERATURE`
         needs none and writes what is likeliest. Drums only: where `locked` (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept;
         `thresholds` (9,) are by default the bundle's. Where `forced` (B, S) is 1, the next step sees that step of the loops
-        `known` instead of the one written here: 1 everywhere is teacher forcing, which needs `can_force`. `told` holds what else a
-        drummer's decoder reads, by the names of its contract; what is not there is unknown.
+        `known` instead of the one written here: 1 everywhere is teacher forcing, which needs `has_teacher_forcing`. `told` holds what
+        else a drummer's decoder reads, by the names of its contract; what is not there is unknown.
         """
-        if forced is not None and not self.can_force:
+        if forced is not None and not self.has_teacher_forcing:
             raise BundleError("This bundle cannot be shown a true loop step by step; export its run again with drumvae-export onnx.")
-        if temperature < COLDEST:
-            temperature, noise = COLDEST, None
+        if temperature < MIN_TEMPERATURE:
+            temperature, noise = MIN_TEMPERATURE, None
         elif noise is None:
             raise ValueError(f"a temperature of {temperature:g} needs noise to draw with")
         given = {
@@ -174,7 +174,7 @@ class Codec:
         )
         return loops
 
-    def expect(self, tap: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
+    def hit_probability(self, tap: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
         """Returns how likely a drummer finds hits, (B, S, 9) in (0, 1), for a tap (B, S, 3), at tempi (B,) and in styles (B, T).
 
         Tempi and styles are unknown where they are 0, and by default.

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..music.conditions import ANYTHING, Conditions, push
+from ..music.conditions import UNCONDITIONED, Conditions, push
 from ..music.encoding import VOICE_COUNT, grid_to_groove, groove_to_grid
 from ..music.grid import STEPS_PER_BAR, Array, Grid
 from ..music.inputs import TAP_VOICE
-from ..music.morphing import by_turns
+from ..music.morphing import staggered_morph
 from ..music.playability import playable
-from ..music.windowing import to_windows, window_starts
+from ..music.windowing import cut_windows, window_starts
 from .engine import Engine, with_taps
 
 _FEEL = 2 * VOICE_COUNT
@@ -25,7 +25,7 @@ _AGREED = 3 / _ANSWERS
 """The share of so many answers that must have a hit of a voice that is filled in: the best F1 on validation, of 2 to 6 of 16."""
 _OF_ANSWERS = 0.2
 """What so many answers to a tap count for beside what is expected of it: the best F1 on validation, of 0, 0.1, 0.2 and 0.3."""
-LIKELY = 0.33
+LIKELY_HIT = 0.33
 """How likely a hit of a tapped rhythm must be: half the F1 that is then reached gives the best one (Lipton et al. 2014)."""
 _READIER = (1.0, 2.0, 4.0, 8.0)
 """Log odds that are added, one after the other, where a tapped step is empty."""
@@ -43,7 +43,7 @@ class DrummerEngine(Engine):
         raise AssertionError("unreachable")
 
     def continue_from(
-        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = ANYTHING
+        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> list[Grid]:
         """Returns loops that go on from a loop (S steps), one after the other, each half of one written after the half before it.
 
@@ -80,7 +80,7 @@ class DrummerEngine(Engine):
         after[mine] = np.where(anew[:, None], np.where(both, loop[mine], written), loop[mine])
         return after
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
         """Returns a kit's groove for a rhythm, as every engine does; where no tap is heard, the loops that `generate` makes of the seed.
 
         They go on one after the other as long as the grid does. A `temperature` of 0, which would make the same of every seed, then
@@ -101,7 +101,7 @@ class DrummerEngine(Engine):
         temperature: float | None,
         count: int,
         density: float = 1.0,
-        conditions: Conditions = ANYTHING,
+        conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> Array:
         temperature = self._own(seed, temperature, count)
@@ -162,8 +162,8 @@ class DrummerEngine(Engine):
         if taps is None:
             hits = np.where(kept > 0.5, told["locked_hits"], likely >= _AGREED)
         else:
-            likely += (1 - _OF_ANSWERS) * (self.expect(told["tap"], told["bpm"], told["style"]) - likely)
-            hits = likely >= LIKELY
+            likely += (1 - _OF_ANSWERS) * (self.hit_probability(told["tap"], told["bpm"], told["style"]) - likely)
+            hits = likely >= LIKELY_HIT
             hits = np.where(_gaps(taps, hits)[..., None], _first(likely), hits)
         hits = _by_hand(hits, likely, kept)
         return write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0)
@@ -182,16 +182,16 @@ class DrummerEngine(Engine):
 
     # what is told of windows (B, S, 27)
 
-    def _hits_of(self, loops: Array, conditions: Conditions = ANYTHING) -> dict[str, Array]:
+    def _hits_of(self, loops: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
         locked = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
         return self._told(loops, locked, np.zeros_like(locked), conditions)
 
-    def _tap_of(self, taps: Array, conditions: Conditions = ANYTHING) -> dict[str, Array]:
+    def _tap_of(self, taps: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
         nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
         told = self._told(np.zeros_like(taps), nothing, nothing, conditions)
         return told | {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
 
-    def _others_of(self, heard: Array, anew: NDArray[np.bool_], conditions: Conditions = ANYTHING) -> dict[str, Array]:
+    def _others_of(self, heard: Array, anew: NDArray[np.bool_], conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
         locked = np.array(np.broadcast_to(~anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
         return self._told(heard, locked, locked, conditions)
 
@@ -208,8 +208,8 @@ class DrummerEngine(Engine):
         """Returns grooves (B, S, 27) for windows of a number of steps; a step is drawn alike in every window in which it lies."""
         draw, count = np.random.default_rng(seed), len(told["heard"])
         length = window_starts(steps, self.steps)[-1] + self.steps
-        noise = to_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
-        touch = to_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
+        noise = cut_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
+        touch = cut_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
         mood = np.tile(draw.standard_normal((1, self.info.moods), np.float32), (count, 1))
         return self._played(told, noise, touch, mood, temperature, task)
 
@@ -240,7 +240,7 @@ class DrummerEngine(Engine):
         return touch, draw.standard_normal(self.info.moods, np.float32)
 
     def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
-        return by_turns(first, last, written, share)
+        return staggered_morph(first, last, written, share)
 
     def _goal(self, seed: int, steps: int, temperature: float, conditions: Conditions) -> tuple[Array, Array, Grid | None]:
         """Returns latents (B, Z) and noise (B, S, 9) of the loops that `generate` makes of a seed, one after the other, and these.
@@ -251,8 +251,8 @@ class DrummerEngine(Engine):
         count = -(-length // self.steps)
         loops = np.concatenate(self._generated(seed, temperature or None, count, conditions=conditions))[:length]
         noise = np.concatenate(self._drawn(seed, count)[1])[:length]
-        latents = self.encode(to_windows(loops, steps, self.steps))[0]
-        return latents, to_windows(noise, steps, self.steps), groove_to_grid(loops[:steps])
+        latents = self.encode(cut_windows(loops, steps, self.steps))[0]
+        return latents, cut_windows(noise, steps, self.steps), groove_to_grid(loops[:steps])
 
 
 def _at(bpm: Array | None) -> dict[str, Array]:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle.format import DRUMMER, BundleInfo
-from ..music.conditions import ANYTHING, Conditions, check_density
+from ..music.conditions import UNCONDITIONED, Conditions, check_density
 from ..music.encoding import VOICE_COUNT, groove_to_grid
 from ..music.grid import Array, Grid
 from ..music.inputs import TAP_VOICE, tapped_hits, to_tap, without_feel, without_voices
 from ..music.kit import VOICES
-from ..music.windowing import to_windows, window_starts
+from ..music.windowing import cut_windows, window_starts
 from ..util.errors import BundleError
 from .latent_space import Roaming, check_draws, check_share, joined
 
@@ -38,7 +38,7 @@ class Engine(Roaming):
         temperature: float | None = None,
         count: int = 1,
         density: float = 1.0,
-        conditions: Conditions = ANYTHING,
+        conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> list[Grid]:
         """Returns new loops; the n-th loop of a seed is the same whatever the count.
@@ -65,7 +65,7 @@ class Engine(Roaming):
         temperature: float | None,
         count: int,
         density: float = 1.0,
-        conditions: Conditions = ANYTHING,
+        conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> Array:
         temperature = self._own(seed, temperature, count)
@@ -81,7 +81,9 @@ class Engine(Roaming):
 
     # from what was played
 
-    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def humanize(
+        self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
+    ) -> Grid:
         """Returns the same hits with new velocities and offsets, moved from the given ones by `amount`, 0 to 1.
 
         `temperature` 0 plays the likeliest feel; above it, the seed draws another one around it.
@@ -101,7 +103,7 @@ class Engine(Roaming):
         latent = self._heard(without_feel(loops), temperature, np.random.default_rng(seed))
         return self.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
         """Returns a kit's groove for a rhythm, of which is read when and how loud it was struck, and not on which drum.
 
         At every tapped step the loudest hit written there takes exactly the tap's velocity and offset. A tapped step where the
@@ -120,7 +122,9 @@ class Engine(Roaming):
         """Returns grooves (B, S, 27) for the taps of windows."""
         return self._answered(taps, steps, seed, temperature)
 
-    def infill(self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def infill(
+        self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
+    ) -> Grid:
         """Returns the grid with some voices, numbers from 0 to 8, played anew by the model, whatever the grid holds of them.
 
         The other voices come back exactly as given; the model hears them and writes with their hits in place. `temperature` 0
@@ -186,7 +190,7 @@ class Engine(Roaming):
         draw = np.random.default_rng(seed)
         latent = self._heard(heard, temperature, draw)
         length = window_starts(steps, self.steps)[-1] + self.steps
-        noise = to_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
+        noise = cut_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
         return self.decode(latent, noise, temperature, locked_hits, locked, self._thresholds(temperature))
 
 

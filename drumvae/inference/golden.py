@@ -102,7 +102,7 @@ def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dic
         hits = loops[..., :VOICE_COUNT]
         answers[_LOCKED] = engine.decode(latent, locked_hits=hits, locked=np.ones_like(hits), told=_touch(engine, asked))
     if LISTENER in engine.info.graphs:
-        answers["expected"] = engine.expect(tap_of(loops))
+        answers["expected"] = engine.hit_probability(tap_of(loops))
     return answers
 
 

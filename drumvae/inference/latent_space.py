@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..music.conditions import ANYTHING, Conditions
+from ..music.conditions import UNCONDITIONED, Conditions
 from ..music.encoding import grid_to_groove, groove_to_grid
 from ..music.grid import Array, Grid
-from ..music.morphing import between
-from ..music.windowing import from_windows, to_windows, window_starts
+from ..music.morphing import latent_morph
+from ..music.windowing import cut_windows, stitch_windows, window_starts
 from ..util.errors import BundleError
 from .codec import Codec
-from .slerp import spherical_path, spherical_points
+from .slerp import slerp, slerp_path
 
 _SPARSEST = 1e-2  # the density below which thresholds rise no more: they must stay below 1
 
@@ -23,7 +23,7 @@ _SPARSEST = 1e-2  # the density below which thresholds rise no more: they must s
 class Roaming(Codec):
     """Encodes loops, moves through the latents, and writes what is there; needs a bundle that learned to reconstruct."""
 
-    def vary(self, grid: Grid, amount: float, seed: int, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def vary(self, grid: Grid, amount: float, seed: int, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
         """Returns the grid drifted by `amount`, 0 (as it is) to 1 (the hits of the loop that `generate` makes of the same seed).
 
         Hits that stay keep their velocity and offset; new ones are played as the model plays them. On the way to the seed's loop a
@@ -33,7 +33,7 @@ class Roaming(Codec):
         return self.variations(grid, amount, [seed], temperature, conditions)[0]
 
     def variations(
-        self, grid: Grid, amount: float, seeds: Sequence[int], temperature: float = 0.0, conditions: Conditions = ANYTHING
+        self, grid: Grid, amount: float, seeds: Sequence[int], temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> list[Grid]:
         """Returns what `vary` makes of a grid with each seed, written in one run.
 
@@ -82,7 +82,7 @@ class Roaming(Codec):
         return [ways.get(position, first) for position in positions]
 
     def continue_from(
-        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = ANYTHING
+        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> list[Grid]:
         """Returns loops that go on from a loop (S steps), each drifted by `amount` from the one before it, 0 (no more) to 1 (anywhere).
 
@@ -100,7 +100,7 @@ class Roaming(Codec):
         latents = np.stack([near] * count + path[1:])  # (2n, 1, Z)
         written = self._written(latents, grid.steps, np.tile(noise[:, None], (2, 1, 1, 1)), temperature)
         pairs = zip(written[:count], written[count:], strict=True)
-        return [between(grid, grid, (before, after, before), 0.0) for before, after in pairs]
+        return [latent_morph(grid, grid, (before, after, before), 0.0) for before, after in pairs]
 
     def reconstruct(self, loops: Array) -> Array:
         """Returns the likeliest loops, written freely from the mean latents of loops; arrays (B, S, 27) or (B, S), as `decode`."""
@@ -116,11 +116,11 @@ class Roaming(Codec):
         if count < 2:
             raise BundleError(f"{count} loops were asked for; from one loop to another there are two at least.")
         mean, _ = self.encode(np.stack([first, last]))
-        return self.decode(spherical_path(mean[0], mean[1], count))
+        return self.decode(slerp_path(mean[0], mean[1], count))
 
     def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
         """Returns the grid at a share of the way between two, of which `written` is what the model makes."""
-        return between(first, last, written, share)
+        return latent_morph(first, last, written, share)
 
     def _check_going_on(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditions: Conditions) -> None:
         """Raises BundleError where no loops can go on from a grid."""
@@ -145,8 +145,8 @@ class Roaming(Codec):
         starts = window_starts(steps, self.steps)
         latents, noise = self._drawn(seed, -(-starts[-1] // self.steps) + 1)
         places = [divmod(start, self.steps) for start in starts]
-        goals = [latents[n] if not rest else spherical_points(latents[n], latents[n + 1], [rest / self.steps])[0] for n, rest in places]
-        return np.stack(goals), to_windows(np.concatenate(noise), steps, self.steps), None
+        goals = [latents[n] if not rest else slerp(latents[n], latents[n + 1], [rest / self.steps])[0] for n, rest in places]
+        return np.stack(goals), cut_windows(np.concatenate(noise), steps, self.steps), None
 
     def _written(self, latents: Array, steps: int, noise: Array | None = None, temperature: float = 0.0) -> list[Grid]:
         """Returns the n grids that are written from latents (n, B, Z) with noise (n, B, S, 9), in one run."""
@@ -162,7 +162,7 @@ class Roaming(Codec):
 
     def _cut(self, grid: Grid) -> Array:
         """Returns a grid as groove tensors (B, S, 27) that overlap, the last one silent past the grid's end."""
-        return to_windows(grid_to_groove(grid), grid.steps, self.steps)
+        return cut_windows(grid_to_groove(grid), grid.steps, self.steps)
 
     def _thresholds(self, temperature: float, density: float = 1.0, task: str = "") -> Array:
         """Returns thresholds (9,): the calibrated ones for the likeliest hits, even ones at temperature 1, where chance keeps density.
@@ -184,7 +184,7 @@ class Roaming(Codec):
 
 def joined(grooves: Array, steps: int) -> Grid:
     """Returns the grid that the windows (B, S, 27) of a number of steps make."""
-    return groove_to_grid(from_windows(grooves, steps))
+    return groove_to_grid(stitch_windows(grooves, steps))
 
 
 def check_share(what: str, share: float, none: str, whole: str) -> None:
@@ -201,7 +201,7 @@ def check_draws(seed: int, temperature: float) -> None:
 
 def _on_the_way(near: Array, far: Array, share: float) -> Array:
     """Returns latents (B, Z), each a share of the arc from one to another."""
-    return np.concatenate([spherical_points(*ends, [share]) for ends in zip(near, far, strict=True)])
+    return np.concatenate([slerp(*ends, [share]) for ends in zip(near, far, strict=True)])
 
 
 def _thirds(grids: Sequence[Grid]) -> list[Sequence[Grid]]:

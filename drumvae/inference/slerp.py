@@ -8,12 +8,12 @@ from ..music.grid import Array
 _STRAIGHT = 1e-4  # sine of the angle below which a sphere's arc cannot be told from its chord, or has no one direction
 
 
-def spherical_path(first: Array, last: Array, count: int) -> Array:
-    """Returns `count` latents (count, Z), the two ends (Z,) included, at even angles about the origin, as `spherical_points`."""
-    return spherical_points(first, last, np.linspace(0, 1, count))
+def slerp_path(first: Array, last: Array, count: int) -> Array:
+    """Returns `count` latents (count, Z), the two ends (Z,) included, at even angles about the origin, as `slerp`."""
+    return slerp(first, last, np.linspace(0, 1, count))
 
 
-def spherical_points(first: Array, last: Array, shares: ArrayLike) -> Array:
+def slerp(first: Array, last: Array, shares: ArrayLike) -> Array:
     """Returns latents (n, Z) at shares (n,), 0 to 1, of the angle from one (Z,) to another (slerp, Shoemake 1985).
 
     A straight line between two draws from a Gaussian passes nearer to the origin than any draw lies; the arc does not. Between

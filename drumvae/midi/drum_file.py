@@ -120,7 +120,7 @@ class DrumFile:
         length, beat = self.whole_steps / STEPS_PER_BEAT, self.tracks.ticks_per_beat
         turns = range(-(-steps // self.whole_steps))
         notes = [
-            (stroke.tick / beat + turn * length, plays.played[voice] if plays else stroke.pitch, stroke.velocity)
+            (stroke.tick / beat + turn * length, plays.output_notes[voice] if plays else stroke.pitch, stroke.velocity)
             for turn in turns
             for stroke, voice in zip(self.strokes, self.voices, strict=True)
         ]
@@ -186,7 +186,7 @@ class DrumFile:
         tick = round((cell[0] + float(grid.offsets[cell])) * beat / STEPS_PER_BEAT)
         track, channel = (self.strokes[0].track, self.strokes[0].channel) if self.replaced else self.tracks.own_place
         at, velocity = self._round(min(max(tick, first), last)), _velocity(float(grid.velocities[cell]) * 127)
-        return Stroke(track, channel, plays.played[cell[1]], velocity, at, round(beat * GATE_BEATS))
+        return Stroke(track, channel, plays.output_notes[cell[1]], velocity, at, round(beat * GATE_BEATS))
 
 
 def _channels(song: MidiBytes, kit: Kit | None, path: Path, every_note: bool) -> tuple[set[tuple[int, int]], bool]:

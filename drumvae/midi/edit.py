@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from ..music.kit import DRUM_CHANNEL
-from .io import TICKS_PER_BEAT
+from .constants import FILE_PPQN
 
 if TYPE_CHECKING:
     from mido import MidiFile, MidiTrack
@@ -52,7 +52,7 @@ class Tracks:
     @classmethod
     def of(cls, messages: "MidiFile") -> "Tracks":
         """Takes a file's messages; a resolution below TICKS_PER_BEAT is multiplied, so that a beat has as many ticks or more."""
-        factor = -(-TICKS_PER_BEAT // messages.ticks_per_beat)
+        factor = -(-FILE_PPQN // messages.ticks_per_beat)
         tracks, ends = [], []
         for track in messages.tracks:
             tick, timed = 0, []

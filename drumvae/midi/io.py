@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from ..music.grid import LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset, onsets_to_arrays
 from ..music.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 from ..util.errors import NoDrumsError
-from ..util.files import write_whole
+from ..util.files import write_atomic
+from .constants import FILE_PPQN
 from .tempo_map import Timing, parse_file
 from .tracks import MidiBytes, Note, Track, drum_channels
 
-TICKS_PER_BEAT = 480
-"""Resolution of the files written: 120 ticks a step, finer than 2 ms at 120 bpm."""
 GATE_BEATS = 1 / 8
 """Length of a written note, half a step, so that no note runs into the next hit of its voice."""
 
@@ -151,15 +150,17 @@ def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = 
 
 def _wrapped(beat: float, length_beats: float) -> float:
     """Returns a beat before the first as one at the end of a loop, on its tick; the first where that is the nearest tick."""
-    tick = round(beat * TICKS_PER_BEAT)
-    return tick / TICKS_PER_BEAT + length_beats if tick else 0.0
+    tick = round(beat * FILE_PPQN)
+    return tick / FILE_PPQN + length_beats if tick else 0.0
 
 
 def write_onsets(
     path: Path, onsets: Sequence[Onset], bpm: float, length_beats: float, kit: Kit = DEFAULT_KIT, name: str = "drumvae"
 ) -> None:
     """Writes onsets in beats, none of them negative, into a Type 1 file that lasts a number of beats; raises DataError as `write_midi`."""
-    strikes = [(beat, kit.played[voice], min(max(round(velocity * 127), 1), 127)) for beat, voice, velocity in onsets]  # 0 is a note-off
+    strikes = [
+        (beat, kit.output_notes[voice], min(max(round(velocity * 127), 1), 127)) for beat, voice, velocity in onsets
+    ]  # 0 is a note-off
     write_strikes(path, strikes, bpm, length_beats, name)
 
 
@@ -169,7 +170,7 @@ def write_strikes(
     bpm: float,
     length_beats: float,
     name: str = "drumvae",
-    ticks_per_beat: int = TICKS_PER_BEAT,
+    ticks_per_beat: int = FILE_PPQN,
 ) -> None:
     """Writes notes on channel 10, as (beat, pitch, velocity 1 to 127), as `write_onsets`; each ends before its pitch is struck again."""
     import pretty_midi
@@ -187,7 +188,7 @@ def write_strikes(
     whole = BytesIO()
     midi.write(whole)
     last_s = max((note.end for note in drums.notes), default=0.0)
-    write_whole(path, _with_length(whole.getvalue(), [0, midi.time_to_tick(last_s)], round(length_beats * ticks_per_beat)))
+    write_atomic(path, _with_length(whole.getvalue(), [0, midi.time_to_tick(last_s)], round(length_beats * ticks_per_beat)))
 
 
 def _with_length(data: bytes, last_ticks: Sequence[int], ticks: int) -> bytes:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from ..music.encoding import melody_to_notes
 from ..music.grid import STEPS_PER_BEAT
-from ..util.files import write_whole
-from .io import TICKS_PER_BEAT
+from ..util.files import write_atomic
+from .constants import FILE_PPQN
 
 VELOCITY = 80
 """Of every note, 1 to 127: a melody knows none."""
-_TICKS_PER_STEP = TICKS_PER_BEAT // STEPS_PER_BEAT
+_TICKS_PER_STEP = FILE_PPQN // STEPS_PER_BEAT
 
 
 def write_melody(path: Path, melody: NDArray[np.int64], bpm: float, name: str = "drumvae") -> None:
@@ -30,12 +30,12 @@ def write_melody(path: Path, melody: NDArray[np.int64], bpm: float, name: str = 
         events.append((first * _TICKS_PER_STEP, mido.Message("note_on", note=pitch, velocity=VELOCITY)))
         events.append((end * _TICKS_PER_STEP, mido.Message("note_off", note=pitch)))
     length = len(melody) * _TICKS_PER_STEP
-    song = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
+    song = mido.MidiFile(type=1, ticks_per_beat=FILE_PPQN)
     song.tracks.append(_track([(0, tempo), (0, mido.MetaMessage("time_signature", numerator=4, denominator=4))], length))
     song.tracks.append(_track(events, length))
     whole = BytesIO()
     song.save(file=whole)
-    write_whole(path, whole.getvalue())
+    write_atomic(path, whole.getvalue())
 
 
 def _track(events: list[tuple[int, Any]], length: int) -> Any:

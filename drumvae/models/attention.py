@@ -21,7 +21,7 @@ class LoopDropout(nn.Module):
         return steps * (kept.to(steps.dtype) / (1 - self.drop))
 
 
-class Layer(nn.Module):
+class TransformerBlock(nn.Module):
     """One pre-norm transformer layer in which every step sees every other (Vaswani et al. 2017; Xiong et al. 2020)."""
 
     def __init__(self, width: int, heads: int, drop: float) -> None:
@@ -45,7 +45,7 @@ class Layer(nn.Module):
         return result
 
 
-class Places(nn.Module):
+class PositionalEmbedding(nn.Module):
     """Tells every step where in its bar, and in which bar, it lies."""
 
     def __init__(self, steps: int, width: int) -> None:

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from ..inference.codec import COLDEST
+from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
-from .attention import Layer, LoopDropout, Places
+from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
 from .heads import GrooveHead
-from .listener import Listener
+from .listener import TapEnsemble
 from .plan import small_linear
 
 _HITS_A_BAR = 20.0
@@ -78,8 +78,8 @@ class DrummerEncoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.enter = nn.Linear(GROOVE_SIZE, config.width)
-        self.places = Places(config.steps, config.width)
-        self.layers = nn.ModuleList(Layer(config.width, config.heads, 1 - config.keep) for _ in range(config.encoder_layers))
+        self.places = PositionalEmbedding(config.steps, config.width)
+        self.layers = nn.ModuleList(TransformerBlock(config.width, config.heads, 1 - config.keep) for _ in range(config.encoder_layers))
         self.leave = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, READ_SIZE))
         self.mean = small_linear(config.steps * READ_SIZE, config.latent_size)
         self.scale = small_linear(config.steps * READ_SIZE, config.latent_size)
@@ -104,12 +104,12 @@ class DrummerDecoder(nn.Module):
         super().__init__()
         width, drop = config.width, 1 - config.keep
         self.steps, self.bars, self.units, self.moods = config.steps, config.steps // STEPS_PER_BAR, config.core_units, config.moods
-        self.places = Places(config.steps, width)
+        self.places = PositionalEmbedding(config.steps, width)
         self.shown = nn.Linear(5 * VOICE_COUNT + TAP_SIZE + 1 + 2, width)
         self.wanted = nn.Linear(len(config.styles) + 4 + 1, width)
         self.of_latent = nn.Linear(config.latent_size, config.steps * READ_SIZE)
         self.from_latent = nn.Linear(READ_SIZE, width)
-        self.layers = nn.ModuleList(Layer(width, config.heads, drop) for _ in range(config.context_layers))
+        self.layers = nn.ModuleList(TransformerBlock(width, config.heads, drop) for _ in range(config.context_layers))
         self.told = nn.LayerNorm(width)
         self.core_context = nn.Linear(width, 3 * config.core_units)
         self.core_past = nn.Linear(len(LAGS) * VOICE_COUNT, 3 * config.core_units, bias=False)
@@ -118,7 +118,7 @@ class DrummerDecoder(nn.Module):
         self.hits_core = nn.Linear(config.core_units, VOICE_COUNT, bias=False)
         self.hits_past = nn.Linear(len(LAGS) * VOICE_COUNT, VOICE_COUNT, bias=False)
         self.struck = nn.Linear(VOICE_COUNT, width)
-        self.feel_layers = nn.ModuleList(Layer(width, config.heads, drop) for _ in range(config.feel_layers))
+        self.feel_layers = nn.ModuleList(TransformerBlock(width, config.heads, drop) for _ in range(config.feel_layers))
         self.feel_last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * VOICE_COUNT * (2 + config.moods)))
         self.dropout = LoopDropout(drop)
         self.past_dropout = nn.Dropout(1 - config.previous_keep)
@@ -234,7 +234,7 @@ class Drummer(nn.Module):
         self.config = config
         self.encoder = DrummerEncoder(config)
         self.decoder = DrummerDecoder(config)
-        self.listener = Listener(config)
+        self.listener = TapEnsemble(config)
 
     def nothing_known(self, loops: int) -> Known:
         """Returns that nothing is known of so many loops."""
@@ -274,7 +274,7 @@ class Drummer(nn.Module):
         zeros = {"push": cells, "touch": (count, steps, 2 * VOICE_COUNT), "mood": (count, self.config.moods), "looseness": (count,)}
         zeros |= {"known": values, "forced": (count, steps)}
         even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
-        even["temperature"] = latent.new_full((count,), COLDEST)
+        even["temperature"] = latent.new_full((count,), MIN_TEMPERATURE)
         return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}
 
     @torch.no_grad()

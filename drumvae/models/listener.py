@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ..music.encoding import VOICE_COUNT
-from .attention import Layer, Places
+from .attention import PositionalEmbedding, TransformerBlock
 from .config import TAP_FEATURES, ModelConfig
 from .features import tap_features, tempo_features
 from .lstm import new_lstm, run_lstm
 
 
-class TapReader(nn.Module):
+class TapEncoder(nn.Module):
     """Reads a rhythm as a whole; one that is `recurrent` has an LSTM in both directions for its first layer."""
 
     def __init__(self, config: ModelConfig, recurrent: bool) -> None:
@@ -25,8 +25,8 @@ class TapReader(nn.Module):
         width, layers = config.reader_width, config.reader_layers - recurrent
         self.enter = nn.Sequential(nn.Linear(TAP_FEATURES, width), nn.GELU(), nn.Linear(width, width))
         self.wanted = nn.Linear(len(config.styles) + 2, width)
-        self.places = Places(config.steps, width)
-        self.layers = nn.ModuleList(Layer(width, config.heads, 1 - config.reader_keep) for _ in range(layers))
+        self.places = PositionalEmbedding(config.steps, width)
+        self.layers = nn.ModuleList(TransformerBlock(width, config.heads, 1 - config.reader_keep) for _ in range(layers))
         self.in_order = new_lstm(width, width // 2, bidirectional=True) if recurrent else None
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, VOICE_COUNT))
 
@@ -42,12 +42,12 @@ class TapReader(nn.Module):
         return odds
 
 
-class Listener(nn.Module):
+class TapEnsemble(nn.Module):
     """Holds the readers."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.readers = nn.ModuleList(TapReader(config, recurrent=number % 2 == 1) for number in range(config.readers))
+        self.readers = nn.ModuleList(TapEncoder(config, recurrent=number % 2 == 1) for number in range(config.readers))
 
     def forward(self, tap: Tensor, bpm: Tensor, style: Tensor) -> Tensor:
         """Returns how likely hits are, (B, S, V) in (0, 1), for a tap (B, S, 3), tempi and styles: the mean of what the readers expect."""

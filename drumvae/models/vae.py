@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..inference.codec import COLDEST
+from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import VOICE_COUNT
 from .config import ModelConfig
 from .decoder import Decoder
@@ -26,6 +26,6 @@ class LoopVAE(nn.Module):
         """Returns the likeliest loops, written freely from the mean latents of what is heard; all as in `Decoder.forward`."""
         mean, _ = self.encoder(heard)
         middle = mean.new_full((len(mean), self.config.steps, VOICE_COUNT), 0.5)
-        cold = mean.new_full((len(mean),), COLDEST)
+        cold = mean.new_full((len(mean),), MIN_TEMPERATURE)
         result: Tensor = self.decoder(mean, middle, cold, thresholds, locked_hits, locked)
         return result

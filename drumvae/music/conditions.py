@@ -61,7 +61,7 @@ class Conditions:
         return {name: np.repeat(value[None], loops, axis=0) for name, value in each.items()}
 
 
-ANYTHING = Conditions()
+UNCONDITIONED = Conditions()
 
 
 def styled(style: str | None, styles: Sequence[str]) -> Array:

@@ -26,9 +26,9 @@ class Kit:
     """Says which pitches each voice hears and which one it plays."""
 
     name: str
-    heard: tuple[tuple[int, ...], ...]
+    input_notes: tuple[tuple[int, ...], ...]
     """For each voice, every MIDI pitch (0 to 127) that counts as it."""
-    played: tuple[int, ...]
+    output_notes: tuple[int, ...]
     """For each voice, the MIDI pitch (0 to 127) that sounds it; no two are the same."""
     chokes: tuple[int, ...] = ()
     """MIDI pitches that cut a cymbal off on this instrument; no voice plays one."""
@@ -38,15 +38,15 @@ class Kit:
         problem = self._problem()
         if problem:
             raise ValueError(problem)
-        table = {pitch: voice for voice, pitches in enumerate(self.heard) for pitch in pitches}
+        table = {pitch: voice for voice, pitches in enumerate(self.input_notes) for pitch in pitches}
         object.__setattr__(self, "_voice_of", table)
 
     def _problem(self) -> str:
         """Returns what is wrong first, and the cure; nothing where all is well."""
-        if len(self.heard) != len(VOICES) or len(self.played) != len(VOICES):
+        if len(self.input_notes) != len(VOICES) or len(self.output_notes) != len(VOICES):
             return f"it needs {len(VOICES)} voices."
-        heard = [(pitch, voice) for voice, pitches in enumerate(self.heard) for pitch in pitches]
-        played = [(pitch, voice) for voice, pitch in enumerate(self.played)]
+        heard = [(pitch, voice) for voice, pitches in enumerate(self.input_notes) for pitch in pitches]
+        played = [(pitch, voice) for voice, pitch in enumerate(self.output_notes)]
         for pitch in (*(pitch for pitch, _ in heard + played), *self.chokes):
             if not 0 <= pitch <= 127:
                 return f"{pitch} is no note; type one of 0 to 127."
@@ -65,7 +65,7 @@ class Kit:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values; chokes only where there are any, so that what was written before there were chokes stays as it was."""
-        values: dict[str, Any] = {"name": self.name, "heard": [list(p) for p in self.heard], "played": list(self.played)}
+        values: dict[str, Any] = {"name": self.name, "heard": [list(p) for p in self.input_notes], "played": list(self.output_notes)}
         return values | ({"chokes": list(self.chokes)} if self.chokes else {})
 
     @classmethod
@@ -86,7 +86,7 @@ def _twice(pairs: Sequence[tuple[int, int]]) -> int | None:
 
 DEFAULT_KIT = Kit(
     name="default",
-    heard=(
+    input_notes=(
         (36, 35),  # kick
         (38, 37, 40),  # snare: head, cross-stick, rim
         (42, 22, 44),  # closed hat: bow, edge, pedal
@@ -97,5 +97,5 @@ DEFAULT_KIT = Kit(
         (49, 52, 55, 57),  # crash: bow, china, edge and splash, second crash
         (51, 53, 59),  # ride: bow, bell, edge
     ),
-    played=(36, 38, 42, 46, 43, 47, 48, 49, 51),
+    output_notes=(36, 38, 42, 46, 43, 47, 48, 49, 51),
 )

@@ -62,7 +62,7 @@ def _likelihood(counts: Mapping[int, int], kit: Kit, percussion: float = 0.0) ->
 def _beliefs(kit: Kit, percussion: float) -> tuple[float, ...]:
     """Returns how strongly each of the 128 pitches is expected on a kit, in notes."""
     beliefs = [_ELSEWHERE / 128 + (percussion / len(PERCUSSION) if pitch in PERCUSSION else 0.0) for pitch in range(128)]
-    for usual, pitches, played in zip(_USUAL, kit.heard, kit.played, strict=True):
+    for usual, pitches, played in zip(_USUAL, kit.input_notes, kit.output_notes, strict=True):
         for pitch in pitches:
             plain = 1.0 if len(pitches) == 1 else _PLAIN if pitch == played else (1 - _PLAIN) / (len(pitches) - 1)
             beliefs[pitch] += _VOICES * usual * plain

@@ -82,7 +82,7 @@ def _kit(name: str, table: Mapping[str, Any], known: Mapping[str, KitRow]) -> Ki
     base = _base(table.get("base", DEFAULT_KIT.name), known)
     voices = _voices(table)
     chokes = _pitches(table["chokes"], "chokes") if "chokes" in table else base.chokes
-    played = list(base.played)
+    played = list(base.output_notes)
     named: Heard = {}
     for voice, value in voices.items():
         if "plays" in value:
@@ -97,7 +97,7 @@ def _heard(named: Heard, moved: Heard, base: Kit, chokes: Iterable[int]) -> tupl
     """Gives every voice its pitches: those named for it; else the one that it newly plays, and those of the base that are still free."""
     heard = [list(named.get(voice, ())) for voice in range(len(VOICES))]
     taken = {pitch for pitches in named.values() for pitch in pitches}
-    for offered in (moved, dict(enumerate(base.heard))):
+    for offered in (moved, dict(enumerate(base.input_notes))):
         for voice, pitches in offered.items():
             free = [] if voice in named else [pitch for pitch in pitches if pitch not in taken and pitch not in chokes]
             heard[voice] += free

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .grid import Array, Grid
 
 
-def between(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
+def latent_morph(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
     """Returns the grid that stands `share`, 0 to 1, of the way from one grid to another of as many steps.
 
     `written` is what the model makes of the first, of the place between, and of the last. A cell where it still writes what it
@@ -26,10 +26,10 @@ def between(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: fl
     return Grid(hits, *(_feel(*arrays, first, last, share) for arrays in feels))
 
 
-def by_turns(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
+def staggered_morph(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
     """Returns the grid that stands `share`, 0 to 1, of the way from one grid to another: so many of the cells that differ have turned.
 
-    As `between`, of a model that writes grids back so well that it changes its mind about everything at once: where it writes already
+    As `latent_morph`, of a model that writes grids back so well that it changes its mind about everything at once: where it writes already
     what it wrote for the last, cells turn first, the rest in the order of `_turns`.
     """
     near, here, far = (grid.hits for grid in written)

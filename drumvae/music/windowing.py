@@ -18,14 +18,14 @@ def window_starts(steps: int, size: int) -> list[int]:
     return sorted({*range(0, last, hop), last})
 
 
-def to_windows(array: Array, steps: int, size: int) -> Array:
+def cut_windows(array: Array, steps: int, size: int) -> Array:
     """Returns the windows (B, size, ...) of the steps of an array (S, ...); what is missing at its end is 0."""
     starts = window_starts(steps, size)
     padded = np.pad(array, [(0, max(starts[-1] + size - len(array), 0)), *[(0, 0)] * (array.ndim - 1)])
     return np.stack([padded[start : start + size] for start in starts])
 
 
-def from_windows(windows: Array, steps: int) -> Array:
+def stitch_windows(windows: Array, steps: int) -> Array:
     """Returns the steps (S, ...) that windows (B, size, ...) of them make."""
     size = windows.shape[1]
     starts = np.array(window_starts(steps, size))

@@ -17,7 +17,7 @@ def check_writable(folder: Path, what: str, advice: str) -> None:
         raise DataError(f"{what} cannot be written into {folder} ({error.strerror or error}); {advice}.") from None
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Writes a file under another name and moves it when it is whole; raises DataError where it cannot be written.
 
     Whatever ends it, a full disk or a signal that raises, what was begun is removed.

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from drumvae.inference.engine import Engine
     from drumvae.midi.drum_file import DrumFile
 
-    from ..midi.render import Piece
-    from ..midi.request import Wish
+    from ..midi.render import RenderedLoop
+    from ..midi.request import RenderRequest
 
 LOOPS = Path("loops")
 EPILOG = (
@@ -40,7 +40,7 @@ def midi(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
     humanize: Annotated[Path | None, _verb("The file with its drums played by a human: same notes, new timing and velocity.")] = None,
     vary: Annotated[Path | None, _verb("The file with its drums a little different, --amount of the way to another groove.")] = None,
-    carry_on: Annotated[Path | None, _verb("New loops that go on from the file's last bars, each a little further.", "--continue")] = None,
+    continue_: Annotated[Path | None, _verb("New loops that go on from the file's last bars, each a little further.", "--continue")] = None,
     interpolate: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
@@ -105,12 +105,12 @@ def midi(
     from drumvae.music.kits import kit_named
     from drumvae.util.command import need_training
 
-    from ..midi.request import VERBS, Wish, bars_named, check_count, check_options, chosen_verb, temperature_for, voices_named
+    from ..midi.request import VERBS, RenderRequest, bars_named, check_count, check_options, chosen_verb, temperature_for, voices_named
 
     given = {"voices": voices, "count": count, "seed": seed, "temperature": temperature, "amount": amount, "bpm": bpm}
     given |= {"kit": kit, "input-kit": input_kit, "style": style, "density": density, "complexity": complexity}
     given |= {"fill": fill or None, "fill-bars": fill_bars}
-    one_file = {"humanize": humanize, "vary": vary, "continue": carry_on, "drumify": drumify, "infill": infill}
+    one_file = {"humanize": humanize, "vary": vary, "continue": continue_, "drumify": drumify, "infill": infill}
     files: dict[str, tuple[Path, ...]] = {verb: (path,) if path else () for verb, path in one_file.items()}
     files["interpolate"] = interpolate or ()
     verb = chosen_verb(files)
@@ -119,7 +119,7 @@ def midi(
     check_count(verb, count, temperature)
     if sheet:
         need_training("Drawing a sheet", "matplotlib")
-    wish = Wish(
+    wish = RenderRequest(
         verb,
         files.get(verb, ()),
         count,
@@ -138,16 +138,16 @@ def midi(
     _write(bundle, wish, out, sheet, replace)
 
 
-def _write(bundle: Path | None, wish: "Wish", out: Path, sheet: Path | None, replace: bool) -> None:
+def _write(bundle: Path | None, wish: "RenderRequest", out: Path, sheet: Path | None, replace: bool) -> None:
     from rich.console import Console
 
     from drumvae.inference.engine import Engine
 
-    from ..midi.render import MIDI_SUFFIXES, check_free, file_names, make_pieces, read_files
-    from ..midi.request import WishError
+    from ..midi.render import MIDI_SUFFIXES, check_free, file_names, read_files, render_loops
+    from ..midi.request import OptionError
 
     if bundle and bundle.suffix.lower() in MIDI_SUFFIXES:
-        raise WishError(
+        raise OptionError(
             f"{bundle} was named as a bundle and looks like a MIDI file; say what to do with it, for example --humanize {bundle}."
         )
     paths = file_names(wish, out)
@@ -155,7 +155,7 @@ def _write(bundle: Path | None, wish: "Wish", out: Path, sheet: Path | None, rep
     engine = Engine.load(bundle, "cpu", threads=0)
     files = read_files(wish)
     with Console(stderr=True).status(f"Making {_files(wish.count)}"):
-        pieces = make_pieces(engine, wish, files)
+        pieces = render_loops(engine, wish, files)
     for file in files:
         _say_what_is_heard(file)
     _write_all(pieces, paths)
@@ -167,7 +167,7 @@ def _write(bundle: Path | None, wish: "Wish", out: Path, sheet: Path | None, rep
     _say_what_was_made(engine, wish, paths, sheet)
 
 
-def _write_all(pieces: Sequence["Piece"], paths: Sequence[Path]) -> None:
+def _write_all(pieces: Sequence["RenderedLoop"], paths: Sequence[Path]) -> None:
     """Writes every piece to its path, and says how many are whole where the work is interrupted."""
     from drumvae.util.progress import watched
 
@@ -196,7 +196,7 @@ def _say_what_is_heard(file: "DrumFile") -> None:
         typer.echo(f"No drum is heard on some notes of {file.path}: pitch {pitches}.", err=True)
 
 
-def _say_what_was_made(engine: "Engine", wish: "Wish", paths: Sequence[Path], sheet: Path | None) -> None:
+def _say_what_was_made(engine: "Engine", wish: "RenderRequest", paths: Sequence[Path], sheet: Path | None) -> None:
     drawn = f", seed {wish.seed}" if wish.draws else ""
     names = paths[0].name if len(paths) == 1 else f"{paths[0].name} to {paths[-1].name}"
     what = f"{wish.count} loops of" if wish.verb == "generate" and wish.count > 1 else f"{_files(wish.count)} of"

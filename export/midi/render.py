@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from drumvae.inference.engine import Engine
+from drumvae.midi.constants import FILE_PPQN
 from drumvae.midi.drum_file import DrumFile
-from drumvae.midi.io import TICKS_PER_BEAT, write_midi, write_strikes
+from drumvae.midi.io import write_midi, write_strikes
 from drumvae.midi.melody import write_melody
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import LOOP_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid
 from drumvae.music.kit import DEFAULT_KIT, VOICES
 from drumvae.util.errors import BundleError, DataError
-from drumvae.util.files import write_whole
+from drumvae.util.files import write_atomic
 
-from .request import GENERATE, LAST_BAR, Wish, WishError
+from .request import GENERATE, LAST_BAR, OptionError, RenderRequest
 
 MIDI_SUFFIXES = (".mid", ".midi")
 _BPM = 120.0
@@ -28,7 +29,7 @@ _FINEST = 32767  # ticks a beat, of which the standard writes 15 bits
 
 
 @dataclass(frozen=True)
-class Piece:
+class RenderedLoop:
     """Holds what becomes one file."""
 
     roll: Array
@@ -36,7 +37,7 @@ class Piece:
     write: Callable[[Path], None]
 
 
-def make_pieces(engine: Engine, wish: Wish, files: Sequence[DrumFile] = ()) -> list[Piece]:
+def render_loops(engine: Engine, wish: RenderRequest, files: Sequence[DrumFile] = ()) -> list[RenderedLoop]:
     """Makes everything that is wished for, in as few runs of the model as there can be; nothing is written yet."""
     if wish.verb == GENERATE:
         return list(_generated(engine, wish))
@@ -50,12 +51,12 @@ def make_pieces(engine: Engine, wish: Wish, files: Sequence[DrumFile] = ()) -> l
     return [_replayed(file, grid, wish, anew) for grid in _answers(engine, wish, file)]
 
 
-def read_files(wish: Wish) -> tuple[DrumFile, ...]:
+def read_files(wish: RenderRequest) -> tuple[DrumFile, ...]:
     """Reads the files that a wish names; raises DataError where one cannot be used."""
     return tuple(DrumFile.read(path, wish.input_kit, every_note=wish.verb == "drumify") for path in wish.files)
 
 
-def file_names(wish: Wish, out: Path) -> list[Path]:
+def file_names(wish: RenderRequest, out: Path) -> list[Path]:
     """Returns a path for every file to be written: in a folder, named after what they are made of, or after a file that is to be one."""
     stems = [path.stem for path in wish.files]
     stem = {GENERATE: "loop", "interpolate": "-to-".join(stems)}.get(wish.verb, f"{'-'.join(stems)}-{wish.verb}")
@@ -74,28 +75,28 @@ def check_free(paths: Sequence[Path], replace: bool) -> None:
         raise DataError(f"{taken[0]} is there already; name another folder with --out, or type --replace.")
 
 
-def _generated(engine: Engine, wish: Wish) -> Iterator[Piece]:
+def _generated(engine: Engine, wish: RenderRequest) -> Iterator[RenderedLoop]:
     bpm = wish.bpm or _BPM
     conditions = Conditions(wish.style, bpm, fill=_fills(wish, engine.steps // STEPS_PER_BAR))
     if engine.encoding == "melody":
         _check_melodies(wish, conditions)
         for melody in engine.generate_melodies(wish.seed, wish.temperature, wish.count):
-            yield Piece(melody.astype(np.float32), partial(write_melody, melody=melody, bpm=bpm))
+            yield RenderedLoop(melody.astype(np.float32), partial(write_melody, melody=melody, bpm=bpm))
     else:
         for grid in engine.generate(wish.seed, wish.temperature, wish.count, wish.density, conditions, wish.complexity):
-            yield Piece(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or DEFAULT_KIT))
+            yield RenderedLoop(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or DEFAULT_KIT))
 
 
-def _fills(wish: Wish, bars: int) -> tuple[bool, ...] | None:
+def _fills(wish: RenderRequest, bars: int) -> tuple[bool, ...] | None:
     """Returns for each bar of a loop whether it is to be a fill, or None where none was asked for; raises WishError for a bar too many."""
     beyond = [bar for bar in wish.fills if bar > bars]
     if beyond:
-        raise WishError(f"A fill in bar {beyond[0]} was asked for; a loop of this bundle has {bars} bars.")
+        raise OptionError(f"A fill in bar {beyond[0]} was asked for; a loop of this bundle has {bars} bars.")
     named = {bars if bar == LAST_BAR else bar for bar in wish.fills}
     return tuple(bar in named for bar in range(1, bars + 1)) if named else None
 
 
-def _check_melodies(wish: Wish, conditions: Conditions) -> None:
+def _check_melodies(wish: RenderRequest, conditions: Conditions) -> None:
     """Raises BundleError where a bundle of melodies was asked for what only drummers are."""
     others = {"a density": wish.density != 1, "a complexity": wish.complexity}
     wanted = [*conditions.names, *(name for name, given in others.items() if given)]
@@ -103,7 +104,7 @@ def _check_melodies(wish: Wish, conditions: Conditions) -> None:
         raise BundleError(f"This bundle writes melodies and cannot be asked for {' and '.join(wanted)}; leave it out.")
 
 
-def _answers(engine: Engine, wish: Wish, file: DrumFile) -> list[Grid]:
+def _answers(engine: Engine, wish: RenderRequest, file: DrumFile) -> list[Grid]:
     """Returns what a verb makes of the drums of a file, once for each seed."""
     grid, conditions = file.grid, Conditions(wish.style, file.timing.bpm)
     seeds = range(wish.seed, wish.seed + wish.count)
@@ -125,25 +126,25 @@ def _parts(count: int, steps: int) -> list[slice]:
     return [slice(first, first + size) for first in range(0, count, size)]
 
 
-def _replayed(file: DrumFile, grid: Grid, wish: Wish, anew: Sequence[int]) -> Piece:
+def _replayed(file: DrumFile, grid: Grid, wish: RenderRequest, anew: Sequence[int]) -> RenderedLoop:
     """Returns a file with other drums and everything else as it was."""
-    return Piece(grid_to_groove(grid), lambda path: write_whole(path, file.played(grid, wish.kit, anew)))
+    return RenderedLoop(grid_to_groove(grid), lambda path: write_atomic(path, file.played(grid, wish.kit, anew)))
 
 
-def _continued(engine: Engine, wish: Wish, file: DrumFile) -> Iterator[Piece]:
+def _continued(engine: Engine, wish: RenderRequest, file: DrumFile) -> Iterator[RenderedLoop]:
     bpm = wish.bpm or float(file.timing.tempo_bpm[-1])
     temperature = engine.info.temperature if wish.temperature is None else wish.temperature
     loop, conditions = file.loop(engine.steps, last=True), Conditions(wish.style, bpm)
     for grid in engine.continue_from(loop, wish.count, wish.seed, wish.amount, temperature, conditions):
-        yield Piece(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or file.kit))
+        yield RenderedLoop(grid_to_groove(grid), partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or file.kit))
 
 
-def _interpolated(engine: Engine, wish: Wish, first: DrumFile, last: DrumFile) -> Iterator[Piece]:
+def _interpolated(engine: Engine, wish: RenderRequest, first: DrumFile, last: DrumFile) -> Iterator[RenderedLoop]:
     """Yields the way from one file to another; its ends are their own notes, struck on the same ticks and as loud."""
     bpm = wish.bpm or first.timing.bpm
     steps = max(first.whole_steps, last.whole_steps)
     ticks = lcm(first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
-    ticks = ticks if ticks <= _FINEST else max(TICKS_PER_BEAT, first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
+    ticks = ticks if ticks <= _FINEST else max(FILE_PPQN, first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
     ends = {0: first, wish.count - 1: last}
     loops, positions = (first.loop(steps), last.loop(steps)), np.linspace(0, 1, wish.count).tolist()
     grids = (grid for part in _parts(wish.count, steps) for grid in engine.morphs(*loops, positions[part]))
@@ -153,4 +154,4 @@ def _interpolated(engine: Engine, wish: Wish, first: DrumFile, last: DrumFile) -
             write = partial(write_strikes, strikes=strikes, bpm=bpm, length_beats=steps / STEPS_PER_BEAT, ticks_per_beat=ticks)
         else:
             write = partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or first.kit)
-        yield Piece(grid_to_groove(grid), write)
+        yield RenderedLoop(grid_to_groove(grid), write)

@@ -11,12 +11,12 @@ GENERATE = "generate"
 LAST_BAR = -1
 
 
-class WishError(DrumVAEError):
+class OptionError(DrumVAEError):
     """Concerns what was asked for: options that do not go together."""
 
 
 @dataclass(frozen=True)
-class Verb:
+class TaskSpec:
     """Says what a verb takes, and what it does where nothing is said."""
 
     takes: tuple[str, ...]
@@ -27,19 +27,19 @@ class Verb:
 
 
 VERBS = {
-    GENERATE: Verb(("count", "seed", "temperature", "style", "density", "complexity", "fill", "fill-bars", "bpm", "kit"), count=4),
-    "humanize": Verb(("count", "seed", "temperature", "style", "amount", "input-kit"), one_answer=True),
-    "drumify": Verb(("count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
-    "infill": Verb(("voices", "count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
-    "continue": Verb(("count", "seed", "temperature", "style", "amount", "bpm", "kit", "input-kit"), count=4, amount=0.2),
-    "vary": Verb(("count", "seed", "temperature", "amount", "kit", "input-kit", "style"), count=4, amount=0.3),
-    "interpolate": Verb(("count", "bpm", "kit", "input-kit"), count=5),
+    GENERATE: TaskSpec(("count", "seed", "temperature", "style", "density", "complexity", "fill", "fill-bars", "bpm", "kit"), count=4),
+    "humanize": TaskSpec(("count", "seed", "temperature", "style", "amount", "input-kit"), one_answer=True),
+    "drumify": TaskSpec(("count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
+    "infill": TaskSpec(("voices", "count", "seed", "temperature", "style", "kit", "input-kit"), one_answer=True),
+    "continue": TaskSpec(("count", "seed", "temperature", "style", "amount", "bpm", "kit", "input-kit"), count=4, amount=0.2),
+    "vary": TaskSpec(("count", "seed", "temperature", "amount", "kit", "input-kit", "style"), count=4, amount=0.3),
+    "interpolate": TaskSpec(("count", "bpm", "kit", "input-kit"), count=5),
 }
 """Every verb by its option; without one, loops are generated."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class RenderRequest:
     """Holds what is to be made."""
 
     verb: str = GENERATE
@@ -75,7 +75,7 @@ def chosen_verb(files: Mapping[str, tuple[Path, ...]]) -> str:
     """Returns the one verb that files were given for, or that which needs none; raises WishError where there are two."""
     given = [verb for verb, paths in files.items() if paths]
     if len(given) > 1:
-        raise WishError(f"--{' and --'.join(given)} were asked for at once; type one of them, then the other.")
+        raise OptionError(f"--{' and --'.join(given)} were asked for at once; type one of them, then the other.")
     return given[0] if given else GENERATE
 
 
@@ -84,17 +84,17 @@ def check_options(verb: str, given: set[str]) -> None:
     takes = VERBS[verb].takes
     asked = "generating" if verb == GENERATE else f"--{verb}"
     for option in sorted(given - set(takes)):
-        raise WishError(f"--{option} was given, and {asked} has no use for it; it takes --{', --'.join(takes)}.")
+        raise OptionError(f"--{option} was given, and {asked} has no use for it; it takes --{', --'.join(takes)}.")
     if "voices" in set(takes) - given:
-        raise WishError("--infill needs to know which voices to play anew; add for example --voices kick,closed-hat.")
+        raise OptionError("--infill needs to know which voices to play anew; add for example --voices kick,closed-hat.")
 
 
 def check_count(verb: str, count: int, temperature: float | None) -> None:
     """Raises WishError where a count makes no sense for a verb."""
     if verb == "interpolate" and count < 2:
-        raise WishError(f"{count} loop was asked for; from one loop to another there are two at least.")
+        raise OptionError(f"{count} loop was asked for; from one loop to another there are two at least.")
     if count > 1 and temperature == 0 and VERBS[verb].one_answer:
-        raise WishError(f"{count} files at temperature 0 would all be the same; leave out --count, or give a --temperature above 0.")
+        raise OptionError(f"{count} files at temperature 0 would all be the same; leave out --count, or give a --temperature above 0.")
 
 
 def temperature_for(verb: str, count: int, temperature: float | None) -> float | None:
@@ -108,7 +108,7 @@ def bars_named(last: bool, text: str | None) -> tuple[int, ...]:
     """Reads numbers of bars, from 1, with commas between them; `last` adds the last bar, -1. Raises WishError where one is no number."""
     parts = [part.strip() for part in (text or "").split(",")]
     if text is not None and not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise WishError(f"--fill-bars was given {text!r}; bars are numbers from 1 with commas between them, such as --fill-bars 2,4.")
+        raise OptionError(f"--fill-bars was given {text!r}; bars are numbers from 1 with commas between them, such as --fill-bars 2,4.")
     return (*(int(part) for part in parts if part), *((LAST_BAR,) if last else ()))
 
 
@@ -118,8 +118,8 @@ def voices_named(text: str) -> tuple[int, ...]:
     voices = []
     for part in filter(None, (part.strip().lower().replace(" ", "-").replace("_", "-") for part in text.split(","))):
         if part not in names:
-            raise WishError(f"There is no voice {part!r}; {nearest(part, names)}")
+            raise OptionError(f"There is no voice {part!r}; {nearest(part, names)}")
         voices.append(names.index(part))
     if not voices:
-        raise WishError(f"No voice was named; there is {', '.join(names)}.")
+        raise OptionError(f"No voice was named; there is {', '.join(names)}.")
     return tuple(dict.fromkeys(voices))

@@ -14,7 +14,7 @@ import numpy as np
 from drumvae.music.encoding import VOICE_COUNT, groove_to_arrays, melody_to_notes
 from drumvae.music.grid import LOOP_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Array
 from drumvae.music.kit import VOICES
-from drumvae.util.files import write_whole
+from drumvae.util.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def draw_sheet(path: Path, loops: Sequence[Roll]) -> None:
     _draw(axis, shown, columns, rows, font_size=7 if width == _ROOMY[0] else 4)
     whole = BytesIO()
     figure.savefig(whole, format="png")
-    write_whole(path, whole.getvalue())
+    write_atomic(path, whole.getvalue())
 
 
 def _cut(name: str, loop: Array) -> list[Roll]:

@@ -40,7 +40,7 @@ def export_module(module: nn.Module, example: Example, outputs: Sequence[str], w
         )
         assert program is not None
         _simplify(program.model)
-    _forget_its_making(program.model)
+    strip_debug_info(program.model)
     return program.model
 
 
@@ -74,7 +74,7 @@ def _simplify(model: "Model") -> None:
             graph.initializers[name] = value
 
 
-def _forget_its_making(model: "Model") -> None:
+def strip_debug_info(model: "Model") -> None:
     """Drops the stack traces that the exporter leaves in every node: a quarter of the file, and the paths of this machine."""
     for node in model.graph:
         node.metadata_props.clear()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from drumvae import __version__
-from drumvae.bundle.format import CARD, DECILES, DRUMMER, FILES, PRECISIONS, RECORDED, BundleInfo, read_bundle, write_bundle_json
+from drumvae.bundle.format import CARD, DECILES, DRUMMER, FILES, GOLDEN, PRECISIONS, BundleInfo, read_bundle, write_bundle_json
 from drumvae.bundle.model_card import model_card
 from drumvae.inference.engine import Engine
 from drumvae.inference.golden import record
@@ -23,8 +23,8 @@ from drumvae.music.kit import DEFAULT_KIT, VOICES
 from drumvae.util.errors import BundleError, nearest
 
 from .convert import halve, write_graphs
-from .quantization_error import departure, require_near
-from .verify import Parity, compare, require
+from .quantization_error import assert_within, quantization_error
+from .verify import Parity, assert_parity, compare
 from .windows import validation_windows
 
 LICENCE = (
@@ -102,16 +102,16 @@ def write_bundle(
         with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as unfinished:
             part = _written(model, info, Path(unfinished) / "bundle")
             parity = compare(Engine.load(part, "cpu"), model, windows)
-            require(parity, say)
+            assert_parity(parity, say)
             if rounding.precision != "fp32":
                 info = dataclasses.replace(info, precision=rounding.precision)
                 rounded = _written(model, info, Path(unfinished) / "rounded")
                 whole, lowered = (Engine.load(each, "cpu", threads=0) for each in (part, rounded))
                 if rounding.data:
                     windows, of_what = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
-                require_near(departure(whole, lowered, windows, of_what), rounding.precision, rounding.allowed, say)
+                assert_within(quantization_error(whole, lowered, windows, of_what), rounding.precision, rounding.allowed, say)
                 part = rounded
-            (part / RECORDED).write_bytes(record(Engine.load(part, "cpu")))
+            (part / GOLDEN).write_bytes(record(Engine.load(part, "cpu")))
             write_bundle_json(part, info)
             (part / CARD).write_text(model_card(info) if card is None or rounding.precision != "fp32" else card, "utf-8")
             if out.exists():
@@ -147,7 +147,7 @@ def bundle_info(trained: Trained) -> BundleInfo:
     facts.pop("windows_bpm", None)
     by_task = {task: tuple(each) for task, each in facts.pop("thresholds_by_task", {}).items()}
     model = trained.model.config
-    voices = 0 if model.encoding == "melody" else len(DEFAULT_KIT.played)
+    voices = 0 if model.encoding == "melody" else len(DEFAULT_KIT.output_notes)
     return BundleInfo(
         encoding=model.encoding,
         steps=model.steps,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drumvae.bundle.format import LISTENER
-from drumvae.inference.conditional import LIKELY
+from drumvae.inference.conditional import LIKELY_HIT
 from drumvae.inference.engine import Engine
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import Array
@@ -17,7 +17,7 @@ OWN_LOOPS = 1000
 
 
 @dataclass(frozen=True)
-class Departure:
+class QuantizationError:
     """Says how far the likeliest loops of a rounded model are from those of the whole one."""
 
     windows: int
@@ -41,7 +41,7 @@ class Departure:
         )
 
 
-def departure(whole: Engine, rounded: Engine, windows: Array | None, of_what: str) -> Departure:
+def quantization_error(whole: Engine, rounded: Engine, windows: Array | None, of_what: str) -> QuantizationError:
     """Compares what both write back of windows (n, S, 27) or (n, S), or where there are none of loops that the whole model draws."""
     if windows is None or not len(windows):
         draw = np.random.default_rng(0)
@@ -56,12 +56,14 @@ def departure(whole: Engine, rounded: Engine, windows: Array | None, of_what: st
         played = [engine.decode(engine.encode(windows)[0], locked_hits=given, locked=np.ones_like(given)) for engine in (whole, rounded)]
         value = float(np.abs(played[0] - played[1]).max())
     if LISTENER in whole.info.graphs:
-        likely = [engine.expect(tap_of(windows)) >= LIKELY for engine in (whole, rounded)]
+        likely = [engine.hit_probability(tap_of(windows)) >= LIKELY_HIT for engine in (whole, rounded)]
         differing, hits = np.concatenate([differing, likely[0] != likely[1]], axis=1), hits + int(likely[0].sum())
-    return Departure(len(windows), of_what, hits, int(differing.sum()), int(differing.reshape(len(windows), -1).any(axis=1).sum()), value)
+    return QuantizationError(
+        len(windows), of_what, hits, int(differing.sum()), int(differing.reshape(len(windows), -1).any(axis=1).sum()), value
+    )
 
 
-def require_near(found: Departure, precision: str, allowed: float, say: Callable[[str], None]) -> None:
+def assert_within(found: QuantizationError, precision: str, allowed: float, say: Callable[[str], None]) -> None:
     """Says how far a rounded model departs; raises BundleError where that is further than was allowed."""
     say(f"{precision} beside fp32, {found.sentence()}")
     if found.share > allowed:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from drumvae.bundle.format import DECODER, shape_of
-from drumvae.inference.codec import COLDEST
+from drumvae.inference.codec import MIN_TEMPERATURE
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer, Known
@@ -85,7 +85,7 @@ def _expectations(engine: Engine, model: Drummer, windows: Array, draw: np.rando
     asked = [told[name] for name in ("tap", "bpm", "style")]
     with torch.no_grad():
         expected = model.listener(*map(torch.from_numpy, asked)).numpy()
-    return float(np.abs(engine.expect(*asked) - expected).max())
+    return float(np.abs(engine.hit_probability(*asked) - expected).max())
 
 
 def _asked_for(engine: Engine, windows: Array, draw: np.random.Generator) -> dict[str, Array]:
@@ -129,7 +129,7 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
 
 def _written(engine: Engine, model: Model, latent: Array, temperature: float, more: Mapping[str, Array], nudge: float = 0.0) -> Array:
     """Returns what PyTorch writes where its log odds are off by the nudge: hits by way of the thresholds, classes by way of the noise."""
-    temperature = max(temperature, COLDEST)
+    temperature = max(temperature, MIN_TEMPERATURE)
     inputs = {
         "latent": latent,
         "noise": np.full((len(latent), *engine.noise_shape), 0.5, np.float32),
@@ -162,7 +162,7 @@ def _hits(loops: Array) -> Array:
     return loops[..., :VOICE_COUNT] if loops.ndim == 3 else loops[..., None]
 
 
-def require(parity: Parity, say: Callable[[str], None]) -> None:
+def assert_parity(parity: Parity, say: Callable[[str], None]) -> None:
     """Says what was compared; raises BundleError where the graphs differ from the model."""
     found = f"hits differ on {parity.hit_differences} steps, values by at most {parity.value_difference:.1e}"
     say(f"{parity.loops} loops compared with PyTorch: {found}")

@@ -20,8 +20,8 @@ from ..clock.follower import Clock, Follower, InternalClock
 from ..controls.mapping_file import default_map, read_map
 from ..controls.midi_learn import learn, typed_lines
 from ..diagnostics.listen import run_doctor
-from ..generation.generator import Maker
-from ..generation.modes import MODES, check_asked, check_mode, check_playable, make_loop, offered_modes
+from ..generation.generator import LoopGenerator
+from ..generation.modes import MODES, check_mode, check_playable, check_supported, make_loop, offered_modes
 from ..generation.supervisor import WorkerProcess
 from ..generation.worker_main import ModelFacts, load_engine
 from ..messages import Played
@@ -33,13 +33,13 @@ from ..session.demo import DEMO_BARS, Script, Silence, demo_mode, performance, w
 from ..session.loop_writer import LoopWriter
 from ..session.performer import Performer
 from ..session.run import LiveConfig, run_session
-from ..ui.display import make_display, unheard_title
+from ..ui.display import make_display, unmapped_title
 
 FIRST_LOOP_S = 30.0
 CLOCKS = ("midi", "internal")
 
 
-class Stage(Maker, Protocol):
+class Stage(LoopGenerator, Protocol):
     """A model and the place where it runs."""
 
     restarts: int
@@ -90,7 +90,7 @@ def play(config: LiveConfig) -> None:
         facts = model.ready()  # it loads while the ports are opened
         check_playable(facts)
         check_mode(config.controls.mode, facts)
-        check_asked(config.controls, facts)
+        check_supported(config.controls, facts)
         writer = LoopWriter(config.record) if config.record else None
         try:
             _play_on(ports, model, facts, writer, config)
@@ -138,8 +138,8 @@ def _report(performer: Performer, ports: Ports, model: Stage, real_time: bool | 
     """Says how the run went, and writes it where that was asked for."""
     meter, status = performer.meter, performer.status
     meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.losses, model.restarts
-    if status.unheard:
-        print(unheard_title(status))
+    if status.unmapped:
+        print(unmapped_title(status))
     report = meter.report(time.perf_counter())
     print("\n".join(report.lines()))
     print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {'real-time' if real_time else 'ordinary'} priority")
@@ -165,7 +165,7 @@ def learn_controls(config: LiveConfig, path: Path) -> None:
 def print_kits() -> None:
     """Prints every kit that --kit knows."""
     for row in kit_rows():
-        print(f"{row.kit.name:<12} {' '.join(f'{pitch:>3}' for pitch in row.kit.played)}  {row.title}: {row.trap}")
+        print(f"{row.kit.name:<12} {' '.join(f'{pitch:>3}' for pitch in row.kit.output_notes)}  {row.title}: {row.trap}")
 
 
 def print_controls(path: Path | None) -> None:
@@ -190,7 +190,7 @@ def demo(config: LiveConfig) -> None:
         try:
             facts = model.ready()
             check_playable(facts)
-            check_asked(config.controls, facts)
+            check_supported(config.controls, facts)
             played = _demo_on(ports, model, facts, config)
         finally:
             if ports:

@@ -7,7 +7,7 @@ gives itself away: the song went on by half, or twice, of what was counted.
 from collections import deque
 from itertools import pairwise
 
-from .tick_filter import TICKS_PER_BEAT
+from drumvae.midi.constants import CLOCK_PPQN
 
 SLOWEST_BPM, FASTEST_BPM = 30, 300
 """The range in which a clock is followed as well as promised; outside of it, as well as possible."""
@@ -23,7 +23,7 @@ class RateWatch:
     """Compares how far a song went with how many ticks it took. Called by the performer's thread only."""
 
     def __init__(self) -> None:
-        self._arrivals: deque[float] = deque(maxlen=TICKS_PER_BEAT + 1)
+        self._arrivals: deque[float] = deque(maxlen=CLOCK_PPQN + 1)
         self._from: int | None = None  # the position last told, in ticks
         self._counted = 0  # ticks played since
         self._passage: tuple[int, int] | None = None
@@ -36,7 +36,7 @@ class RateWatch:
         if self._agreed >= WITNESSES:
             rate = "double" if self._factor > 1 else "half"
             return (
-                f"The clock runs at {rate} rate, about {round(TICKS_PER_BEAT * self._factor)} ticks a beat where MIDI has 24, "
+                f"The clock runs at {rate} rate, about {round(CLOCK_PPQN * self._factor)} ticks a beat where MIDI has 24, "
                 "by the song positions that come with it: set the sender to 24 ticks a beat (24 PPQN)."
             )
         bpm = self._bpm()
@@ -71,7 +71,7 @@ class RateWatch:
 
     def _bpm(self) -> float | None:
         """Returns the tempo by the median gap, which neither a heap nor a pause moves; None before a beat was heard."""
-        if len(self._arrivals) <= TICKS_PER_BEAT:
+        if len(self._arrivals) <= CLOCK_PPQN:
             return None
-        gap_s = sorted(later - sooner for sooner, later in pairwise(self._arrivals))[TICKS_PER_BEAT // 2]
-        return 60 / (gap_s * TICKS_PER_BEAT) if gap_s > 0 else None
+        gap_s = sorted(later - sooner for sooner, later in pairwise(self._arrivals))[CLOCK_PPQN // 2]
+        return 60 / (gap_s * CLOCK_PPQN) if gap_s > 0 else None

@@ -6,22 +6,23 @@ position may come stopped, right before Continue or while running, and a loop ma
 
 import math
 
+from drumvae.midi.constants import CLOCK, CLOCK_PPQN, CONTINUE, SONG_POSITION, START, STOP
 from drumvae.music.grid import LOOP_BEATS
 
 from .clock_rate import RateWatch
 from .internal_clock import InternalClock
-from .tick_filter import TICKS_PER_BEAT, TickFilter
+from .tick_filter import TickFilter
 from .timeline import Timeline
 from .transport import Clock, Kind, State, Transport
 
 __all__ = [
+    "CLOCK",
     "CONTINUE",
     "LOST_S",
-    "POSITION",
     "RESUME_S",
+    "SONG_POSITION",
     "START",
     "STOP",
-    "TICK",
     "TICKS_PER_POSITION",
     "Clock",
     "Follower",
@@ -31,7 +32,6 @@ __all__ = [
     "Transport",
 ]
 
-TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 """MIDI 1.0 system real time and system common status bytes."""
 TICKS_PER_POSITION = 6
 """Song position counts sixteenths; a sixteenth is six ticks."""
@@ -39,7 +39,7 @@ LAST_POSITION = 0x3FFF
 """Fourteen bits end a sixteenth before bar 1025 of 4/4. Senders that are further on say this, begin again at 0, or say nothing."""
 SONG_TICKS = (LAST_POSITION + 1) * TICKS_PER_POSITION
 """How far position can count: 256 times four bars, so that one that began again at 0 is at the same place of the four."""
-FOLD_TICKS = LOOP_BEATS * TICKS_PER_BEAT
+FOLD_TICKS = LOOP_BEATS * CLOCK_PPQN
 BURST_S = 0.05
 """Stop, position and Start or Continue within this time are one move; so are Start and Continue that come as a pair."""
 LOST_S = 0.3
@@ -55,7 +55,7 @@ class Follower:
 
     def __init__(self, bpm: float = FIRST_BPM) -> None:
         self.state = State.WAITING
-        self._filter = TickFilter(60 / bpm / TICKS_PER_BEAT)
+        self._filter = TickFilter(60 / bpm / CLOCK_PPQN)
         self._rate = RateWatch()
         self._next_tick = 0  # the number that the coming tick will have, from the start of the song, plus the offset
         self._offset_ticks = 0  # what `align` has added to the sender's count, below four bars
@@ -99,7 +99,7 @@ class Follower:
             self._armed_s = self._halted_s = self._position_s = -math.inf
         self._fed_s = arrival_s
         status = message[0] if message else 0
-        if status == TICK:
+        if status == CLOCK:
             return self._tick(arrival_s)
         if status in (START, CONTINUE, STOP):
             self._commanded, self._gone = True, False
@@ -109,13 +109,13 @@ class Follower:
             return self._continue(arrival_s)
         if status == STOP:
             return self._stop(arrival_s)
-        if status == POSITION and len(message) == 3 and max(message[1:]) < 0x80:
+        if status == SONG_POSITION and len(message) == 3 and max(message[1:]) < 0x80:
             self._locate(arrival_s, message[1] | message[2] << 7)
         return []
 
     def check(self, now_s: float) -> list[Transport]:
         """Says whether a stop has proved to be one, or the clock has run dry."""
-        if self.state is State.HALTED and now_s - self._halted_s > BURST_S:
+        if self.state is State.STOP_PENDING and now_s - self._halted_s > BURST_S:
             return self._settle(State.STOPPED, Kind.STOPPED, now_s)
         if self.state is State.RUNNING and now_s - self._tick_s > LOST_S:
             return self._settle(State.LOST, Kind.LOST, now_s)
@@ -134,25 +134,25 @@ class Follower:
         if self.state is not State.RUNNING:
             return []
         beat = round(self._timeline.beat_at(now_s))
-        offset_ticks = (self._offset_ticks - beat * TICKS_PER_BEAT) % FOLD_TICKS
+        offset_ticks = (self._offset_ticks - beat * CLOCK_PPQN) % FOLD_TICKS
         added_ticks = offset_ticks - self._offset_ticks
         self._offset_ticks, self._placed = offset_ticks, True
         self._next_tick += added_ticks
-        return self._seat_beat(beat + added_ticks // TICKS_PER_BEAT) if added_ticks else []
+        return self._seat_beat(beat + added_ticks // CLOCK_PPQN) if added_ticks else []
 
     def _only_ticks(self, now_s: float) -> bool:
         return self.state is State.STOPPED and not self._commanded and now_s - self._tick_s < LOST_S
 
     def _seat_beat(self, beat: int) -> list[Transport]:
         self._retime()
-        return [Transport(Kind.SEATED, self._timeline.time_at(beat), float(beat))]
+        return [Transport(Kind.LOCATED, self._timeline.time_at(beat), float(beat))]
 
     def _retime(self) -> None:
-        self._timeline = Timeline(self._filter.bpm, self._next_tick / TICKS_PER_BEAT, self._filter.next_s)
+        self._timeline = Timeline(self._filter.bpm, self._next_tick / CLOCK_PPQN, self._filter.next_s)
 
     def _settle(self, state: State, kind: Kind, now_s: float) -> list[Transport]:
         self.state, self._moved = state, False
-        return [Transport(kind, now_s, self._next_tick / TICKS_PER_BEAT)]
+        return [Transport(kind, now_s, self._next_tick / CLOCK_PPQN)]
 
     def _tick(self, arrival_s: float) -> list[Transport]:
         silent_s = abs(arrival_s - self._tick_s)  # time that jumps back is as good as a silence
@@ -166,7 +166,7 @@ class Follower:
         count = self._count(arrival_s, silent_s)
         if self.state in (State.ARMED, State.RUNNING, State.LOST):  # ticks while stopped keep the tempo; they do not move the song
             if (seats or returned) and count > 0:
-                events.append(Transport(Kind.SEATED, arrival_s, self._next_tick / TICKS_PER_BEAT))
+                events.append(Transport(Kind.LOCATED, arrival_s, self._next_tick / CLOCK_PPQN))
                 self.state, self._moved = State.RUNNING, False
             self._next_tick += count
             self._rate.played(count)
@@ -216,7 +216,7 @@ class Follower:
         if self.state is State.RUNNING:
             return []
         # The stop may be older than a burst and not yet settled, where nobody called `check` in between.
-        late = self.state is State.HALTED and arrival_s - self._halted_s > BURST_S
+        late = self.state is State.STOP_PENDING and arrival_s - self._halted_s > BURST_S
         events = self._settle(State.STOPPED, Kind.STOPPED, arrival_s) if late else []
         self.state = State.ARMED  # the next tick is the beat
         return events
@@ -224,7 +224,7 @@ class Follower:
     def _stop(self, arrival_s: float) -> list[Transport]:
         if self.state is State.RUNNING:
             self._halted_s = arrival_s
-            return self._settle(State.HALTED, Kind.HALTED, arrival_s)
+            return self._settle(State.STOP_PENDING, Kind.STOP_PENDING, arrival_s)
         if self.state in (State.ARMED, State.LOST):
             return self._settle(State.STOPPED, Kind.STOPPED, arrival_s)
         return []

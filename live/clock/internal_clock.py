@@ -33,7 +33,7 @@ class InternalClock:
         if self.state is not State.ARMED or now_s < self._timeline.origin_s:
             return []
         self.state = State.RUNNING
-        return [Transport(Kind.SEATED, self._timeline.origin_s, 0.0)]
+        return [Transport(Kind.LOCATED, self._timeline.origin_s, 0.0)]
 
     def align(self, now_s: float) -> list[Transport]:
         beat = round(self._timeline.beat_at(now_s))
@@ -41,4 +41,4 @@ class InternalClock:
         if self.state is not State.RUNNING or not shift_beats:
             return []
         self._timeline = self._timeline.moved(shift_beats)
-        return [Transport(Kind.SEATED, self._timeline.time_at(beat + shift_beats), float(beat + shift_beats))]
+        return [Transport(Kind.LOCATED, self._timeline.time_at(beat + shift_beats), float(beat + shift_beats))]

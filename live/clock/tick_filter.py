@@ -10,7 +10,8 @@ import math
 from collections import deque
 from itertools import pairwise
 
-TICKS_PER_BEAT = 24
+from drumvae.midi.constants import CLOCK_PPQN
+
 NARROW = 0.03
 """Radians a tick in noise: 0.20 ms out for 1 ms of white jitter in, at any tempo (simulated; 0.23 Hz at 120 bpm)."""
 WIDE = 0.2
@@ -38,9 +39,9 @@ SAME_TICK_S = 0.0003
 REPHASED_S = 0.003
 """The first tick after Start may begin a new phase; below this error the old one is kept, because it is the steadier guess."""
 LOCKED_TICKS = 48
-SLOWEST_S = 60 / 20 / TICKS_PER_BEAT
+SLOWEST_S = 60 / 20 / CLOCK_PPQN
 """20 bpm: no tick lasts longer."""
-FASTEST_S = 60 / 400 / TICKS_PER_BEAT
+FASTEST_S = 60 / 400 / CLOCK_PPQN
 """400 bpm: no tick lasts less. Ticks that come closer were held up somewhere and arrive in a heap."""
 
 
@@ -53,7 +54,7 @@ class TickFilter:
         self._age = 0  # ticks since the fit began
         self._known = False  # whether the period was known when it began
         self._arrivals: deque[float] = deque(maxlen=STRAYS + 1)
-        self._misses_s: deque[float] = deque(maxlen=TICKS_PER_BEAT)  # sizes of the last beat's errors, whole ticks left out
+        self._misses_s: deque[float] = deque(maxlen=CLOCK_PPQN)  # sizes of the last beat's errors, whole ticks left out
         self._heard_s = math.nan  # when the last tick came, whatever it counted for
         self._strays_s: list[float] = []  # errors of the stray ticks running, of one sign
         self._astray = 0  # ticks since one fitted
@@ -61,7 +62,7 @@ class TickFilter:
 
     @property
     def bpm(self) -> float:
-        return 60 / (self.period_s * TICKS_PER_BEAT)
+        return 60 / (self.period_s * CLOCK_PPQN)
 
     @property
     def locked(self) -> bool:
@@ -137,7 +138,7 @@ class TickFilter:
 
     def _same_tick_s(self) -> float:
         """Returns how close two ticks are one; nothing is dropped where jitter alone could bring two together."""
-        if len(self._misses_s) < TICKS_PER_BEAT:
+        if len(self._misses_s) < CLOCK_PPQN:
             return SAME_TICK_S
         return self.period_s / 8 if self.period_s > 16 * self.jitter_s else 0.0
 

@@ -50,17 +50,17 @@ def phase(beat: float, length_beats: float) -> float:
     return beat - math.floor(beat / length_beats) * length_beats
 
 
-def next_line(beat: float, length_beats: float = LOOP_BEATS) -> float:
+def next_boundary(beat: float, length_beats: float = LOOP_BEATS) -> float:
     """Returns the first multiple of a length that is not before a beat."""
     return math.ceil(beat / length_beats) * length_beats
 
 
-def pass_of(beat: float) -> int:
+def cycle_at(beat: float) -> int:
     """Returns which four-bar pass a sounding beat belongs to; the last half step before a line belongs to the pass after it."""
     return math.floor((beat + EARLY_BEATS) / LOOP_BEATS)
 
 
-def line_of(number: int) -> float:
+def cycle_start(number: int) -> float:
     """Returns the beat at which a pass begins."""
     return float(number * LOOP_BEATS)
 

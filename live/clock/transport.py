@@ -13,9 +13,9 @@ from .timeline import Timeline
 class Kind(Enum):
     """What can happen to the transport."""
 
-    HALTED = auto()
+    STOP_PENDING = auto()
     """Stop arrived: no note may begin from now on, but it may turn out to be the first half of a jump."""
-    SEATED = auto()
+    LOCATED = auto()
     """Playback runs from `beat` on: after Start or Continue, after a jump, after a wrap, when a lost clock is back."""
     STOPPED = auto()
     """The stop was one: nothing followed it."""
@@ -39,7 +39,7 @@ class State(Enum):
     STOPPED = "stopped"
     ARMED = "starting"
     RUNNING = "playing"
-    HALTED = "stopping"
+    STOP_PENDING = "stopping"
     LOST = "clock lost"
 
 

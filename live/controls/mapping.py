@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
+from drumvae.midi.constants import CONTROL_CHANGE, NOTE_ON
 from drumvae.util.errors import DrumVAEError
 
 from .actions import ACTIONS, ON, Action, Event, Kind
 
-Sort = Literal["cc", "note"]
-SORTS: tuple[Sort, ...] = get_args(Sort)
-STATUS: Mapping[Sort, int] = {"cc": 0xB0, "note": 0x90}
-LAST: Mapping[Sort, int] = {"cc": 119, "note": 127}
+MessageType = Literal["cc", "note"]
+MESSAGE_TYPES: tuple[MessageType, ...] = get_args(MessageType)
+STATUS: Mapping[MessageType, int] = {"cc": CONTROL_CHANGE, "note": NOTE_ON}
+LAST: Mapping[MessageType, int] = {"cc": 119, "note": 127}
 """The highest number of each. CC 120 to 127 are channel mode messages, which DAWs send by themselves (MIDI 1.0)."""
 CHANNELS = range(1, 17)
 
@@ -19,7 +20,7 @@ CHANNELS = range(1, 17)
 class Binding(NamedTuple):
     """Names a controller or a note."""
 
-    sort: Sort
+    sort: MessageType
     number: int
     """From 0 to 119 for a controller, to 127 for a note."""
     channel: int | None = None

@@ -17,7 +17,7 @@ from typing import Any
 from drumvae.util.errors import DrumVAEError, nearest
 
 from .actions import ACTIONS, Action
-from .mapping import CHANNELS, SORTS, Binding, ControlMap, Sort
+from .mapping import CHANNELS, MESSAGE_TYPES, Binding, ControlMap, MessageType
 
 _KEY = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9})")
 _HEADING = re.compile(r"\s*\[\s*(\w*)")
@@ -54,20 +54,20 @@ def parse_map(text: str) -> ControlMap:
             raise DrumVAEError(f"{double.sentence} is bound twice; leave one of them out.") from None
         raise DrumVAEError(f'It is no TOML ({error}); a line below [cc] looks like 21 = "temperature".') from None
     for name in table:
-        if name not in ("channel", *SORTS):
-            raise DrumVAEError(f"There is no setting {name!r}; {nearest(name, ['channel', *SORTS])}")
+        if name not in ("channel", *MESSAGE_TYPES):
+            raise DrumVAEError(f"There is no setting {name!r}; {nearest(name, ['channel', *MESSAGE_TYPES])}")
     channel = table.get("channel")
     if channel is not None and (type(channel) is not int or channel not in CHANNELS):
         raise DrumVAEError(f"The channel is {channel!r}; it is a number from 1 to 16, or left out for any.")
     bindings: dict[Binding, Action] = {}
-    for sort in SORTS:
+    for sort in MESSAGE_TYPES:
         _read_table(sort, table.get(sort, {}), channel, bindings)
     return ControlMap(bindings)
 
 
 def to_toml(controls: ControlMap) -> str:
     """Returns the text of a file that reads as a map."""
-    return "\n".join(f"[{sort}]\n" + "".join(_line(b, a) for b, a in controls.bindings.items() if b.sort == sort) for sort in SORTS)
+    return "\n".join(f"[{sort}]\n" + "".join(_line(b, a) for b, a in controls.bindings.items() if b.sort == sort) for sort in MESSAGE_TYPES)
 
 
 def updated(text: str, controls: ControlMap) -> str:
@@ -76,7 +76,7 @@ def updated(text: str, controls: ControlMap) -> str:
     What is new stands first below its heading. A file that is written in another way than a line a binding is written anew.
     """
     old, channel = parse_map(text).bindings, tomllib.loads(text).get("channel")
-    new = {sort: [_line(b, a) for b, a in controls.bindings.items() if b.sort == sort and old.get(b) is not a] for sort in SORTS}
+    new = {sort: [_line(b, a) for b, a in controls.bindings.items() if b.sort == sort and old.get(b) is not a] for sort in MESSAGE_TYPES}
     gone = {binding for binding, action in old.items() if controls.bindings.get(binding) is not action}
     out = []
     for line, sort, heading, key in _walk(text):
@@ -92,13 +92,13 @@ def updated(text: str, controls: ControlMap) -> str:
         return to_toml(controls)
 
 
-def parse_key(sort: Sort, key: str, channel: int | None) -> Binding | None:
+def parse_key(sort: MessageType, key: str, channel: int | None) -> Binding | None:
     """Reads a key such as `21` or `16:36`; None where it is neither. `channel` is the one of a key that names none."""
     match = _KEY.fullmatch(key)
     return Binding(sort, int(match[2]), int(match[1]) if match[1] else channel) if match else None
 
 
-def _read_table(sort: Sort, table: Any, channel: int | None, bindings: dict[Binding, Action]) -> None:
+def _read_table(sort: MessageType, table: Any, channel: int | None, bindings: dict[Binding, Action]) -> None:
     if not isinstance(table, dict):
         raise DrumVAEError(f'The setting {sort} is {table!r}; write [{sort}] on a line, and below it lines such as 21 = "next".')
     for key, name in table.items():
@@ -114,13 +114,13 @@ def _read_table(sort: Sort, table: Any, channel: int | None, bindings: dict[Bind
         bindings[binding] = ACTIONS[name]
 
 
-def _walk(text: str) -> Iterator[tuple[str, Sort | None, bool, str]]:
+def _walk(text: str) -> Iterator[tuple[str, MessageType | None, bool, str]]:
     """Yields every line, the table it stands in where that is one of bindings, whether it is a heading, and its key."""
-    sort: Sort | None = None
+    sort: MessageType | None = None
     for line in text.splitlines():
         heading = _HEADING.match(line)
         if heading:
-            sort = next((sort for sort in SORTS if sort == heading[1]), None)
+            sort = next((sort for sort in MESSAGE_TYPES if sort == heading[1]), None)
         yield line, sort, bool(heading), line.partition("=")[0].strip(" \t\"'")
 
 

@@ -23,7 +23,7 @@ Key = Callable[[float], str | None]
 """Waits up to so many seconds and returns the line that was typed, or None where none was."""
 
 
-class Travels:
+class ControllerTravel:
     """Sums up how far every controller has gone since a question was asked; takes any message, in order."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Travels:
                 low, high = self._ends.get(binding, (value if binding.sort == "cc" else 0, value))
                 self._ends[binding] = min(low, value), max(high, value)
 
-    def furthest(self, kind: Kind, but: Collection[Binding] = ()) -> Binding | None:
+    def most_moved(self, kind: Kind, but: Collection[Binding] = ()) -> Binding | None:
         """Returns what was moved for a kind of action, or None where nothing was moved far enough.
 
         A struck note goes before a controller, because some pads send both; it cannot give an amount.
@@ -102,16 +102,16 @@ def learn(
 def _listen(poll: Callable[[], Iterable[bytes]], key: Key, kind: Kind, bound: Collection[Binding]) -> Binding | str:
     """Returns what was moved, or what was typed. A control that was bound a moment ago may still be turning: it is no answer."""
     poll()  # what came before the question is none either
-    travels = Travels()
+    travels = ControllerTravel()
     while True:
         typed = key(LOOK_S)
         if typed is not None:
             return typed.strip().lower()
         travels.feed(poll())
-        if travels.furthest(kind, bound):
+        if travels.most_moved(kind, bound):
             key(MOMENT_S)
             travels.feed(poll())
-            return travels.furthest(kind, bound) or ""
+            return travels.most_moved(kind, bound) or ""
 
 
 def _write(path: Path, text: str) -> None:

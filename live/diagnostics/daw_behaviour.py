@@ -11,8 +11,21 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-from ..clock.follower import CONTINUE, POSITION, START, STOP, TICK, TICKS_PER_POSITION
-from ..messages import Arrival
+from drumvae.midi.constants import (
+    ALL_NOTES_OFF,
+    ALL_SOUND_OFF,
+    CLOCK,
+    CONTINUE,
+    CONTROL_CHANGE,
+    NOTE_OFF,
+    NOTE_ON,
+    SONG_POSITION,
+    START,
+    STOP,
+)
+
+from ..clock.follower import TICKS_PER_POSITION
+from ..messages import TimestampedMessage
 from ..metrics.meters import GAP_S
 
 BURST_S = 0.05
@@ -29,13 +42,12 @@ IDLE_TICKS, IDLE_S = 12, 0.1
 """So many ticks, from this long after Stop on, are a clock that never rests."""
 RATED = 16
 """Sixteenths: what a position says of the clock's rate is worth something from a bar on."""
-ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """Controllers of MIDI 1.0's channel mode messages."""
 SILENCING = (ALL_SOUND_OFF, ALL_NOTES_OFF)
-_LETTERS = {START: "S", CONTINUE: "C", STOP: "X", POSITION: "P"}
+_LETTERS = {START: "S", CONTINUE: "C", STOP: "X", SONG_POSITION: "P"}
 
 
-class Habit(Enum):
+class ClockBehaviour(Enum):
     """What a sender does, in words that end the sentence "The sender ..."."""
 
     START = "sends Start when it plays from the beginning"
@@ -60,7 +72,7 @@ class Habit(Enum):
 class Heard:
     """Gathers what a scan of the transport found."""
 
-    habits: set[Habit] = field(default_factory=set)
+    habits: set[ClockBehaviour] = field(default_factory=set)
     plays: int = 0
     """Starts and Continues, a pair or a jump being one."""
     stops: int = 0
@@ -77,16 +89,16 @@ class _Move:
     position: int | None = None  # sixteenths
 
 
-def habits_of(arrivals: Sequence[Arrival]) -> Heard:
+def scan_behaviours(arrivals: Sequence[TimestampedMessage]) -> Heard:
     """Reads a whole stream, in order of arrival."""
     moves = [move for arrival in arrivals if (move := _move(arrival))]
-    ticks_s = [at_s for at_s, message in arrivals if message[:1] == bytes((TICK,))]
+    ticks_s = [at_s for at_s, message in arrivals if message[:1] == bytes((CLOCK,))]
     scan = _Scan(ticks_s)
     for burst in _joined([[moves[i] for i in places] for places in bursts([move.at_s for move in moves], BURST_S)]):
         scan.take(burst)
     scan.close()
     if any(bisect_left(ticks_s, until_s) - bisect_left(ticks_s, since_s) >= IDLE_TICKS for since_s, until_s in scan.rests):
-        scan.heard.habits.add(Habit.IDLE_CLOCK)
+        scan.heard.habits.add(ClockBehaviour.IDLE_CLOCK)
     scan.heard.habits |= _sweeps(arrivals, [move.at_s for move in moves if move.letter in "SC"])
     return scan.heard
 
@@ -97,7 +109,7 @@ def bursts(times_s: Sequence[float], apart_s: float) -> list[range]:
     return [range(first, last) for first, last in zip([0, *cuts], [*cuts, len(times_s)], strict=True) if last > first]
 
 
-def _move(arrival: Arrival) -> _Move | None:
+def _move(arrival: TimestampedMessage) -> _Move | None:
     message = arrival.message
     letter = _LETTERS.get(message[0], "") if message else ""
     if letter != "P":
@@ -154,19 +166,19 @@ class _Scan:
         if self._playing is False:
             self.rests.append((self._stood_s, math.inf))
         if self._positions_s:
-            self._add(Habit.POSITION_STANDING)
+            self._add(ClockBehaviour.POSITION_STANDING)
 
     def _play(self, verbs: list[str], at_s: float, position: int | None) -> None:
         self.heard.plays += 1
         self.rests.append((self._stood_s, at_s))
         if any(at_s - located_s > BEFORE_PLAY_S for located_s in self._positions_s):
-            self._add(Habit.POSITION_STANDING)
+            self._add(ClockBehaviour.POSITION_STANDING)
         if "S" in verbs and "C" in verbs:
-            self._add(Habit.PAIR)
+            self._add(ClockBehaviour.PAIR)
         elif "S" in verbs:
-            self._add(Habit.POSITION_START if position else Habit.START)
+            self._add(ClockBehaviour.POSITION_START if position else ClockBehaviour.START)
         else:
-            self._add(Habit.CONTINUE_ALONE if position is None and not self._positions_s else Habit.POSITION_CONTINUE)
+            self._add(ClockBehaviour.CONTINUE_ALONE if position is None and not self._positions_s else ClockBehaviour.POSITION_CONTINUE)
         if "S" in verbs or position is not None:
             self._base = (at_s, position or 0)
         else:
@@ -175,19 +187,19 @@ class _Scan:
 
     def _stop(self, letters: list[str], at_s: float, position: int | None) -> None:
         self.heard.stops += 1
-        self._add(Habit.STOP)
+        self._add(ClockBehaviour.STOP)
         if "P" in letters[letters.index("X") :]:
-            self._add(Habit.POSITION_AT_STOP)
+            self._add(ClockBehaviour.POSITION_AT_STOP)
         self._rate(at_s, position)
         self._playing, self._stood_s, self._positions_s, self._base = False, at_s + IDLE_S, [], None
 
     def _jump(self, verbs: list[str], at_s: float, position: int | None) -> None:
         if position is None:
-            self.heard.habits |= {Habit.RESTART} if "S" in verbs else set()
+            self.heard.habits |= {ClockBehaviour.RESTART} if "S" in verbs else set()
         elif "X" in verbs:
-            self._add(Habit.WRAP_STOP_START if "S" in verbs else Habit.WRAP_STOP_CONTINUE)
+            self._add(ClockBehaviour.WRAP_STOP_START if "S" in verbs else ClockBehaviour.WRAP_STOP_CONTINUE)
         else:
-            self._add(Habit.WRAP_POSITION)
+            self._add(ClockBehaviour.WRAP_POSITION)
         self._rate(at_s, position)
         if position is not None or "S" in verbs:
             self._base = (at_s, position or 0)
@@ -199,7 +211,7 @@ class _Scan:
         elif self._playing:
             due = self._base[1] + self._sixteenths(self._base[0], at_s) if self._base else -math.inf
             if abs(position - due) > 1:  # some tell again and again where they are
-                self._add(Habit.WRAP_POSITION)
+                self._add(ClockBehaviour.WRAP_POSITION)
             self._rate(at_s, position)
         self._base = (at_s, position)
 
@@ -220,24 +232,24 @@ class _Scan:
     def _ticking(self, at_s: float) -> bool:
         return bisect_left(self._ticks_s, at_s - GAP_S) < bisect_left(self._ticks_s, at_s)
 
-    def _add(self, habit: Habit) -> None:
+    def _add(self, habit: ClockBehaviour) -> None:
         self.heard.habits.add(habit)
 
 
-def _sweeps(arrivals: Sequence[Arrival], plays_s: Sequence[float]) -> set[Habit]:
-    found: set[Habit] = set()
-    sweeping = [(at_s, m[1]) for at_s, m in arrivals if len(m) == 3 and m[0] & 0xF0 == 0xB0 and m[1] in SILENCING]
+def _sweeps(arrivals: Sequence[TimestampedMessage], plays_s: Sequence[float]) -> set[ClockBehaviour]:
+    found: set[ClockBehaviour] = set()
+    sweeping = [(at_s, m[1]) for at_s, m in arrivals if len(m) == 3 and m[0] & 0xF0 == CONTROL_CHANGE and m[1] in SILENCING]
     for burst in bursts([at_s for at_s, _ in sweeping], SWEEP_S):
         if len(burst) < SWEEP:
             continue
         last_s = sweeping[burst[-1]][0]
         if any(sweeping[i][1] == ALL_SOUND_OFF for i in burst):
-            found.add(Habit.SWEEP_SOUND_OFF)
+            found.add(ClockBehaviour.SWEEP_SOUND_OFF)
         elif any(0 <= play_s - last_s < BEFORE_PLAY_S for play_s in plays_s):
-            found.add(Habit.SWEEP_NOTES_OFF)
+            found.add(ClockBehaviour.SWEEP_NOTES_OFF)
         else:
-            found.add(Habit.NOTE_OFFS)
-    offs_s = [at_s for at_s, m in arrivals if len(m) == 3 and (m[0] & 0xF0 == 0x80 or (m[0] & 0xF0 == 0x90 and m[2] == 0))]
+            found.add(ClockBehaviour.NOTE_OFFS)
+    offs_s = [at_s for at_s, m in arrivals if len(m) == 3 and (m[0] & 0xF0 == NOTE_OFF or (m[0] & 0xF0 == NOTE_ON and m[2] == 0))]
     if any(len(burst) >= SWEEP for burst in bursts(offs_s, SWEEP_S)):
-        found.add(Habit.NOTE_OFFS)
+        found.add(ClockBehaviour.NOTE_OFFS)
     return found

@@ -9,9 +9,9 @@ settings change them: a resemblance is a hint and no verdict.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .daw_behaviour import Habit
+from .daw_behaviour import ClockBehaviour
 
-H = Habit
+H = ClockBehaviour
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Daw:
     """Holds what is known of a sender, and its menus."""
 
     name: str
-    does: frozenset[Habit]
-    never: frozenset[Habit] = frozenset()
+    does: frozenset[ClockBehaviour]
+    never: frozenset[ClockBehaviour] = frozenset()
     """What was looked for and not seen, or is done in another way."""
     clock: str = ""
     """Where clock is switched on for the port that leads to drumvae."""
@@ -109,7 +109,7 @@ class Resemblance:
     """Those that are equally near, where they are too many to be named."""
 
 
-def resembling(habits: Collection[Habit]) -> Resemblance:
+def resembling(habits: Collection[ClockBehaviour]) -> Resemblance:
     """Weighs each DAW's habits that were heard, the rare ones more, against those it was never seen to have."""
     scores = {daw.name: _score(daw, habits) for daw in DAWS}
     best = max(scores.values())
@@ -122,7 +122,7 @@ def resembling(habits: Collection[Habit]) -> Resemblance:
     return Resemblance(tuple(second[:MOST]), equal=len(nearest) == MOST)
 
 
-def _score(daw: Daw, habits: Collection[Habit]) -> float:
+def _score(daw: Daw, habits: Collection[ClockBehaviour]) -> float:
     seen = sum(1 / sum(habit in other.does for other in DAWS) for habit in daw.does & set(habits))
     return seen - len(daw.never & set(habits))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean, pstdev
 
+from drumvae.midi.constants import CLOCK, CONTINUE, QUARTER_FRAME, START, STOP
 from drumvae.music.kit import DEFAULT_KIT, VOICES, Kit
 
-from ..clock.follower import CONTINUE, START, STOP, TICK
-from ..messages import Arrival
+from ..messages import TimestampedMessage
 from ..metrics.meters import GAP_S, ClockFigures
 from ..metrics.sync_report import counted
-from .daw_behaviour import Habit, Heard
+from .daw_behaviour import ClockBehaviour, Heard
 from .daws import Resemblance, clicks
 
 FEW_TICKS = 24
@@ -25,8 +25,7 @@ UNEVEN, REGAINED = 0.45, 0.5
 STRETCH, PAIRED = 48, 0.25
 """So many ticks are looked at together; two clocks of nearly one tempo look like one of twice that for part of the time."""
 RATE_ERROR = 0.08
-TIME_CODE = 0xF1
-_GENERAL = ", ".join(f"{pitch} {voice}" for pitch, voice in zip(DEFAULT_KIT.played, VOICES, strict=True))
+_GENERAL = ", ".join(f"{pitch} {voice}" for pitch, voice in zip(DEFAULT_KIT.output_notes, VOICES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class PlayedNotes:
     """Counts the note-ons that are not our own."""
 
     count: int = 0
-    unheard: Counter[int] = field(default_factory=Counter)
+    unmapped: Counter[int] = field(default_factory=Counter)
     echo_s: float | None = None
     """How long our own note was on its way back; None where it did not come."""
 
@@ -70,7 +69,7 @@ def _paired(ticks_s: Sequence[float]) -> bool:
 class Evidence:
     """Holds all that was heard, and looks through it."""
 
-    arrivals: Sequence[Arrival]
+    arrivals: Sequence[TimestampedMessage]
     heard: Heard
     clock: ClockFigures
     notes: PlayedNotes
@@ -103,7 +102,7 @@ class Evidence:
         if self._has_clock():
             return None
         rest = "switch the clock on for the port that leads to drumvae."
-        if any(message[0] == TIME_CODE for _, message in self.arrivals):
+        if any(message[0] == QUARTER_FRAME for _, message in self.arrivals):
             return Finding("time code", f"MIDI time code comes, but no clock; {rest}", self._clicks("clock"))
         if self.heard.plays or self.heard.stops:
             return Finding("start without clock", f"Start and Stop come, but no clock; {rest}", self._clicks("clock"))
@@ -120,7 +119,7 @@ class Evidence:
         return Finding("clock without start", how, self._clicks("clock"))
 
     def _twice(self) -> Finding | None:
-        if not in_pairs([at_s for at_s, message in self.arrivals if message[0] == TICK]):
+        if not in_pairs([at_s for at_s, message in self.arrivals if message[0] == CLOCK]):
             return None
         what = "The clock comes twice, and Start with it" if self.heard.twins else "The ticks come in uneven pairs, as of two clocks"
         tempo = f"; {self.clock.bpm_mean:.1f} bpm is then not your song's tempo" if self.clock.bpm_mean else ""
@@ -151,8 +150,8 @@ class Evidence:
 
     def _gaps(self) -> Finding | None:
         # A gap that a Stop precedes is a rest; what follows Start may take its time.
-        words = [(at_s, message[0]) for at_s, message in self.arrivals if message[0] in (TICK, START, CONTINUE, STOP)]
-        gaps = sum(one[1] == two[1] == TICK and two[0] - one[0] > GAP_S for one, two in pairwise(words))
+        words = [(at_s, message[0]) for at_s, message in self.arrivals if message[0] in (CLOCK, START, CONTINUE, STOP)]
+        gaps = sum(one[1] == two[1] == CLOCK and two[0] - one[0] > GAP_S for one, two in pairwise(words))
         if not gaps:
             return None
         sentence = f"The clock fell silent {counted(gaps, 'time')} with no Stop, for longer than {GAP_S:g} s."
@@ -173,7 +172,7 @@ class Evidence:
         )
 
     def _position(self) -> Finding | None:
-        if Habit.CONTINUE_ALONE not in self.heard.habits:
+        if ClockBehaviour.CONTINUE_ALONE not in self.heard.habits:
             return None
         sentence = "Continue comes without song position, so loops may begin off the bar; switch song position on."
         return Finding("no position", sentence, self._clicks("position"))
@@ -186,11 +185,11 @@ class Evidence:
         return Finding("echo", sentence, (*self._clicks("echo"), apart))
 
     def _pitches(self) -> Finding | None:
-        unheard = self.notes.unheard
-        if not unheard:
+        unmapped = self.notes.unmapped
+        if not unmapped:
             return None
-        pitches = ", ".join(f"{pitch} ({count} x)" for pitch, count in sorted(unheard.items()))
-        share = "All" if sum(unheard.values()) == self.notes.count else f"{sum(unheard.values())} of {self.notes.count}"
+        pitches = ", ".join(f"{pitch} ({count} x)" for pitch, count in sorted(unmapped.items()))
+        share = "All" if sum(unmapped.values()) == self.notes.count else f"{sum(unmapped.values())} of {self.notes.count}"
         sentence = f"{share} notes came on pitches that no voice of the kit {self.kit.name!r} hears: {pitches}."
         ways = (f"let your pads send General MIDI's notes: {_GENERAL}", "or name what you play on with --input-kit")
         return Finding("unknown pitches", sentence, ways)

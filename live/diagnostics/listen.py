@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from drumvae.midi.constants import CLOCK, CLOCK_PPQN, CONTINUE, NOTE_OFF, NOTE_ON, START, STOP
 from drumvae.music.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 
-from ..clock.follower import CONTINUE, START, STOP, TICK
-from ..clock.tick_filter import TICKS_PER_BEAT
-from ..looper.player import NOTE_OFF, NOTE_ON
-from ..messages import Arrival, Input, Output
+from ..messages import Input, Output, TimestampedMessage
 from ..metrics.meters import TickMeter
 from ..metrics.sync_report import check_report, write_report
 from .daw_behaviour import RESUME_S
@@ -29,9 +27,9 @@ SECOND_S = 12.0
 """So long a second play, from elsewhere, is waited for."""
 SILENT_S = 20.0
 """Where nothing at all came until then, nothing will."""
-QUIET = bytes((NOTE_ON | DRUM_CHANNEL, DEFAULT_KIT.played[2], 1))
+QUIET = bytes((NOTE_ON | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 1))
 """A closed hat, as quiet as a note can be."""
-HUSH = bytes((NOTE_OFF | DRUM_CHANNEL, DEFAULT_KIT.played[2], 0))
+HUSH = bytes((NOTE_OFF | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 0))
 
 
 class DoctorPorts(Protocol):
@@ -62,9 +60,9 @@ class _Guide:
     def begin(self) -> None:
         self.say("Press play now, at the beginning of the song. Ctrl-C ends this.")
 
-    def take(self, arrival: Arrival) -> None:
+    def take(self, arrival: TimestampedMessage) -> None:
         status = arrival.message[0] if arrival.message else 0
-        if status == TICK:
+        if status == CLOCK:
             self._tick(arrival.at_s)
         elif status in (START, CONTINUE) and not self._playing:
             jumps = self._stopped_s is not None and arrival.at_s - self._stopped_s < RESUME_S
@@ -90,13 +88,13 @@ class _Guide:
 
     def _tick(self, at_s: float) -> None:
         self._meter.tick(at_s)
-        bpm = self._meter.figures().bpm_mean if not self._told_tempo and self._meter.ticks > TICKS_PER_BEAT else None
+        bpm = self._meter.figures().bpm_mean if not self._told_tempo and self._meter.ticks > CLOCK_PPQN else None
         if bpm is not None:
             self._told_tempo = True
             self.say(f"Heard a clock at {bpm:.1f} bpm, go on.")
         if self._playing:
             self._played_ticks += 1
-            if self._played_ticks == self.bars * 4 * TICKS_PER_BEAT and not self._told_stop:
+            if self._played_ticks == self.bars * 4 * CLOCK_PPQN and not self._told_stop:
                 self._told_stop = True
                 self.say("Now press stop.")
 
@@ -108,9 +106,9 @@ def listen(
     sleep: Callable[[float], None] = time.sleep,
     seconds: float = LISTEN_S,
     bars: int = BARS,
-) -> list[Arrival]:
+) -> list[TimestampedMessage]:
     """Returns what arrived until play, some bars and stop were heard twice, or once and nothing after it, or the time is over."""
-    guide, arrivals, began_s = _Guide(say, bars), list[Arrival](), now()
+    guide, arrivals, began_s = _Guide(say, bars), list[TimestampedMessage](), now()
     guide.begin()
     try:
         while not guide.done and (now_s := now()) - began_s < (seconds if arrivals else min(seconds, SILENT_S)):
@@ -124,9 +122,11 @@ def listen(
     return arrivals
 
 
-def probe(ports: DoctorPorts, now: Callable[[], float], sleep: Callable[[float], None]) -> tuple[list[Arrival], list[Arrival]]:
+def probe(
+    ports: DoctorPorts, now: Callable[[], float], sleep: Callable[[float], None]
+) -> tuple[list[TimestampedMessage], list[TimestampedMessage]]:
     """Sends one quiet note and lets go of it at once; returns it with its time, and what arrived meanwhile."""
-    sent, arrivals = [Arrival(now(), QUIET)], list[Arrival]()
+    sent, arrivals = [TimestampedMessage(now(), QUIET)], list[TimestampedMessage]()
     try:
         ports.output.send(QUIET)
     finally:

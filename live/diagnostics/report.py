@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from drumvae.midi.constants import CLOCK, CONTINUE, NOTE_ON, START
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
-from ..clock.follower import CONTINUE, START, TICK
-from ..looper.player import NOTE_ON
-from ..messages import Arrival
+from ..messages import TimestampedMessage
 from ..metrics.meters import ClockFigures, TickMeter
 from ..metrics.sync_report import counted, plain
-from .daw_behaviour import Habit, habits_of
+from .daw_behaviour import ClockBehaviour, scan_behaviours
 from .daws import Resemblance, resembling
 from .findings import Evidence, Finding, PlayedNotes
 
@@ -35,20 +34,20 @@ class Diagnosis:
     stops: int
     notes: int
     """Note-ons that are not our own."""
-    unheard: Mapping[int, int]
+    unmapped: Mapping[int, int]
     """The pitches that no voice hears, and how often each came."""
     probed: bool
     """Whether a note was sent to see if it comes back."""
     echo_ms: float | None
     """How long it was on its way, or None where it did not come back."""
-    habits: tuple[Habit, ...] = ()
+    habits: tuple[ClockBehaviour, ...] = ()
     resembles: Resemblance = field(default_factory=Resemblance)
     findings: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
         values = asdict(self) | {
-            "unheard": {str(pitch): count for pitch, count in sorted(self.unheard.items())},
+            "unheard": {str(pitch): count for pitch, count in sorted(self.unmapped.items())},
             "habits": {habit.name.lower(): habit.value for habit in self.habits},
         }
         return {key: plain(value) for key, value in values.items()}
@@ -95,14 +94,14 @@ class Diagnosis:
 
 
 def diagnose(
-    arrivals: Sequence[Arrival],
+    arrivals: Sequence[TimestampedMessage],
     listened_s: float,
-    sent: Sequence[Arrival] = (),
+    sent: Sequence[TimestampedMessage] = (),
     kit: Kit = DEFAULT_KIT,
 ) -> Diagnosis:
     """Reads what arrived while listening; `sent` is what was sent meanwhile, with the times of sending."""
     arrivals = sorted((a for a in arrivals if a.message and math.isfinite(a.at_s)), key=lambda arrival: arrival.at_s)
-    heard, clock, notes = habits_of(arrivals), _figures(arrivals), _notes(arrivals, sent, kit)
+    heard, clock, notes = scan_behaviours(arrivals), _figures(arrivals), _notes(arrivals, sent, kit)
     likeness = resembling(heard.habits)
     evidence = Evidence(arrivals, heard, clock, notes, kit, likeness)
     return Diagnosis(
@@ -112,19 +111,19 @@ def diagnose(
         plays=heard.plays,
         stops=heard.stops,
         notes=notes.count,
-        unheard=dict(notes.unheard),
+        unmapped=dict(notes.unmapped),
         probed=any(_is_note(m) for _, m in sent),
         echo_ms=None if notes.echo_s is None else notes.echo_s * 1000,
-        habits=tuple(habit for habit in Habit if habit in heard.habits),
+        habits=tuple(habit for habit in ClockBehaviour if habit in heard.habits),
         resembles=likeness,
         findings=tuple(evidence.findings()),
     )
 
 
-def _figures(arrivals: Sequence[Arrival]) -> ClockFigures:
+def _figures(arrivals: Sequence[TimestampedMessage]) -> ClockFigures:
     meter = TickMeter()
     for at_s, message in arrivals:
-        if message[0] == TICK:
+        if message[0] == CLOCK:
             meter.tick(at_s)
         elif message[0] in (START, CONTINUE):
             meter.restart()
@@ -135,7 +134,7 @@ def _is_note(message: bytes) -> bool:
     return len(message) == 3 and message[0] & 0xF0 == NOTE_ON and 0 < message[2] < 0x80 and message[1] < 0x80
 
 
-def _notes(arrivals: Sequence[Arrival], sent: Sequence[Arrival], kit: Kit) -> PlayedNotes:
+def _notes(arrivals: Sequence[TimestampedMessage], sent: Sequence[TimestampedMessage], kit: Kit) -> PlayedNotes:
     notes, ours = PlayedNotes(), [(at_s, message[1:]) for at_s, message in sent if _is_note(message)]
     for at_s, message in arrivals:
         if not _is_note(message):
@@ -146,5 +145,5 @@ def _notes(arrivals: Sequence[Arrival], sent: Sequence[Arrival], kit: Kit) -> Pl
             continue
         notes.count += 1
         if kit.voice_of(message[1]) is None:
-            notes.unheard[message[1]] += 1
+            notes.unmapped[message[1]] += 1
     return notes

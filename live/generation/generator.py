@@ -1,7 +1,7 @@
 """Jobs in, finished loops out, away from where notes are timed: what the performer knows of whatever runs the model.
 
 `worker.WorkerProcess` runs it in another process, as on stage; `Generator` in a thread of this one, for tests and for whoever brings
-an engine of his own. The performer cannot tell them apart: both are a `Maker`.
+an engine of his own. The performer cannot tell them apart: both are a `LoopGenerator`.
 """
 
 import threading
@@ -14,7 +14,7 @@ from ..realtime import MODEL_PRIORITY, raise_priority
 from .modes import Job
 
 
-class Maker(Protocol):
+class LoopGenerator(Protocol):
     """Makes loops one after the other, in the order in which they were asked for; what it hands over is frozen."""
 
     trouble: str | None

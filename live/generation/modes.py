@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from drumvae.music.conditions import ANYTHING, Conditions, styled
+from drumvae.music.conditions import UNCONDITIONED, Conditions, styled
 from drumvae.music.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 from drumvae.util.errors import BundleError, DrumVAEError, nearest
 
@@ -28,17 +28,17 @@ class Verbs(Protocol):
         temperature: float | None = None,
         count: int = 1,
         density: float = 1.0,
-        conditions: Conditions = ANYTHING,
+        conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> list[Grid]: ...
 
     def humanize(
-        self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING
+        self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> Grid: ...
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid: ...
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid: ...
 
-    def vary(self, grid: Grid, amount: float, seed: int, *, conditions: Conditions = ANYTHING) -> Grid: ...
+    def vary(self, grid: Grid, amount: float, seed: int, *, conditions: Conditions = UNCONDITIONED) -> Grid: ...
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid: ...
 
@@ -129,7 +129,7 @@ def _generated(engine: Verbs, job: Job) -> Grid:
 
 def _told(engine: Verbs, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
     """Returns what a model is told beside its task; one that knows no styles, nothing."""
-    return Conditions(job.controls.style, job.bpm, fill=fill) if engine.styles else ANYTHING
+    return Conditions(job.controls.style, job.bpm, fill=fill) if engine.styles else UNCONDITIONED
 
 
 def _humanized(engine: Verbs, job: Job) -> Grid:
@@ -188,7 +188,7 @@ def check_mode(name: str, facts: Facts) -> str:
 NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills; name a drummer's bundle with --bundle."
 
 
-def check_asked(controls: Controls, facts: Facts) -> None:
+def check_supported(controls: Controls, facts: Facts) -> None:
     """Refuses a style that the model does not know, with the nearest names, and what only a drummer takes; raises BundleError."""
     styled(controls.style, facts.styles)
     if not facts.styles and (controls.complexity or controls.fill_every):

@@ -12,7 +12,7 @@ from drumvae.music.grid import Grid
 
 from ..controls.state import Controls
 from ..looper.player import Loop, Player
-from .generator import Maker
+from .generator import LoopGenerator
 from .modes import MODES, Job, Mode, When, loop_seed
 
 DRAFT_BEATS = 1.0
@@ -26,10 +26,10 @@ _NEVER: tuple[object, ...] = (None, None, None, None)
 
 
 @dataclass
-class Requests:
+class GenerationScheduler:
     """Asks for the loops of a session. Called by the performer's thread only."""
 
-    generator: Maker
+    generator: LoopGenerator
     player: Player
     offered: tuple[str, ...]
     """The modes that the model can play."""
@@ -77,7 +77,7 @@ class Requests:
         return self.controls.hold and (self._sounds or self.player.waiting is not None)
 
     @property
-    def wants_draft(self) -> bool:
+    def needs_draft(self) -> bool:
         """Whether the four bars being played have no draft yet."""
         return self._draft is None and self.mode.listens and self.listening
 

@@ -23,9 +23,9 @@ from .modes import Job, make_loop
 from .worker_main import Model, ModelFacts, packed
 from .worker_process import END_S, EndedError, ModelProcess
 
-LOAD_LIMIT_S = 60.0
+LOAD_TIMEOUT_S = 60.0
 """A model that is not loaded by then has hung; the first start of CUDA on a machine may take ten seconds."""
-JOB_LIMIT_S = 10.0
+JOB_TIMEOUT_S = 10.0
 """A loop that is not made by then has hung."""
 BACK_OFF_S = (0.2, 5.0)
 """How long to wait before a process that died is started again: at first, and at most."""
@@ -40,7 +40,7 @@ def back_off_s(deaths: int) -> float:
 
 
 class WorkerProcess(Pending):
-    """A `generator.Maker` that runs the model in another process, and starts that again where it dies."""
+    """A `generator.LoopGenerator` that runs the model in another process, and starts that again where it dies."""
 
     def __init__(self, load: Callable[[], Model], make: Callable[[Model, Job], Loop] = make_loop) -> None:
         """Takes two functions that pickle, to be called over there: `load` once, `make` with the model for every job."""
@@ -111,12 +111,12 @@ class WorkerProcess(Pending):
         try:
             process = self._started()
             process.send(self._order)
-            self._meet(process.receive(LOAD_LIMIT_S))
+            self._on_loaded(process.receive(LOAD_TIMEOUT_S))
             while job := self._next(process):
                 self._do(process, job)
                 done += 1
         except EndedError as end:
-            self._mourn(end)
+            self._on_worker_death(end)
         finally:
             if process:
                 process.end()
@@ -129,7 +129,7 @@ class WorkerProcess(Pending):
             self._process = ModelProcess(self._jobs.put)
             return self._process
 
-    def _meet(self, reply: object) -> None:
+    def _on_loaded(self, reply: object) -> None:
         """Takes the first word of a process: the facts, or the exception that loading raised."""
         if self._facts is None:
             assert isinstance(reply, ModelFacts | Exception)
@@ -149,14 +149,14 @@ class WorkerProcess(Pending):
             with suppress(Empty):
                 item = self._jobs.get(timeout=SAID_S if self.trouble else None)
                 if item is process:
-                    raise EndedError(process.fate())
+                    raise EndedError(process.exit_description())
                 if item is None or isinstance(item, Job):
                     return item
 
     def _do(self, process: ModelProcess, job: Job) -> None:
         self._at_work = 1
         process.send(packed(job))
-        reply = process.receive(JOB_LIMIT_S)
+        reply = process.receive(JOB_TIMEOUT_S)
         assert isinstance(reply, Answer)
         if reply.trouble:
             self._say(reply.trouble)
@@ -172,7 +172,7 @@ class WorkerProcess(Pending):
         for _ in range(failed):
             self._hand_over(None)
 
-    def _mourn(self, end: EndedError) -> None:
+    def _on_worker_death(self, end: EndedError) -> None:
         if self._closed.is_set():
             return
         if isinstance(self._facts, ModelFacts):

@@ -35,7 +35,7 @@ class Model(Verbs, Facts, Protocol):
     @property
     def chosen(self) -> str: ...
 
-    def take_news(self) -> str | None: ...
+    def pop_notice(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def main() -> None:
         model, make = _loaded(orders, reply)
         raise_priority(MODEL_PRIORITY)
         while True:
-            reply(answer_with_news(model, make, pickle.loads(orders.get())))
+            reply(run_job_with_notice(model, make, pickle.loads(orders.get())))
     finally:
         os._exit(1)  # at once: the interpreter's own way out would wait for the thread that reads, and print what was raised
 
@@ -107,10 +107,10 @@ def _listen(put: Callable[[bytes], None]) -> None:
     os._exit(0)
 
 
-def answer_with_news(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> Answer:
+def run_job_with_notice(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> Answer:
     """Does one job, and says with it where the model went over to another provider: the loop is made all the same."""
     done = answer(partial(make, model), job)
-    news = model.take_news()
+    news = model.pop_notice()
     return done if done.trouble else Answer(done.loop, news)
 
 

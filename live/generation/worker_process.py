@@ -63,10 +63,10 @@ class ModelProcess:
         except Empty:
             raise EndedError(f"The model gave no answer for {limit_s:g} s.") from None
         if reply is None:
-            raise EndedError(self.fate())
+            raise EndedError(self.exit_description())
         return pickle.loads(reply)
 
-    def fate(self) -> str:
+    def exit_description(self) -> str:
         """Says how a process ended that says nothing more."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)

@@ -11,7 +11,7 @@ HISTORY = 64
 """So many loops can be gone back through."""
 
 
-class Shelf:
+class ClipSlots:
     """Remembers loops. Called by the performer's thread only."""
 
     def __init__(self) -> None:

@@ -20,14 +20,14 @@ _DEEPEST = STEPS_PER_BAR.bit_length() - 1  # 4: how often a bar can be halved in
 
 def shaped(grid: Grid, controls: Controls) -> Grid:
     """Returns a loop of the same shape; the very same one where nothing is turned. A density above 1 changes nothing here."""
-    grid = at_speed(grid, controls.speed)
-    grid = thinned(grid, controls.density)
+    grid = change_speed(grid, controls.speed)
+    grid = thin(grid, controls.density)
     grid = muted(grid, controls.muted)
-    grid = in_range(grid, controls.velocity_low, controls.velocity_high)
-    return swung(grid, controls.swing)
+    grid = fit_velocity_range(grid, controls.velocity_low, controls.velocity_high)
+    return apply_swing(grid, controls.swing)
 
 
-def at_speed(grid: Grid, speed: float) -> Grid:
+def change_speed(grid: Grid, speed: float) -> Grid:
     """Returns a loop played at 0.5 (its first half, stretched) or 2 (all of it, twice) times its speed; each hit keeps its place.
 
     What falls between two steps goes to the later one, half a step early. Where two hits of a voice meet in one step, the louder
@@ -43,7 +43,7 @@ def at_speed(grid: Grid, speed: float) -> Grid:
     return Grid(*onsets_to_arrays(beats, voices, velocities[steps, voices], grid.steps, circular=True))
 
 
-def thinned(grid: Grid, density: float) -> Grid:
+def thin(grid: Grid, density: float) -> Grid:
     """Returns the most important hits, as large a part of all as the density says: at 0 none, from 1 on all.
 
     The hits at one density are among those at a higher one.
@@ -68,14 +68,14 @@ def importance(grid: Grid) -> Array:
     return np.asarray(grid.velocities + weights, np.float32)
 
 
-def in_range(grid: Grid, low: float, high: float) -> Grid:
+def fit_velocity_range(grid: Grid, low: float, high: float) -> Grid:
     """Returns the same hits with velocities from 0 to 1 moved, in proportion, to what lies between low and high."""
     if (low, high) == (0, 1):
         return grid
     return Grid(grid.hits, np.float32(low) + np.float32(high - low) * grid.velocities, grid.offsets)
 
 
-def swung(grid: Grid, amount: float) -> Grid:
+def apply_swing(grid: Grid, amount: float) -> Grid:
     """Returns the same hits with every second sixteenth later, by a third of a step at most; none leaves its step."""
     if not amount:
         return grid

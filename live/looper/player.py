@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from drumvae.midi.constants import ALL_NOTES_OFF, CONTROL_CHANGE, NOTE_OFF, NOTE_ON
 from drumvae.music.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
 from drumvae.music.kit import DRUM_CHANNEL
 
-from ..clock.timeline import EARLY_BEATS, Timeline, line_of
+from ..clock.timeline import EARLY_BEATS, Timeline, cycle_start
 from ..controls.state import Controls
 from .groove_fx import merged, shaped
 
-NOTE_OFF, NOTE_ON, CONTROL = 0x80, 0x90, 0xB0
-ALL_NOTES_OFF = 123
 GATE_BEATS = 1 / 8
 """How long a note is held, half a step, unless the next hit of its voice comes sooner."""
 STALE_S = 0.05
@@ -30,7 +29,7 @@ SEATED_BEATS = 1e-6
 """Rounding: a hit on the very beat where playback begins is not before it."""
 
 
-class Due(NamedTuple):
+class ScheduledMessage(NamedTuple):
     """A message and the monotonic time at which it sounds."""
 
     at_s: float
@@ -179,17 +178,17 @@ class Player:
         self._first_pass = self.number - turn
         self._begin_pass()
         if wraps:
-            self._first_step = round((beat - line_of(self.number)) * STEPS_PER_BEAT)
+            self._first_step = round((beat - cycle_start(self.number)) * STEPS_PER_BEAT)
             self._open_beats = beat + EARLY_BEATS
-        if beat <= line_of(self.number) + SEATED_BEATS or self.loop is None or wraps:
+        if beat <= cycle_start(self.number) + SEATED_BEATS or self.loop is None or wraps:
             self._bring_in(beat)
         else:
             self._turn(beat)
 
-    def advance(self, timeline: Timeline, until_s: float, end_beats: float = float("inf")) -> list[Due]:
+    def advance(self, timeline: Timeline, until_s: float, end_beats: float = float("inf")) -> list[ScheduledMessage]:
         """Returns what is due up to a time and was not given out before, in order; hits from a beat on stay out."""
         until_beats = timeline.beat_at(until_s)
-        out: list[Due] = []
+        out: list[ScheduledMessage] = []
         while True:
             close = (self.bar + 1) * BEATS_PER_BAR - EARLY_BEATS
             self._strike(timeline, min(until_beats, close, end_beats - EARLY_BEATS), until_s, out)
@@ -201,27 +200,27 @@ class Player:
         self._release(until_s, out)
         return sorted(out, key=lambda due: due.at_s)  # stable: a note-off made for a note-on stays before it
 
-    def resume(self, notes: Iterable[Due], timeline: Timeline) -> list[Due]:
+    def resume(self, notes: Iterable[ScheduledMessage], timeline: Timeline) -> list[ScheduledMessage]:
         """Takes notes that were given out and not sent, because the song seemed to stop, as given out anew; returns them."""
         notes = list(notes)
         for due in notes:
             self._hold(due.message[1], due.at_s, timeline)
         return notes
 
-    def silence(self, now_s: float) -> list[Due]:
+    def silence(self, now_s: float) -> list[ScheduledMessage]:
         """Returns the note-offs of all that sounds, due now, and forgets them."""
-        out = [Due(now_s, self._note_off(pitch)) for pitch in self._offs]
+        out = [ScheduledMessage(now_s, self._note_off(pitch)) for pitch in self._offs]
         self._offs.clear()
         return out
 
-    def panic(self, now_s: float) -> list[Due]:
+    def panic(self, now_s: float) -> list[ScheduledMessage]:
         """Returns the note-offs of all that sounds, then All Notes Off on the channel."""
-        return [*self.silence(now_s), Due(now_s, bytes((CONTROL | self.channel, ALL_NOTES_OFF, 0)))]
+        return [*self.silence(now_s), ScheduledMessage(now_s, bytes((CONTROL_CHANGE | self.channel, ALL_NOTES_OFF, 0)))]
 
     def _begin_pass(self) -> None:
         self.passes += 1
         self._first_step, self._first_voices = 0, set()
-        self._open_beats = line_of(self.number)
+        self._open_beats = cycle_start(self.number)
         self._renewed = False
 
     def _begin_bar(self, beat: float) -> None:
@@ -257,11 +256,11 @@ class Player:
         self.loop, self._heard = loop, self.controls
         self._done = 0
         rests = self.takes_turns and self.listens_in(self.number)
-        hits = pass_hits(loop.as_turned(self.controls), line_of(self.number)) if loop and not rests else []
+        hits = cycle_hits(loop.as_turned(self.controls), cycle_start(self.number)) if loop and not rests else []
         first_step = self.bar % LOOP_BARS * STEPS_PER_BAR  # the last hits of the bar before may be late to within the rounding
         self._hits = [hit for hit in hits if hit.step >= first_step and max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
 
-    def _strike(self, timeline: Timeline, until_beats: float, until_s: float, out: list[Due]) -> None:
+    def _strike(self, timeline: Timeline, until_beats: float, until_s: float, out: list[ScheduledMessage]) -> None:
         while self._done < len(self._hits) and self._hits[self._done].beat < until_beats:
             hit = self._hits[self._done]
             self._done += 1
@@ -271,12 +270,12 @@ class Player:
             if until_s - at_s > STALE_S:
                 self.stale += 1
                 continue
-            pitch = self._heard.kit.played[hit.voice]
+            pitch = self._heard.kit.output_notes[hit.voice]
             if self._sounded_before(hit, pitch, at_s, timeline):
                 continue
             if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
-                out.append(Due(min(self._offs[pitch], at_s), self._note_off(pitch)))
-            out.append(Due(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
+                out.append(ScheduledMessage(min(self._offs[pitch], at_s), self._note_off(pitch)))
+            out.append(ScheduledMessage(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
             self._hold(pitch, at_s, timeline)
             self.struck += 1
         self._cursor_beats = max(self._cursor_beats, until_beats)
@@ -290,9 +289,9 @@ class Player:
             return False
         return at_s - self._seat.sounded.get(pitch, -math.inf) < EARLY_BEATS * 60 / timeline.bpm
 
-    def _release(self, until_s: float, out: list[Due]) -> None:
+    def _release(self, until_s: float, out: list[ScheduledMessage]) -> None:
         for pitch in [pitch for pitch, off_s in self._offs.items() if off_s <= until_s]:
-            out.append(Due(self._offs.pop(pitch), self._note_off(pitch)))
+            out.append(ScheduledMessage(self._offs.pop(pitch), self._note_off(pitch)))
 
     def _note_off(self, pitch: int) -> bytes:
         return bytes((NOTE_OFF | self.channel, pitch, 0))
@@ -304,7 +303,7 @@ def stiffened(grid: Grid) -> Grid:
     return Grid(grid.hits, grid.hits * (grid.velocities.sum(axis=0) / count), np.zeros_like(grid.offsets))
 
 
-def pass_hits(grid: Grid, line: float) -> list[_Hit]:
+def cycle_hits(grid: Grid, line: float) -> list[_Hit]:
     """Returns the hits of a loop that begins at a beat, in order of sounding; velocity 1 to 127, because 0 would be a note-off."""
     hits = []
     for onset in grid.onsets():

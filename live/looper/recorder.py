@@ -6,7 +6,7 @@ import numpy as np
 
 from drumvae.music.grid import Grid, Onset
 
-from ..clock.timeline import EARLY_BEATS, line_of
+from ..clock.timeline import EARLY_BEATS, cycle_start
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Recording:
 
     def grid(self, number: int) -> Grid:
         """Returns what was played in a pass, (64, 9); a note in the last half step before a line is on step 0 of the pass after it."""
-        return Grid.from_onsets(self.onsets, start_beat=line_of(number))
+        return Grid.from_onsets(self.onsets, start_beat=cycle_start(number))
 
     def moved(self, from_beat: float, by_beats: float) -> "Recording":
         """Returns what was played from a beat on, so many beats later."""
@@ -30,7 +30,7 @@ class Recording:
 
     def since(self, number: int) -> "Recording":
         """Returns only what belongs to a pass or to later ones."""
-        first_beat = line_of(number) - EARLY_BEATS
+        first_beat = cycle_start(number) - EARLY_BEATS
         return Recording(tuple(onset for onset in self.onsets if onset.beat >= first_beat))
 
 

@@ -7,15 +7,16 @@ import math
 from array import array
 from dataclasses import dataclass
 
+from drumvae.midi.constants import CLOCK_PPQN
+
 from ..clock.follower import LOST_S
-from ..clock.tick_filter import TICKS_PER_BEAT
 
 GAP_S = LOST_S
 """Ticks further apart are of two clocks' runs: at 20 bpm they are 0.125 s apart."""
 LEAST_S, WIDTH, BINS = 1e-6, 0.02, 922
 """From a microsecond to 100 s in logarithmic bins, each two per cent wide."""
-_MIDDLE = TICKS_PER_BEAT / 2
-_INERTIA = sum((i - _MIDDLE) ** 2 for i in range(TICKS_PER_BEAT + 1))
+_MIDDLE = CLOCK_PPQN / 2
+_INERTIA = sum((i - _MIDDLE) ** 2 for i in range(CLOCK_PPQN + 1))
 
 
 class Histogram:
@@ -90,7 +91,7 @@ class TickMeter:
         if self._beat_s and not 0 <= arrival_s - self._beat_s[-1] < GAP_S:
             self._beat_s.clear()
         self._beat_s.append(arrival_s)
-        if len(self._beat_s) > TICKS_PER_BEAT:
+        if len(self._beat_s) > CLOCK_PPQN:
             self._measure(self._beat_s)
             self._beat_s = [arrival_s]
 
@@ -120,7 +121,7 @@ class TickMeter:
             return  # a beat that was held up somewhere and came at once
         for i, at_s in enumerate(times_s):
             self._jitter.add(abs(at_s - base_s - mean_s - (i - _MIDDLE) * period_s))
-        self._count(60 / (period_s * TICKS_PER_BEAT))
+        self._count(60 / (period_s * CLOCK_PPQN))
 
     def _count(self, bpm: float) -> None:
         self._beats += 1

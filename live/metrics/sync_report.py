@@ -26,7 +26,7 @@ ADVICE = "name another file after --report"
 
 
 @dataclass(frozen=True)
-class LockReport:
+class SyncReport:
     """Holds the figures of a run; None where there was nothing to measure."""
 
     minutes: float = 0.0
@@ -107,7 +107,7 @@ class LockReport:
 
 
 @dataclass
-class LockMeter:
+class SyncMeter:
     """Gathers the figures of a run in a space that does not grow.
 
     Called by the performer's thread, except where said; whoever sees what a counter counts adds one to it.
@@ -141,7 +141,7 @@ class LockMeter:
 
     def transport(self, event: Transport, expected_beats: float | None = None) -> None:
         """Takes what happened to the transport, and the song's beat at which it would stand if nothing had; None if it stood still."""
-        if event.kind is Kind.SEATED:
+        if event.kind is Kind.LOCATED:
             self._seated(event, expected_beats)
             return
         self._stops += event.kind is Kind.STOPPED
@@ -164,10 +164,10 @@ class LockMeter:
         self._wraps += wraps
         self._seeks += not wraps
 
-    def report(self, now_s: float) -> LockReport:
+    def report(self, now_s: float) -> SyncReport:
         """Returns the figures so far. Called when the run is over, by any thread."""
         rolled_s = self._rolled_s + (now_s - self._rolling_since_s if self._rolling_since_s is not None else 0.0)
-        return LockReport(
+        return SyncReport(
             minutes=rolled_s / 60,
             clock=self._ticks.figures(),
             late_p50_ms=self._late.percentile_ms(0.5),

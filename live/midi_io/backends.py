@@ -14,7 +14,7 @@ from typing import Any
 
 from drumvae.util.errors import PortError, nearest
 
-from .jack import hush
+from .jack import silence_jack_log
 from .port_names import PROBE_CLIENT
 
 BACKENDS = ("auto", "alsa", "jack", "core", "windows")
@@ -33,7 +33,7 @@ class Backend:
         self.error: type[Exception] = rtmidi.RtMidiError
         self._api = getattr(rtmidi, _CONSTANTS[name])
         if name == "jack":
-            hush(rtmidi)
+            silence_jack_log(rtmidi)
 
     @property
     def title(self) -> str:

@@ -16,7 +16,7 @@ FOLDERS = (Path("/dev/shm"), Path("/tmp"))
 """Where jackd listens, on Linux and elsewhere."""
 
 
-class Lifeline:
+class ServerWatch:
     """An idle connection to the server: it breaks when the server ends, however it ends, and costs nothing until then.
 
     A JACK that is no jackd (PipeWire's) has no such socket; its end is not noticed here. Called by the main thread.
@@ -71,7 +71,7 @@ def _socket_paths() -> list[Path]:
     return [folder / name for folder in FOLDERS for name in names if (folder / name).exists()]
 
 
-def hush(rtmidi: ModuleType) -> None:
+def silence_jack_log(rtmidi: ModuleType) -> None:
     """Keeps libjack from printing, in whatever thread and whenever it wants to: every error is also returned.
 
     It takes a C function to hand its messages to. This one measures them: a Python function would want the interpreter's lock in

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..messages import Arrival
-from ..metrics.sync_report import LockMeter
+from ..messages import TimestampedMessage
+from ..metrics.sync_report import SyncMeter
 from .echo_filter import EchoFilter
 from .input_kit import InputKit
 
@@ -13,17 +13,17 @@ TAPPED = 1
 
 
 @dataclass
-class Ears:
+class NoteInput:
     """Hears notes. Called by the performer's thread only."""
 
     kit: InputKit
     echo: EchoFilter | None
-    meter: LockMeter
-    unheard: Counter[int] = field(default_factory=Counter)
+    meter: SyncMeter
+    unmapped: Counter[int] = field(default_factory=Counter)
     """The pitches that no voice hears, and how often they came."""
     _knows_bus: bool = False
 
-    def voice(self, arrival: Arrival, any_rhythm: bool) -> int | None:
+    def voice(self, arrival: TimestampedMessage, any_rhythm: bool) -> int | None:
         """Returns the voice of a note-on, or None for an echo and for a pitch that no voice hears, unless any rhythm counts."""
         status, pitch, velocity = arrival.message
         if self.echo and self.echo.is_echo(arrival.at_s, pitch, velocity, status & 0x0F):
@@ -33,7 +33,7 @@ class Ears:
         if voice is None and any_rhythm:
             return TAPPED
         if voice is None:
-            self.unheard[pitch] += 1
+            self.unmapped[pitch] += 1
         return voice
 
     def news(self) -> str:

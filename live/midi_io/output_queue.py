@@ -4,32 +4,34 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..looper.player import NOTE_ON, Due
+from drumvae.midi.constants import NOTE_ON
+
+from ..looper.player import ScheduledMessage
 from ..messages import Output
-from ..metrics.sync_report import LockMeter
+from ..metrics.sync_report import SyncMeter
 from .echo_filter import EchoFilter
 
 
 @dataclass
-class Outbox:
+class OutputQueue:
     """Holds what was given out and is not sent yet, in order. Called by the performer's thread only; times are monotonic seconds."""
 
     sink: Output
-    meter: LockMeter
+    meter: SyncMeter
     echo: EchoFilter | None = None
     """Is told of every note that goes out, to know it when it comes back."""
     late_s: float = 0.0
     """The largest delay of a message since this was last set to 0."""
     struck: dict[int, float] = field(default_factory=dict)
     """When each pitch was last struck."""
-    _waiting: deque[Due] = field(default_factory=deque)
+    _waiting: deque[ScheduledMessage] = field(default_factory=deque)
 
     @property
     def next_s(self) -> float | None:
         """When the next message is due; None where none waits."""
         return self._waiting[0].at_s if self._waiting else None
 
-    def add(self, dues: Iterable[Due]) -> None:
+    def add(self, dues: Iterable[ScheduledMessage]) -> None:
         """Takes messages that are due after those that wait."""
         self._waiting.extend(dues)
 
@@ -46,7 +48,7 @@ class Outbox:
                 self.struck[due.message[1]] = now_s
                 self.meter.sent(now_s - due.at_s)
 
-    def silence(self, offs: Iterable[Due]) -> list[Due]:
+    def silence(self, offs: Iterable[ScheduledMessage]) -> list[ScheduledMessage]:
         """Sends the note-offs that wait and those given, at once; notes that wait are forgotten, and returned."""
         waiting = list(self._waiting)
         self._waiting.clear()

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from drumvae.midi.constants import NOTE_OFF, NOTE_ON
 from drumvae.util.errors import PortError
 
-from ..looper.player import NOTE_OFF, NOTE_ON
-from ..messages import Arrival
+from ..messages import TimestampedMessage
 from .backends import Backend, quiet
 from .port_names import IN_CLIENT, OUT_CLIENT, match, match_again, others
 
@@ -42,7 +42,7 @@ class Port:
         """Whether it was said that it is away."""
         self.returns = 0
         """How often it has come back; whoever must tell it everything again compares."""
-        self.own_twin: str | None = None
+        self.sibling_port: str | None = None
         """The virtual port of the other direction: CoreMIDI lists it among other programs' ports."""
         self._backend = backend
         self._midi: Any = None
@@ -62,7 +62,7 @@ class Port:
         """Returns the ports of other programs. Called by the main thread."""
         if self._midi is None:
             self._midi = self._new()
-        return [name for name in others(self._backend.names(self._midi)) if name != self.own_twin]
+        return [name for name in others(self._backend.names(self._midi)) if name != self.sibling_port]
 
     def open(self, names: Sequence[str]) -> None:
         """Connects to a port among names, or creates a virtual one; raises PortError where neither can be done."""
@@ -102,10 +102,10 @@ class Port:
         self.returns += 1
         return True
 
-    def deafen(self) -> None:
+    def stop_callbacks(self) -> None:
         """Takes no more messages: to be called before anything of ours is closed. Called by the main thread."""
         if self._midi is not None:
-            self._deafen(self._midi)
+            self._stop_callbacks(self._midi)
 
     def close(self) -> None:
         """Lets go of everything. Called by the main thread."""
@@ -124,7 +124,7 @@ class Port:
             if midi is None:
                 midi = self._new()
             elif was_open:
-                self._deafen(midi)
+                self._stop_callbacks(midi)
                 midi.close_port()
             self._attach(midi)
             if found is None:
@@ -153,7 +153,7 @@ class Port:
                 f" to name one of our own: type at most {LONGEST_NAME}."
             )
 
-    def _deafen(self, midi: Any) -> None:
+    def _stop_callbacks(self, midi: Any) -> None:
         """Has an object take no more messages."""
 
     def _new(self) -> Any:
@@ -163,7 +163,7 @@ class Port:
         """Sets up an object before it is opened."""
 
     def _discard(self, midi: Any) -> None:
-        self._deafen(midi)
+        self._stop_callbacks(midi)
         with quiet():
             midi.delete()
 
@@ -182,17 +182,17 @@ class InPort(Port):
         self._arrived: SimpleQueue[tuple[float, Sequence[int]]] = SimpleQueue()
         self._in_use: list[object] = []  # what a thread in C may still look at after python-rtmidi has let go of it
 
-    def poll(self, now_s: float) -> Sequence[Arrival]:  # a driver has a clock of its own
+    def poll(self, now_s: float) -> Sequence[TimestampedMessage]:  # a driver has a clock of its own
         """Returns what has arrived since the last call. Called by the performer's thread."""
-        arrivals: list[Arrival] = []
+        arrivals: list[TimestampedMessage] = []
         while True:
             try:
                 at_s, message = self._arrived.get_nowait()
             except Empty:
                 return arrivals
-            arrivals.append(Arrival(at_s, bytes(message)))
+            arrivals.append(TimestampedMessage(at_s, bytes(message)))
 
-    def _deafen(self, midi: Any) -> None:
+    def _stop_callbacks(self, midi: Any) -> None:
         """Ends the callbacks: rtmidi closes with the interpreter's lock held, and waits for the driver's thread, which may want it.
 
         What remains, a note in the very moment, is why `_attach` keeps what python-rtmidi frees too early.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from drumvae.util.errors import PortError
 
 from .backends import find_backend
-from .jack import Lifeline
+from .jack import ServerWatch
 from .port import FLUSH_S, InPort, OutPort, Port
 from .port_names import PROBE_CLIENT, others
 
@@ -47,7 +47,7 @@ class Ports:
         self.losses = 0
         """How often a port was lost."""
         self._server_gone = False
-        self._lifeline = Lifeline()
+        self._lifeline = ServerWatch()
         if system.name == "jack":
             self._lifeline.connect()
         inputs, outputs = self.input.look(), self.output.look()  # before any of our own can be among them
@@ -58,8 +58,8 @@ class Ports:
             self._release()
             self._lifeline.close()
             raise
-        self.input.own_twin = self.output.wanted if self.output.found is None else None
-        self.output.own_twin = self.input.wanted if self.input.found is None else None
+        self.input.sibling_port = self.output.wanted if self.output.found is None else None
+        self.output.sibling_port = self.input.wanted if self.input.found is None else None
 
     @property
     def title(self) -> str:
@@ -86,7 +86,7 @@ class Ports:
 
     def close(self) -> None:
         """Lets the last messages out and closes both."""
-        self.input.deafen()
+        self.input.stop_callbacks()
         time.sleep(FLUSH_S)
         self._release()
         self._lifeline.close()
@@ -108,7 +108,7 @@ class Ports:
     def _lose_server(self) -> list[str]:
         self._server_gone = self.input.lost = self.output.lost = True
         self.losses += 1
-        self.input.deafen()
+        self.input.stop_callbacks()
         time.sleep(FLUSH_S)  # a send that is under way ends
         self._release()  # now: the first client that is opened makes libjack free these
         return ["The JACK server is gone; it is waited for, and the ports will be opened again."]

@@ -9,8 +9,8 @@ from drumvae.util.errors import BundleError
 from ..controls.actions import Action, Event, Kind
 from ..controls.state import Controls, fills_title
 from ..generation.modes import MODES, NO_STYLES
-from ..generation.scheduler import Requests
-from ..looper.clip_slots import Shelf
+from ..generation.scheduler import GenerationScheduler
+from ..looper.clip_slots import ClipSlots
 from ..looper.player import Loop, Player
 
 _DRUMMERS_OWN = ("style", "complexity", "fill", "fill_every")
@@ -18,12 +18,12 @@ _DRUMMERS_OWN = ("style", "complexity", "fill", "fill_every")
 
 
 @dataclass
-class Desk:
+class ControlHandler:
     """Turns events into changes. Called by the performer's thread only. Panic, clear and align are the performer's own."""
 
     player: Player
-    requests: Requests
-    shelf: Shelf
+    requests: GenerationScheduler
+    shelf: ClipSlots
     _first_kit: Kit = field(init=False)
 
     def __post_init__(self) -> None:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from drumvae.midi.constants import NOTE_ON
 from drumvae.midi.io import write_midi
 from drumvae.music.grid import LOOP_BARS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
 from ..clock.follower import Clock, State
 from ..generation.modes import Facts
-from ..looper.player import NOTE_ON, Loop
-from ..messages import Arrival, Played
+from ..looper.player import Loop
+from ..messages import Played, TimestampedMessage
 
 DEMO_BARS = 2 * LOOP_BARS
 PERFORMANCE = """
@@ -42,17 +43,17 @@ class Script:
         self._onsets = sorted(grid.onsets())
         self._done = 0
 
-    def poll(self, now_s: float) -> Sequence[Arrival]:
+    def poll(self, now_s: float) -> Sequence[TimestampedMessage]:
         """Returns the notes that are due, stamped with their exact times."""
-        arrivals: list[Arrival] = []
+        arrivals: list[TimestampedMessage] = []
         if self._clock.state is not State.RUNNING:
             return arrivals
         timeline = self._clock.timeline
         while self._done < len(self._onsets) and timeline.time_at(self._onsets[self._done].beat) <= now_s:
             onset = self._onsets[self._done]
             self._done += 1
-            message = bytes((NOTE_ON, DEFAULT_KIT.played[onset.voice], max(round(onset.velocity * 127), 1)))
-            arrivals.append(Arrival(timeline.time_at(onset.beat), message))
+            message = bytes((NOTE_ON, DEFAULT_KIT.output_notes[onset.voice], max(round(onset.velocity * 127), 1)))
+            arrivals.append(TimestampedMessage(timeline.time_at(onset.beat), message))
         return arrivals
 
 

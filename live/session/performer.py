@@ -8,29 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from drumvae.midi.constants import CLOCK, NOTE_ON, SYSEX
 from drumvae.music.grid import BEATS_PER_BAR, LOOP_BEATS, Grid
 
-from ..clock.follower import TICK, Clock, Kind, State, Transport
-from ..clock.timeline import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of
+from ..clock.follower import Clock, Kind, State, Transport
+from ..clock.timeline import EARLY_BEATS, Timeline, bar_of, cycle_at, cycle_start, next_boundary
 from ..controls.actions import Event
 from ..controls.feedback import Feedback
 from ..controls.mapping import ControlMap, Positions
 from ..controls.state import Controls
-from ..generation.generator import Maker
-from ..generation.scheduler import DRAFT_BEATS, Requests
-from ..looper.clip_slots import Shelf
-from ..looper.player import NOTE_ON, Due, Loop, Player
+from ..generation.generator import LoopGenerator
+from ..generation.scheduler import DRAFT_BEATS, GenerationScheduler
+from ..looper.clip_slots import ClipSlots
+from ..looper.player import Loop, Player, ScheduledMessage
 from ..looper.recorder import Recording, layered
-from ..messages import Arrival, Input, Output, Played, Status
-from ..metrics.sync_report import LockMeter
+from ..messages import Input, Output, Played, Status, TimestampedMessage
+from ..metrics.sync_report import SyncMeter
 from ..midi_io.echo_filter import EchoFilter
 from ..midi_io.input_kit import InputKit
-from ..midi_io.note_input import Ears
-from ..midi_io.output_queue import Outbox
-from ..realtime import Wake
-from .control_handler import Desk
+from ..midi_io.note_input import NoteInput
+from ..midi_io.output_queue import OutputQueue
+from ..realtime import NextCall
+from .control_handler import ControlHandler
 
-SYSTEM = 0xF0
 LAST_DATA = 0x7F
 AHEAD_S = 0.005
 """Notes are given out so long before they are due: long enough to sleep exactly, short enough to follow the clock's last word."""
@@ -47,7 +47,7 @@ EARLY_NOTES = 31
 """So many notes, played before the song rolls, are remembered: those that anticipate its first beat belong to it."""
 
 
-class Early(NamedTuple):
+class PendingNote(NamedTuple):
     """A note that a voice has heard; its velocity as in MIDI."""
 
     at_s: float
@@ -62,7 +62,7 @@ class Performer:
     clock: Clock
     source: Input
     sink: Output
-    generator: Maker
+    generator: LoopGenerator
     seed: int
     controls: Controls = field(default_factory=Controls)
     """What is turned to at the start."""
@@ -83,7 +83,7 @@ class Performer:
     echo: EchoFilter | None = field(default_factory=EchoFilter)
     on_played: Callable[[Played], None] | None = None
     player: Player = field(default_factory=Player)
-    meter: LockMeter = field(default_factory=LockMeter)
+    meter: SyncMeter = field(default_factory=SyncMeter)
     """Gathers what a run is reported by."""
     status: Status = field(default_factory=Status)
     finished: bool = False
@@ -93,8 +93,8 @@ class Performer:
     _unrolled_beats: float = 0.0  # what unrolled beats are ahead of the song's
     _recording: Recording = field(default_factory=Recording)
     _recorded_pass: int = 0
-    _early: list[Early] = field(default_factory=list)  # played while nothing rolled: before the first tick, or within a wrap
-    _cut: list[Due] = field(default_factory=list)  # notes that a halt kept from being sent
+    _early: list[PendingNote] = field(default_factory=list)  # played while nothing rolled: before the first tick, or within a wrap
+    _cut: list[ScheduledMessage] = field(default_factory=list)  # notes that a halt kept from being sent
     _layers: Grid = field(default_factory=Grid.empty)  # what was overdubbed
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
@@ -108,53 +108,53 @@ class Performer:
 
     def __post_init__(self) -> None:
         self.player.controls = self.controls
-        self._outbox = Outbox(self.sink, self.meter, self.echo)
-        self._ears = Ears(self.input_kit, self.echo, self.meter)
-        self._requests = Requests(self.generator, self.player, self.offered, self.seed, self.styles)
-        self._shelf = Shelf()
-        self._requests.turn(self.controls)
-        self._desk = Desk(self.player, self._requests, self._shelf)
+        self._output_queue = OutputQueue(self.sink, self.meter, self.echo)
+        self._note_input = NoteInput(self.input_kit, self.echo, self.meter)
+        self._scheduler = GenerationScheduler(self.generator, self.player, self.offered, self.seed, self.styles)
+        self._clip_slots = ClipSlots()
+        self._scheduler.turn(self.controls)
+        self._control_handler = ControlHandler(self.player, self._scheduler, self._clip_slots)
         self._feedback = Feedback(self.control_map, self.offered, self.styles) if self.control_map else None
 
     def prepare(self) -> None:
         """Asks for the first loop, where it needs nothing played; called before the performer's thread starts."""
         self._attend()
 
-    def step(self, now_s: float) -> Wake:
+    def step(self, now_s: float) -> NextCall:
         """Does all that is to be done at a time, and says when to call again (monotonic seconds)."""
         for arrival in self.source.poll(now_s):
             self._hear(arrival, now_s)
-        self._outbox.send(now_s)
-        if (due_s := self._outbox.next_s) is not None and due_s - now_s < IMMINENT_S:
-            return Wake(due_s, True)
+        self._output_queue.send(now_s)
+        if (due_s := self._output_queue.next_s) is not None and due_s - now_s < IMMINENT_S:
+            return NextCall(due_s, True)
         for event in self.clock.check(now_s):
             self._transport(event, now_s)
         self._attend()
         if self._rolling and self._timeline:
             self._play(self._timeline, now_s)
-        self._outbox.send(now_s)
+        self._output_queue.send(now_s)
         if now_s - self._published_s > PUBLISH_S:
             self._publish(now_s)
             self._feed_back(now_s)
         poll_s = now_s + POLL_S
-        due_s = self._outbox.next_s
-        return Wake(poll_s, False) if due_s is None or due_s >= poll_s else Wake(due_s, True)
+        due_s = self._output_queue.next_s
+        return NextCall(poll_s, False) if due_s is None or due_s >= poll_s else NextCall(due_s, True)
 
     def close(self, now_s: float) -> None:
         """Silences everything, whatever happened before, and reports the loop that was cut."""
         self._rolling = False
-        self._outbox.silence(self.player.panic(now_s))
+        self._output_queue.silence(self.player.panic(now_s))
         self._report_played(now_s)
         self.meter.stale = self.player.stale
         self._publish(now_s)
 
     # hearing
 
-    def _hear(self, arrival: Arrival, now_s: float) -> None:
+    def _hear(self, arrival: TimestampedMessage, now_s: float) -> None:
         if not arrival.message:
             return
-        if arrival.message[0] >= SYSTEM:
-            if arrival.message[0] == TICK:
+        if arrival.message[0] >= SYSEX:
+            if arrival.message[0] == CLOCK:
                 self.meter.tick(arrival.at_s)
             for event in self.clock.feed(arrival.at_s, arrival.message):
                 self._transport(event, now_s)
@@ -165,7 +165,7 @@ class Performer:
         elif arrival.message[0] & 0xF0 == NOTE_ON and len(arrival.message) == 3 and arrival.message[2]:
             self._note(arrival)  # whatever else arrives is no hit: note-offs, controllers 120 and 123 in bursts, pedals
 
-    def _moved(self, arrival: Arrival, now_s: float) -> bool:
+    def _moved(self, arrival: TimestampedMessage, now_s: float) -> bool:
         """Takes a message that may move a control, and says whether it was one."""
         if not (self.control_map and self._feedback):
             return False
@@ -182,7 +182,7 @@ class Performer:
         """Does what a player asks for by a control."""
         name = event.action.name
         if name == "panic":
-            self._outbox.silence(self.player.panic(now_s))
+            self._output_queue.silence(self.player.panic(now_s))
             self._said = "Every note was let go."
         elif name == "clear":
             self._layers = Grid.empty()
@@ -193,19 +193,19 @@ class Performer:
             running = self.clock.state is State.RUNNING
             self._said = "Here is bar one." if running else "The song does not run; align while it plays."
         else:
-            self._said = self._desk.move(event)
+            self._said = self._control_handler.move(event)
 
-    def _note(self, arrival: Arrival) -> None:
-        voice = self._ears.voice(arrival, any_rhythm=self.player.controls.mode == "drumify")
+    def _note(self, arrival: TimestampedMessage) -> None:
+        voice = self._note_input.voice(arrival, any_rhythm=self.player.controls.mode == "drumify")
         if voice is None:
             return
-        note = Early(arrival.at_s, voice, arrival.message[2])
+        note = PendingNote(arrival.at_s, voice, arrival.message[2])
         if self._rolling and self._timeline:
             self._record(note, self._timeline)
         else:
             self._early = [*self._early[-EARLY_NOTES:], note]
 
-    def _record(self, note: Early, timeline: Timeline) -> None:
+    def _record(self, note: PendingNote, timeline: Timeline) -> None:
         self.meter.heard += 1
         self._recording = self._recording.with_note(timeline.beat_at(note.at_s), note.voice, note.velocity)
 
@@ -214,12 +214,12 @@ class Performer:
     def _transport(self, event: Transport, now_s: float) -> None:
         expected = self._timeline.beat_at(event.at_s) - self._unrolled_beats if (self._rolling or self._held) and self._timeline else None
         self.meter.transport(event, expected)
-        if event.kind is Kind.SEATED:
+        if event.kind is Kind.LOCATED:
             self._seat(event, now_s)
         else:
             self._rolling = False
-            self._held = event.kind is Kind.HALTED
-            self._cut, self._early = self._outbox.silence(self.player.silence(now_s)), []
+            self._held = event.kind is Kind.STOP_PENDING
+            self._cut, self._early = self._output_queue.silence(self.player.silence(now_s)), []
             if not self._held:
                 self._report_played(now_s)
         self._publish(now_s)
@@ -232,7 +232,7 @@ class Performer:
         rolled = self._rolling or self._held
         expected = self._timeline.beat_at(event.at_s) if self._timeline else event.beat
         wraps = rolled and event.beat + self._unrolled_beats < expected - EARLY_BEATS
-        unrolled_beats = next_line(expected - EARLY_BEATS - event.beat)
+        unrolled_beats = next_boundary(expected - EARLY_BEATS - event.beat)
         beat = event.beat + unrolled_beats
         continues = rolled and beat - expected < EARLY_BEATS
         if not continues:
@@ -242,7 +242,7 @@ class Performer:
         if self._end_beats == float("inf") and self.bars is not None:
             self._end_beats = beat - beat % BEATS_PER_BAR + self.bars * BEATS_PER_BAR
         if continues:
-            self._outbox.add(self.player.resume(self._cut, self._timeline))
+            self._output_queue.add(self.player.resume(self._cut, self._timeline))
         else:
             self._jump(beat, expected if rolled else None, event.at_s, now_s, wraps)
         for note in self._early:
@@ -252,36 +252,36 @@ class Performer:
 
     def _jump(self, beat: float, left_beats: float | None, at_s: float, now_s: float, wraps: bool) -> None:
         """Goes on at a beat. Where the song was playing, what was played up to where it left is answered as a whole pass is."""
-        self._outbox.silence(self.player.silence(now_s))
-        number = pass_of(beat)
+        self._output_queue.silence(self.player.silence(now_s))
+        number = cycle_at(beat)
         if left_beats is None:
             self._recording, self._recorded_pass = Recording(), number
         else:
             self._close_pass(number)
             self._recording = self._recording.moved(left_beats - EARLY_BEATS, beat - left_beats)  # an early hit of the new place
-        self._requests.rewind(number, answered=left_beats is not None)
-        self.player.reseat(beat, at_s, self._outbox.struck, wraps)
+        self._scheduler.rewind(number, answered=left_beats is not None)
+        self.player.reseat(beat, at_s, self._output_queue.struck, wraps)
 
     # the loops
 
     def _attend(self) -> None:
         """Has the requests looked after, which are told the tempo in whole beats a minute: a clock's jitter makes no other loops."""
-        self._requests.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
-        self._requests.attend()
+        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
+        self._scheduler.attend()
 
     def _play(self, timeline: Timeline, now_s: float) -> None:
         beat = timeline.beat_at(now_s)
         if beat >= self._end_beats:
             self.finished = True
         closing = timeline.beat_at(now_s + max(-self.offset_s, 0.0))  # what is played early must be answered early
-        if pass_of(closing) > self._recorded_pass:
-            self._close_pass(pass_of(closing))
+        if cycle_at(closing) > self._recorded_pass:
+            self._close_pass(cycle_at(closing))
             self._recording = self._recording.since(self._recorded_pass)
-        elif self._requests.wants_draft and self._recording.onsets and line_of(self._recorded_pass + 1) - closing < DRAFT_BEATS:
-            self._requests.draft(self._played())
+        elif self._scheduler.needs_draft and self._recording.onsets and cycle_start(self._recorded_pass + 1) - closing < DRAFT_BEATS:
+            self._scheduler.draft(self._played())
         heard = timeline.delayed(self.offset_s)
-        self._requests.last_call(heard.time_at(line_of(self._recorded_pass)) - now_s)
-        self._outbox.add(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
+        self._scheduler.last_call(heard.time_at(cycle_start(self._recorded_pass)) - now_s)
+        self._output_queue.add(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
         if self._open != (self.player.passes, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
@@ -291,8 +291,8 @@ class Performer:
         """Has what was played in a pass answered, and goes on to another one."""
         played = self._played()
         self._layers = played if self.player.controls.overdub else Grid.empty()
-        self._requests.answer(played)
-        self._said = self._ears.news() or self._said
+        self._scheduler.answer(played)
+        self._said = self._note_input.news() or self._said
         self._recorded_pass = number
 
     def _played(self) -> Grid:
@@ -303,7 +303,7 @@ class Performer:
     def _open_pass(self, beat: float, now_s: float) -> None:
         self._open = (self.player.passes, self.player.loop)
         if self.player.loop is not None:
-            self._shelf.played(self.player.loop)
+            self._clip_slots.played(self.player.loop)
         song_beat = max(beat, float(self.player.number * LOOP_BEATS)) - self._unrolled_beats
         self._pass_start = (beat, now_s, bar_of(song_beat))
         self._publish(now_s)
@@ -336,18 +336,18 @@ class Performer:
             heard=self._recording,
             notes=self.meter.heard,
             echoes=self.meter.echoes,
-            unheard=dict(self._ears.unheard),
+            unmapped=dict(self._note_input.unmapped),
             struck=self.player.struck,
-            late_ms=self._outbox.late_s * 1000,
+            late_ms=self._output_queue.late_s * 1000,
             trouble=self.generator.trouble or self.clock.advice,
             controls=self.player.controls,
-            kept=frozenset(self._shelf.kept),
-            fill=self._requests.fill_comes,
+            kept=frozenset(self._clip_slots.kept),
+            fill=self._scheduler.fill_comes,
             locked=self.clock.locked,
             jitter_ms=self.clock.jitter_ms,
             said=self._said,
         )
-        self._outbox.late_s, self._published_s = 0.0, now_s
+        self._output_queue.late_s, self._published_s = 0.0, now_s
 
     def _feed_back(self, now_s: float) -> None:
         """Shows a controller where everything stands."""
@@ -356,6 +356,6 @@ class Performer:
                 self._returns = self.sink.returns
                 self._feedback.forget()
             beat = self.status.beat if self._rolling else None
-            fill = self._requests.fill_comes
-            for message in self._feedback.messages(now_s, self.player.controls, self._shelf.kept, beat, SHOWN_AT_ONCE, fill):
+            fill = self._scheduler.fill_comes
+            for message in self._feedback.messages(now_s, self.player.controls, self._clip_slots.kept, beat, SHOWN_AT_ONCE, fill):
                 self.sink.send(message)

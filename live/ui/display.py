@@ -15,14 +15,14 @@ from ..clock.follower import State
 from ..clock.timeline import bar_of
 from ..looper.player import Loop
 from ..messages import Status
-from .layout import Span
-from .page import Page, loop_title, unheard_title
+from .layout import StyledText
+from .page import Page, loop_title, unmapped_title
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.segment import Segment
 
-__all__ = ["Display", "Lines", "Screen", "make_display", "unheard_title"]
+__all__ = ["Display", "Lines", "Screen", "make_display", "unmapped_title"]
 
 SAID_COUNT = 100
 """How many of the last sentences are printed again when the screen closes."""
@@ -118,7 +118,7 @@ class Screen:
 class _Rows:
     """Rows of spans as Rich prints them: ready made, because to lay them out as Rich's Text takes longer."""
 
-    def __init__(self, rows: Sequence[Sequence[Span]]) -> None:
+    def __init__(self, rows: Sequence[Sequence[StyledText]]) -> None:
         self._rows = rows
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":

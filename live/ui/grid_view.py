@@ -7,7 +7,7 @@ from drumvae.music.grid import BEATS_PER_BAR, LOOP_BARS, LOOP_BEATS, STEPS_PER_B
 from drumvae.music.kit import VOICES
 
 from ..clock.timeline import phase
-from .layout import Line, Rank, Span
+from .layout import Line, Priority, StyledText
 
 NAME_WIDTH = 11
 BAR_WIDTH = STEPS_PER_BAR + 1
@@ -48,18 +48,18 @@ class Window(NamedTuple):
         playhead = None if step is None else step + step // STEPS_PER_BAR - first * BAR_WIDTH
         return cls(slice(start, start + bars * BAR_WIDTH), playhead)
 
-    def spans(self, row: str, name_style: str, style: str) -> list[Span]:
+    def spans(self, row: str, name_style: str, style: str) -> list[StyledText]:
         """Returns a row's name and what is shown of its cells; the one that sounds stands out."""
-        name, cells = Span(row[:NAME_WIDTH], name_style), row[self.columns]
+        name, cells = StyledText(row[:NAME_WIDTH], name_style), row[self.columns]
         if self.playhead is None:
-            return [name, Span(cells, style)]
+            return [name, StyledText(cells, style)]
         before, here, after = cells[: self.playhead], cells[self.playhead : self.playhead + 1], cells[self.playhead + 1 :]
-        return [name, Span(before, style), Span(here, "reverse"), Span(after, style)]
+        return [name, StyledText(before, style), StyledText(here, "reverse"), StyledText(after, style)]
 
 
-def picture(title: str, rank: Rank, rows: list[tuple[str, bool]], style: str, window: Window) -> Iterator[Line]:
+def picture(title: str, rank: Priority, rows: list[tuple[str, bool]], style: str, window: Window) -> Iterator[Line]:
     """Yields a ruler and the nine voices."""
     yield Line(rank, window.spans(f"{title:<{NAME_WIDTH}}{RULER}", "bold", "dim"))
     for row, struck in rows:
         look = style if struck else "dim"
-        yield Line(rank if struck else Rank.SILENT, window.spans(row, look, look))
+        yield Line(rank if struck else Priority.SILENT, window.spans(row, look, look))

@@ -5,7 +5,7 @@ from enum import IntEnum, auto
 from typing import NamedTuple
 
 
-class Rank(IntEnum):
+class Priority(IntEnum):
     """How much a line matters, the first the most: where there are too few rows, the last are left out."""
 
     TRANSPORT = auto()
@@ -23,7 +23,7 @@ class Rank(IntEnum):
     BLANK = auto()
 
 
-class Span(NamedTuple):
+class StyledText(NamedTuple):
     """Text in one style, in Rich's words; the text is to be shown as it is."""
 
     text: str
@@ -33,8 +33,8 @@ class Span(NamedTuple):
 class Line(NamedTuple):
     """One row of the screen."""
 
-    rank: Rank
-    spans: Sequence[Span] = ()
+    rank: Priority
+    spans: Sequence[StyledText] = ()
 
 
 def fitted(text: str, width: int) -> str:

@@ -12,7 +12,7 @@ from ..controls.state import Controls, fills_title
 from ..generation.modes import MODES
 from ..messages import Status
 from .grid_view import PICTURE_WIDTH, GridText, Window, picture
-from .layout import Line, Rank, Span, filled, fitted, wrapped
+from .layout import Line, Priority, StyledText, filled, fitted, wrapped
 
 STEADY_MS, LOOSE_MS = 0.5, 2.0
 """Ticks no further off are steady, and loose; what is further off than that can be heard."""
@@ -30,44 +30,44 @@ class Page:
         """The last message, in words."""
         self._playing, self._heard = GridText(), GridText()
 
-    def lines(self, status: Status, width: int, height: int) -> list[Sequence[Span]]:
+    def lines(self, status: Status, width: int, height: int) -> list[Sequence[StyledText]]:
         """Returns at most `height` rows; rows of names and sentences are cut or broken to the width, rows of grids to whole bars."""
         lines = [*self._lines(status, max(width, 1))]
         kept = sorted(sorted(range(len(lines)), key=lambda row: (lines[row].rank, row))[: max(height, 0)])
         return [lines[row].spans for row in kept]
 
     def _lines(self, status: Status, width: int) -> Iterator[Line]:
-        yield Line(Rank.TITLE, [Span(fitted(self.title, width), "dim")])
-        yield Line(Rank.TRANSPORT, _transport(status, width))
+        yield Line(Priority.TITLE, [StyledText(fitted(self.title, width), "dim")])
+        yield Line(Priority.TRANSPORT, _transport(status, width))
         for number, row in enumerate(filled([*_mode(status), *_turned(status)], width, "   ")):
-            yield Line(Rank.TURNED if number else Rank.MODE, [Span(row)])
-        yield Line(Rank.BLANK)
+            yield Line(Priority.TURNED if number else Priority.MODE, [StyledText(row)])
+        yield Line(Priority.BLANK)
         yield from self._grids(status, width)
-        yield Line(Rank.BLANK)
-        unheard = unheard_title(status) if status.unheard else ""
+        yield Line(Priority.BLANK)
+        unmapped = unmapped_title(status) if status.unmapped else ""
         news = self.sentence if self.sentence != status.trouble else ""
-        for text, style in ((status.trouble or "", "bold red"), (unheard, "yellow"), (news, "")):
+        for text, style in ((status.trouble or "", "bold red"), (unmapped, "yellow"), (news, "")):
             for number, row in enumerate(wrapped(text, width)):
-                yield Line(Rank.REST if number else Rank.SENTENCE, [Span(row, style)])
-        yield Line(Rank.FOOTER, [Span(fitted(self.footer, width), "dim")])
+                yield Line(Priority.REST if number else Priority.SENTENCE, [StyledText(row, style)])
+        yield Line(Priority.FOOTER, [StyledText(fitted(self.footer, width), "dim")])
 
     def _grids(self, status: Status, width: int) -> Iterator[Line]:
         """Yields both grids, as they are played and were heard, side by side where the terminal is wide enough."""
         loop, controls, heard, number = status.loop, status.controls, status.heard, status.number
         window = Window.at(status.beat if status.state is State.RUNNING else None, width)
         rows = self._playing.rows((loop, controls), lambda: loop.as_turned(controls) if loop else Grid.empty())
-        left = picture("playing", Rank.PLAYING, rows, "", window)
-        right = picture("heard", Rank.HEARD, self._heard.rows((heard, number), lambda: heard.grid(number)), "cyan", window)
+        left = picture("playing", Priority.PLAYING, rows, "", window)
+        right = picture("heard", Priority.HEARD, self._heard.rows((heard, number), lambda: heard.grid(number)), "cyan", window)
         if width >= 2 * PICTURE_WIDTH + len(_GAP):
-            yield from (Line(min(a.rank, b.rank), [*a.spans, Span(_GAP), *b.spans]) for a, b in zip(left, right, strict=True))
+            yield from (Line(min(a.rank, b.rank), [*a.spans, StyledText(_GAP), *b.spans]) for a, b in zip(left, right, strict=True))
         else:
-            yield from chain(left, [Line(Rank.BLANK)], right)
+            yield from chain(left, [Line(Priority.BLANK)], right)
 
 
-def unheard_title(status: Status) -> str:
+def unmapped_title(status: Status) -> str:
     """Counts and names the pitches that no voice hears."""
-    pitches = ", ".join(str(pitch) for pitch in sorted(status.unheard))
-    return f"{sum(status.unheard.values())} notes on pitches that no voice hears: {pitches}"
+    pitches = ", ".join(str(pitch) for pitch in sorted(status.unmapped))
+    return f"{sum(status.unmapped.values())} notes on pitches that no voice hears: {pitches}"
 
 
 def loop_title(status: Status) -> str:
@@ -85,11 +85,11 @@ def lock_quality(status: Status) -> str:
     return f"locked, {word} (ticks {status.jitter_ms:.1f} ms off)"
 
 
-def _transport(status: Status, width: int) -> list[Span]:
+def _transport(status: Status, width: int) -> list[StyledText]:
     colour = {State.RUNNING: "bold green", State.LOST: "bold red"}.get(status.state, "bold yellow")
     place = f"{status.bpm:6.1f} bpm   bar {bar_of(status.beat):>3}.{int(phase(status.beat, BEATS_PER_BAR)) + 1}   {lock_quality(status)}"
     state = f"{status.state.value}   "
-    return [Span(fitted(state, width), colour), Span(fitted(place, width - len(state)))]
+    return [StyledText(fitted(state, width), colour), StyledText(fitted(place, width - len(state)))]
 
 
 def _mode(status: Status) -> list[str]:

@@ -19,7 +19,7 @@ from helpers.former import STAGE  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from drumvae.bundle.format import GRAPHS, METADATA_KEY, RECORDED, BundleInfo, default_bundle, read_bundle, sha256, write_bundle_json  # noqa: E402
+from drumvae.bundle.format import GOLDEN, GRAPHS, METADATA_KEY, BundleInfo, default_bundle, read_bundle, sha256, write_bundle_json  # noqa: E402
 from drumvae.export.cli.onnx import app  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
@@ -348,8 +348,8 @@ def test_a_bundle_that_is_whole_passes_in_words_and_as_json(shipped: Path) -> No
 
 
 def test_a_bundle_without_recorded_answers_plays_and_the_check_says_so(shipped: Path) -> None:
-    (shipped / RECORDED).unlink()
-    rewrite(shipped, lambda v: v["graphs"].pop(RECORDED))
+    (shipped / GOLDEN).unlink()
+    rewrite(shipped, lambda v: v["graphs"].pop(GOLDEN))
     found = check_bundle(shipped)
     assert found.broken is None
     assert any("recorded answers: none" in line for line in found.passed)
@@ -357,12 +357,12 @@ def test_a_bundle_without_recorded_answers_plays_and_the_check_says_so(shipped: 
 
 @pytest.mark.parametrize("place", ["a hit", "what is expected of a tap"])
 def test_a_bundle_that_plays_otherwise_than_recorded_is_found(shipped: Path, place: str) -> None:
-    whole = zlib.decompress((shipped / RECORDED).read_bytes())
+    whole = zlib.decompress((shipped / GOLDEN).read_bytes())
     arrays = np.frombuffer(whole, "<f4").copy()
     changed = 4 * (read_bundle(shipped).latent_size + 64 * 9) if place == "a hit" else -1  # the first after latents and noise, or the last
     arrays[changed] = 1 - arrays[changed]
-    (shipped / RECORDED).write_bytes(zlib.compress(arrays.tobytes()))
-    rewrite(shipped, lambda v: v["graphs"].update({RECORDED: sha256(shipped / RECORDED)}))
+    (shipped / GOLDEN).write_bytes(zlib.compress(arrays.tobytes()))
+    rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
     found = check_bundle(shipped)
     assert found.broken is not None
     assert "plays otherwise here than where it was exported" in found.broken
@@ -371,13 +371,13 @@ def test_a_bundle_that_plays_otherwise_than_recorded_is_found(shipped: Path, pla
 
 @pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"short"), zlib.compress(bytes(50_000_000))])
 def test_recorded_answers_that_are_not_whole_are_refused_and_never_grow(shipped: Path, data: bytes) -> None:
-    (shipped / RECORDED).write_bytes(data)
-    rewrite(shipped, lambda v: v["graphs"].update({RECORDED: sha256(shipped / RECORDED)}))
+    (shipped / GOLDEN).write_bytes(data)
+    rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
     assert "is not whole" in str(check_bundle(shipped).broken)
 
 
 def test_what_is_recorded_is_the_same_wherever_the_same_model_is_recorded(shipped: Path) -> None:
-    assert record(Engine.load(shipped, "cpu")) == (shipped / RECORDED).read_bytes()
+    assert record(Engine.load(shipped, "cpu")) == (shipped / GOLDEN).read_bytes()
 
 
 def test_a_broken_bundle_ends_the_check_with_its_sentence(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from helpers.fakes import Sender
 
-FROM_START = "SEATED 1"
-PAUSED = ("HALTED 3", "STOPPED 3")
+FROM_START = "LOCATED 1"
+PAUSED = ("STOP_PENDING 3", "STOPPED 3")
 """A stop after two bars of play from the start: bars are counted as on a ruler."""
 
 
@@ -47,12 +47,12 @@ class Daw:
 
 
 NINE = "F2 00 01"  # position 128: 32 beats
-CUED = Act(f"{NINE} | FB", ("SEATED 9",), 10)
+CUED = Act(f"{NINE} | FB", ("LOCATED 9",), 10)
 """Song position and Continue: the specification's way to begin elsewhere."""
-SEEK_WRAP = Act("FC | F2 00 00 | FB", ("HALTED 5", "SEATED 1"), 2)
-SEEK_JUMP = Act(f"FC | {NINE} | FB", ("HALTED 3", "SEATED 9"), 10)
-BARE_WRAP = Act("F2 00 00", ("SEATED 1",), 2)
-BARE_JUMP = Act(NINE, ("SEATED 9",), 10)
+SEEK_WRAP = Act("FC | F2 00 00 | FB", ("STOP_PENDING 5", "LOCATED 1"), 2)
+SEEK_JUMP = Act(f"FC | {NINE} | FB", ("STOP_PENDING 3", "LOCATED 9"), 10)
+BARE_WRAP = Act("F2 00 00", ("LOCATED 1",), 2)
+BARE_JUMP = Act(NINE, ("LOCATED 9",), 10)
 UNTOLD_WRAP = Act("", (), 6)
 """Nothing is sent; bars are counted on. The fold to four bars makes it right for loops of whole passes."""
 CURSOR = "F2 40 00 | +300 | F2 00 00 | +300 | F2 00 01"
@@ -70,18 +70,18 @@ DAWS = (
     # Recalled, not found in stored text: Stop, position, Continue at the jump.
     Daw("Logic Pro, stop and continue", CUED, SEEK_WRAP, SEEK_JUMP, locate=""),
     # Apple's guides: in Pattern mode no position is sent; Start comes again on the next boundary of bars. A jump does the same.
-    Daw("Logic Pro, Pattern mode", Act("FA", ("SEATED 1",), 2), Act("FA", ("SEATED 1",), 2), Act("FA", ("SEATED 1",), 2), locate=""),
+    Daw("Logic Pro, Pattern mode", Act("FA", ("LOCATED 1",), 2), Act("FA", ("LOCATED 1",), 2), Act("FA", ("LOCATED 1",), 2), locate=""),
     # Orca PR #240, isobar #64: with song position on, Stop, position, Start again. Ticks while stopped: unknown, traced both ways.
     Daw(
         "Bitwig, position on",
-        Act(f"{NINE} | FA", ("SEATED 9",), 10),
-        Act("FC | F2 00 00 | FA", ("HALTED 5", "SEATED 1"), 2),
-        Act(f"FC | {NINE} | FA", ("HALTED 3", "SEATED 9"), 10),
+        Act(f"{NINE} | FA", ("LOCATED 9",), 10),
+        Act("FC | F2 00 00 | FA", ("STOP_PENDING 5", "LOCATED 1"), 2),
+        Act(f"FC | {NINE} | FA", ("STOP_PENDING 3", "LOCATED 9"), 10),
         locate="",
         idle_clock=True,
     ),
     # Not captured: without position nothing but Stop and Start is left to say, as the specification has it.
-    Daw("Bitwig, position off", Act("FA", ("SEATED 1",), 2), UNTOLD_WRAP, Act("", (), 4), locate=""),
+    Daw("Bitwig, position off", Act("FA", ("LOCATED 1",), 2), UNTOLD_WRAP, Act("", (), 4), locate=""),
     # JZZ #67: All Sound Off and All Notes Off on every channel before play; Stop, then F2 back to the edit cursor; F2 at every cursor move.
     # Wrap and jump are not captured: taken to be a seek.
     Daw("REAPER", CUED, SEEK_WRAP, SEEK_JUMP, locate=CURSOR, stop="FC | F2 00 00", before=NOTES_OFF),
@@ -89,7 +89,7 @@ DAWS = (
     Daw("FL Studio", CUED, UNTOLD_WRAP, BARE_JUMP, locate="", before=ALL_NOTES_OFF),
     # libs/ardour/ticker.cc: any discontinuity is Stop, position, Continue; Continue stands on the next sixteenth, at the tick's own time;
     # no tick while stopped.
-    Daw("Ardour", Act(f"{NINE} | +40 | FB", ("SEATED 9",), 10), SEEK_WRAP, SEEK_JUMP, locate=""),
+    Daw("Ardour", Act(f"{NINE} | +40 | FB", ("LOCATED 9",), 10), SEEK_WRAP, SEEK_JUMP, locate=""),
     # zynthian #1462, arduino_midi #14: ticks while stopped. Wrap and jump are not known: F2 while running.
     Daw("Renoise", CUED, BARE_WRAP, BARE_JUMP, locate=NINE, idle_clock=True),
     # zynthian #1462: ticks while stopped are an option. The rest follows the specification.
@@ -100,7 +100,7 @@ DAWS = (
     # hedron #495: Continue where others say Start. A position before it is the specification's.
     Daw("Pro Tools", CUED, SEEK_WRAP, SEEK_JUMP, locate="", play="F2 00 00 | FB"),
     # zynthian #1466: Start and Continue five milliseconds apart, and ticks that swing with JACK's periods.
-    Daw("zynthian", Act(f"{NINE} | FB | +5 | FB", ("SEATED 9",), 10), UNTOLD_WRAP, BARE_JUMP, locate="", play="FA | +5 | FB"),
+    Daw("zynthian", Act(f"{NINE} | FB | +5 | FB", ("LOCATED 9",), 10), UNTOLD_WRAP, BARE_JUMP, locate="", play="FA | +5 | FB"),
 )
 
 

@@ -17,13 +17,13 @@ from drumvae.live.controls.state import Controls
 from drumvae.live.generation.generator import Generator
 from drumvae.live.generation.modes import make_loop, offered_modes
 from drumvae.live.generation.worker_main import ModelFacts
-from drumvae.live.messages import Arrival, Played
+from drumvae.live.messages import Played, TimestampedMessage
 from drumvae.live.session.performer import Performer
-from drumvae.music.conditions import ANYTHING, Conditions
+from drumvae.music.conditions import UNCONDITIONED, Conditions
 from drumvae.music.grid import Grid
 
 Event = tuple[float, bytes]
-TICK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
+CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
 NOW_S = 1000.0  # no test may rely on time beginning at 0
 
 
@@ -52,7 +52,7 @@ class Sender:
         """Sends ticks, the first one now; the next would come one period after the last."""
         for _ in range(count):
             jitter_s = self._random.normal(0, self.jitter_s) if self.jitter_s else 0.0
-            self.song.append((self.at_s + jitter_s, TICK))
+            self.song.append((self.at_s + jitter_s, CLOCK))
             self.at_s += 60 / self.bpm / 24
         return self
 
@@ -71,11 +71,11 @@ class FakeInput:
         self.song = sorted(song, key=lambda event: event[0])
         self._done = 0
 
-    def poll(self, now_s: float) -> list[Arrival]:
+    def poll(self, now_s: float) -> list[TimestampedMessage]:
         first = self._done
         while self._done < len(self.song) and self.song[self._done][0] <= now_s:
             self._done += 1
-        return [Arrival(at_s, message) for at_s, message in self.song[first : self._done]]
+        return [TimestampedMessage(at_s, message) for at_s, message in self.song[first : self._done]]
 
 
 class FakeOutput:
@@ -122,7 +122,7 @@ class FakeEngine:
         self.told: list[tuple[str, Conditions, float]] = []
         """What was asked for beside the task: the verb, the conditions, the complexity."""
 
-    def take_news(self) -> None:
+    def pop_notice(self) -> None:
         return None
 
     def generate(
@@ -131,24 +131,26 @@ class FakeEngine:
         temperature: float | None = None,
         count: int = 1,
         density: float = 1.0,
-        conditions: Conditions = ANYTHING,
+        conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> list[Grid]:
         self.asked.append(("generate", seed, temperature, density))
         self.told.append(("generate", conditions, complexity))
         return [random_grid(seed + i, 0.2 * density) for i in range(count)]
 
-    def humanize(self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def humanize(
+        self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
+    ) -> Grid:
         self.asked.append(("humanize", grid, amount, seed))
         self.told.append(("humanize", conditions, 0.0))
         return Grid(grid.hits, grid.velocities * 0.5, grid.hits * 0.25 * amount)
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = ANYTHING) -> Grid:
+    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
         self.asked.append(("drumify", grid, seed))
         self.told.append(("drumify", conditions, 0.0))
         return Grid(*(np.roll(array, 1, axis=1) for array in grid.arrays()))  # every voice on the next drum
 
-    def vary(self, grid: Grid, amount: float, seed: int, conditions: Conditions = ANYTHING) -> Grid:
+    def vary(self, grid: Grid, amount: float, seed: int, conditions: Conditions = UNCONDITIONED) -> Grid:
         self.asked.append(("vary", grid, amount, seed))
         self.told.append(("vary", conditions, 0.0))
         return Grid(*(np.roll(array, round(16 * amount), axis=0) for array in grid.arrays()))  # later by up to a bar

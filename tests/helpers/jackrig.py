@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.jackparts import PERIOD, RATE, Drummer, JackServer, stop, wait_for
-from helpers.judge import TICK, TICKS_PER_BEAT, Captured
+from helpers.judge import CLOCK, CLOCK_PPQN, Captured
 
 TICKS_PER_JACK_BEAT = 1920.0
 RESYNC_S = 0.5
@@ -50,7 +50,7 @@ STANDSTILL_TICKS = 0.6
 
 def ran_through(slips: Sequence[Slip], bpm: float) -> bool:
     """Says whether the server never stood still, within half a second in all, for so long that what was due then cannot be known."""
-    allowed_s = min(STANDSTILL_S, STANDSTILL_TICKS * 60 / bpm / TICKS_PER_BEAT)
+    allowed_s = min(STANDSTILL_S, STANDSTILL_TICKS * 60 / bpm / CLOCK_PPQN)
     near = ([later for later in slips if 0 <= later.frame - slip.frame < frames(0.5)] for slip in slips)
     return all(sum(slip.frames for slip in together) < frames(allowed_s) for together in near)
 
@@ -154,7 +154,7 @@ class Rig:
 
     def first_tick(self) -> int:
         """Waits for the first tick that was captured, and returns its frame."""
-        ticks: Callable[[], list[int]] = lambda: [frame for frame, data in self.clock if data[0] == TICK]  # noqa: E731
+        ticks: Callable[[], list[int]] = lambda: [frame for frame, data in self.clock if data[0] == CLOCK]  # noqa: E731
         return int(wait_for(ticks, "a tick of the clock")[0])
 
     def play_until(self, beat: float) -> None:

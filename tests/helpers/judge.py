@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from drumvae.music.grid import LOOP_BEATS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
-TICK, START, CONTINUE, STOP, POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
-TICKS_PER_BEAT = 24
+CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
+CLOCK_PPQN = 24
 TICKS_PER_POSITION = 6
 NEIGHBOURS = 3
 """A gap between ticks is compared with so many before and after it."""
@@ -95,11 +95,11 @@ def clock_to_stretches(messages: Iterable[Captured]) -> list[Stretch]:
         if len(ticks) > 1:
             table = np.array(ticks, np.float64)
             numbers = table[:, 0] + lost_ticks(table[:, 1])
-            stretches.append(Stretch(numbers / TICKS_PER_BEAT, table[:, 1], stop_frame))
+            stretches.append(Stretch(numbers / CLOCK_PPQN, table[:, 1], stop_frame))
         ticks.clear()
 
     for frame, data in messages:
-        if data[0] == TICK and playing:
+        if data[0] == CLOCK and playing:
             ticks.append((number, frame))
             number += 1
         elif data[0] == START:
@@ -110,7 +110,7 @@ def clock_to_stretches(messages: Iterable[Captured]) -> list[Stretch]:
         elif data[0] == STOP:
             close(float(frame))
             playing = False
-        elif data[0] == POSITION:
+        elif data[0] == SONG_POSITION:
             close()
             number = (data[1] | data[2] << 7) * TICKS_PER_POSITION
     close()
@@ -160,7 +160,7 @@ def grid_to_notes(grid: Grid, line_beats: float, stretch: Stretch) -> list[Note]
         if (step_beat < first - 1e-9 and beat < first) or beat > last:
             continue
         velocity = min(max(round(float(grid.velocities[step, voice]) * 127), 1), 127)
-        notes.append(Note(stretch.frame_at(max(beat, first)), DEFAULT_KIT.played[voice], velocity))
+        notes.append(Note(stretch.frame_at(max(beat, first)), DEFAULT_KIT.output_notes[voice], velocity))
     return notes
 
 

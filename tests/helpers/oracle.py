@@ -8,7 +8,7 @@ from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
 from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
 from drumvae.music.kit import DEFAULT_KIT
-from drumvae.trainer.evaluation.windows import Windows
+from drumvae.trainer.evaluation.windows import ValDataset
 
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
@@ -34,10 +34,10 @@ class _Decoder:
         return [np.concatenate([hits, hits * np.clip(loops[..., 9:18], 0, 1), hits * np.clip(loops[..., 18:], -1, 1)], axis=-1)]
 
 
-def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS, can_force: bool = True) -> Engine:
+def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS, has_teacher_forcing: bool = True) -> Engine:
     """Returns an engine that repeats what it reads."""
     shape: tuple[int, ...] = (steps,) if encoding == "melody" else (steps, 27)
-    inputs = {"latent", "noise", "temperature"} | ({"known", "forced"} if can_force else set())
+    inputs = {"latent", "noise", "temperature"} | ({"known", "forced"} if has_teacher_forcing else set())
     inputs |= set() if encoding == "melody" else {"thresholds", "locked_hits", "locked"}
     facts: dict[str, Any] = {"preset": "oracle", "training": {}, "scores": {}, "licence": "", "version": "0"}
     thresholds = () if encoding == "melody" else (0.5,) * 9
@@ -46,12 +46,12 @@ def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = T
     return Engine(info, Graphs(sessions, "cpu"))
 
 
-def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:
+def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> ValDataset:
     """Returns loops as windows, each of a take of its own unless they are told."""
     numbers = np.arange(len(loops))
     cut_from = numbers if takes is None else np.array(takes)
     tempi = np.full(len(loops), bpm, np.float32)
-    return Windows(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
+    return ValDataset(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
 
 
 def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int = 64) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from drumvae.live.clock.timeline import line_of
+from drumvae.live.clock.timeline import cycle_start
 from drumvae.live.controls.actions import ACTIONS
 from drumvae.live.controls.mapping_file import default_map
 from drumvae.live.controls.state import Controls
 from drumvae.live.generation.modes import loop_seed
-from drumvae.live.looper.player import pass_hits
+from drumvae.live.looper.player import cycle_hits
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 from helpers.fakes import NOW_S, FakeEngine, Sender, Stage, random_grid
@@ -20,16 +20,16 @@ def loop_of(index: int, seed: int = 1) -> Grid:
 def expected_hits(grids: dict[int, Grid], bpm: float, start_s: float = NOW_S) -> list[tuple[float, int, int]]:
     """Returns (seconds, pitch, velocity) of passes, each with its grid; what is before the start sounds at the start."""
     return sorted(
-        (max(start_s + hit.beat * 60 / bpm, start_s), DEFAULT_KIT.played[hit.voice], hit.velocity)
+        (max(start_s + hit.beat * 60 / bpm, start_s), DEFAULT_KIT.output_notes[hit.voice], hit.velocity)
         for number, grid in grids.items()
-        for hit in pass_hits(grid, line_of(number))
+        for hit in cycle_hits(grid, cycle_start(number))
     )
 
 
 def assert_same_hits(got: list[tuple[float, int, int]], expected: list[tuple[float, int, int]], within_s: float) -> None:
     """Compares two performances note by note, voice by voice."""
     assert len(got) == len(expected)
-    for pitch in DEFAULT_KIT.played:
+    for pitch in DEFAULT_KIT.output_notes:
         ours, theirs = [h for h in got if h[1] == pitch], [h for h in expected if h[1] == pitch]
         assert [h[2] for h in ours] == [h[2] for h in theirs]
         assert np.allclose([h[0] for h in ours], [h[0] for h in theirs], atol=within_s)
@@ -38,7 +38,7 @@ def assert_same_hits(got: list[tuple[float, int, int]], expected: list[tuple[flo
 def performance(sender: Sender, grid: Grid, line: float, bpm: float = 120) -> None:
     """Plays a grid into a song, as a person would, from a beat on."""
     for onset in grid.onsets():
-        message = bytes((0x99, DEFAULT_KIT.played[onset.voice], max(round(onset.velocity * 127), 1)))
+        message = bytes((0x99, DEFAULT_KIT.output_notes[onset.voice], max(round(onset.velocity * 127), 1)))
         sender.song.append((NOW_S + (line + onset.beat) * 60 / bpm, message))
 
 

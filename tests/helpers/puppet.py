@@ -17,7 +17,7 @@ class Puppet:
 
     tasks, provider, encoding, steps, chosen, styles = ("generate",), "cpu", "groove", 64, "", ()
 
-    def take_news(self) -> None:
+    def pop_notice(self) -> None:
         return None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from helpers.jackparts import RATE, JackServer, wait_for
 from helpers.jackrig import TICKS_PER_JACK_BEAT, Rig
-from helpers.judge import TICK, Captured
+from helpers.judge import CLOCK, Captured
 
 DELAY_S = 0.012
 """How late a relayed clock is in the mean: four standard deviations of 3 ms."""
@@ -64,8 +64,8 @@ class TempoRig(Rig):
 
     def _later(self, frame: int, data: bytes) -> int:
         """Returns when a message is passed on; no message overtakes another."""
-        jitter_s = float(self._draw.normal(0, self._jitter_s)) if data[0] == TICK else 0.0
-        if data[0] == TICK:
+        jitter_s = float(self._draw.normal(0, self._jitter_s)) if data[0] == CLOCK else 0.0
+        if data[0] == CLOCK:
             self.added_ms.append(jitter_s * 1000)
         before = self._late[-1][0] if self._late else 0
         return max(frame + round((DELAY_S + jitter_s) * RATE), before)

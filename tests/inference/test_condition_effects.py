@@ -34,7 +34,7 @@ def same(first: Grid, second: Grid) -> bool:
 def test_the_bundle_says_what_it_is_and_finds_its_engine(engine: Engine, drummer_bundle: Path) -> None:
     assert isinstance(engine, DrummerEngine)
     assert read_bundle(drummer_bundle).styles == STYLES
-    assert engine.can_force
+    assert engine.has_teacher_forcing
 
 
 def test_the_same_seed_gives_the_same_loop_whatever_the_count(engine: Engine) -> None:

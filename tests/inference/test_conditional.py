@@ -48,12 +48,12 @@ def test_a_tap_of_nothing_needs_a_bundle_that_learned_to_drumify(drummer: Engine
 def test_what_is_expected_of_a_tap_depends_on_all_that_is_told(drummer: Engine) -> None:
     tap = np.random.default_rng(1).random((2, 64, 3)).astype(np.float32)
     bpm, style = np.full(2, 100, np.float32), np.eye(3, dtype=np.float32)[[0, 1]]
-    expected = drummer.expect(tap, bpm, style)
+    expected = drummer.hit_probability(tap, bpm, style)
     assert expected.shape == (2, 64, 9)
     assert ((expected > 0) & (expected < 1)).all()
     for told in ((tap[::-1], bpm, style), (tap, bpm * 2, style), (tap, bpm, style[::-1])):
-        assert not np.allclose(drummer.expect(*told), expected, atol=1e-4)
-    assert drummer.expect(tap[:0], bpm[:0], style[:0]).shape == (0, 64, 9)
+        assert not np.allclose(drummer.hit_probability(*told), expected, atol=1e-4)
+    assert drummer.hit_probability(tap[:0], bpm[:0], style[:0]).shape == (0, 64, 9)
 
 
 @pytest.mark.parametrize("likely", [0.0, 1.0])
@@ -61,7 +61,7 @@ def test_a_tap_is_answered_by_what_is_expected_of_it(drummer: Engine, groove: Gr
     """Beside the answers that hang together: a kick that is expected everywhere comes everywhere, whatever they say."""
     expected = np.zeros((1, 64, 9), np.float32)
     expected[..., 0] = likely
-    monkeypatch.setattr(drummer, "expect", lambda tap, bpm, style: expected)
+    monkeypatch.setattr(drummer, "hit_probability", lambda tap, bpm, style: expected)
     kicks = drummer.drumify(groove).hits[:, 0].sum()
     assert kicks == 64 if likely else kicks < 64
 
@@ -73,7 +73,7 @@ def test_of_more_drums_than_two_hands_can_strike_the_likelier_are_struck(
     expected = np.zeros((1, 64, 9), np.float32)
     for name, likely in odds.items():
         expected[..., VOICES.index(name)] = likely
-    monkeypatch.setattr(drummer, "expect", lambda tap, bpm, style: expected)
+    monkeypatch.setattr(drummer, "hit_probability", lambda tap, bpm, style: expected)
     hits = drummer.drumify(groove).hits
     struck = {name: hits[:, VOICES.index(name)].mean() for name in odds}
     assert struck == {"snare": 1, "closed hat": 1, "ride": 1, "open hat": 0, "low tom": 0}

@@ -11,10 +11,10 @@ from drumvae.bundle.format import DECODER, default_bundle
 from drumvae.inference.codec import Graphs
 from drumvae.inference.conditional import DrummerEngine
 from drumvae.inference.engine import Engine
-from drumvae.inference.slerp import spherical_path
+from drumvae.inference.slerp import slerp_path
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import Grid, Onset
-from drumvae.music.morphing import between
+from drumvae.music.morphing import latent_morph
 from drumvae.util.errors import BundleError
 
 
@@ -261,21 +261,21 @@ NOTHING = Grid.empty(16)
 
 def test_where_a_model_changes_nothing_the_softest_hits_leave_first_and_the_loudest_come_first() -> None:
     first, last = kicks("X...x...-......."), kicks("..-...X.........")
-    way = [between(first, last, (NOTHING, NOTHING, NOTHING), share) for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    way = [latent_morph(first, last, (NOTHING, NOTHING, NOTHING), share) for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     expected = ("X...x...-.......", "X...x.X.-.......", "X...x.X.........", "X.....X.........", "X.-...X.........", "..-...X.........")
     assert [grid.to_text([0]) for grid in way] == [kicks(letters).to_text([0]) for letters in expected]
 
 
 def test_where_a_model_changes_its_mind_the_hit_changes_and_what_it_writes_for_neither_is_played() -> None:
     written = (kicks("x...x..........."), kicks("x.X............."), NOTHING)
-    placed = between(kicks("x...x...x......."), kicks("............x..."), written, 0.1)
+    placed = latent_morph(kicks("x...x...x......."), kicks("............x..."), written, 0.1)
     assert placed == kicks("x.X.....x.......")
 
 
 def test_a_hit_of_both_grids_glides_from_one_velocity_and_offset_to_the_other() -> None:
     hits = kicks("x...").hits
     first, last = Grid(hits, hits * 0.2, hits * -0.1), Grid(hits, hits * 0.8, hits * 0.3)
-    placed = between(first, last, (NOTHING.window(0, 4),) * 3, 0.25)
+    placed = latent_morph(first, last, (NOTHING.window(0, 4),) * 3, 0.25)
     assert placed.velocities[0, 0] == pytest.approx(0.35)
     assert placed.offsets[0, 0] == pytest.approx(0.0, abs=1e-6)
 
@@ -388,8 +388,8 @@ class FormerDecoder:
 
 def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(former: Engine) -> None:
     older = Engine(former.info, Graphs({**former._sessions, DECODER: FormerDecoder()}, "cpu"))  # type: ignore[dict-item]
-    assert former.can_force
-    assert not older.can_force
+    assert former.has_teacher_forcing
+    assert not older.has_teacher_forcing
     assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)
     with pytest.raises(BundleError, match="cannot be shown a true loop"):
         older.decode(np.zeros((2, 256), np.float32), known=np.zeros((2, 64, 27), np.float32), forced=np.ones((2, 64), np.float32))
@@ -417,7 +417,7 @@ def test_an_arc_keeps_the_size_of_its_ends_and_its_angles_are_even() -> None:
     draw = np.random.default_rng(0)
     ends = draw.standard_normal((2, 64)).astype(np.float32)
     ends /= np.linalg.norm(ends, axis=1, keepdims=True)
-    path = spherical_path(ends[0], ends[1], 7)
+    path = slerp_path(ends[0], ends[1], 7)
     assert np.allclose(path[[0, -1]], ends, atol=1e-6)
     assert np.allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
     cosines = (path[1:] * path[:-1]).sum(axis=1)
@@ -426,7 +426,7 @@ def test_an_arc_keeps_the_size_of_its_ends_and_its_angles_are_even() -> None:
 
 @pytest.mark.parametrize(("first", "last"), [([0, 0], [0, 0]), ([0, 0], [2, 0]), ([1, 0], [3, 0]), ([1, 0], [-3, 0])])
 def test_a_path_without_one_arc_is_straight(first: list[float], last: list[float]) -> None:
-    path = spherical_path(np.array(first, np.float32), np.array(last, np.float32), 3)
+    path = slerp_path(np.array(first, np.float32), np.array(last, np.float32), 3)
     assert np.allclose(path, [first, np.mean([first, last], axis=0), last])
 
 

@@ -15,7 +15,7 @@ from drumvae.inference.engine import Engine
 from drumvae.inference.providers import NAMES, candidates
 from drumvae.inference.session import BoundSession, Session, open_session
 from drumvae.live.generation.modes import Job, make_loop
-from drumvae.live.generation.worker_main import ModelFacts, answer_with_news
+from drumvae.live.generation.worker_main import ModelFacts, run_job_with_notice
 from drumvae.util.errors import BundleError
 
 
@@ -167,15 +167,15 @@ def test_a_provider_that_fails_while_it_plays_falls_back_to_the_cpu_in_the_same_
 ) -> None:
     engine = Engine.load(provider="cuda")
     expected = [make_loop(Engine.load(provider="cpu"), Job(index, index, "generate")) for index in range(3)]
-    assert answer_with_news(engine, make_loop, Job(0, 0, "generate")) == (expected[0], None)
+    assert run_job_with_notice(engine, make_loop, Job(0, 0, "generate")) == (expected[0], None)
     for session in machine.sessions:
         session.fails = trouble
-    loop, news = answer_with_news(engine, make_loop, Job(1, 1, "generate"))
+    loop, news = run_job_with_notice(engine, make_loop, Job(1, 1, "generate"))
     assert loop == expected[1]
     assert news is not None
     assert news.startswith("The model failed on cuda and runs on the CPU from now on. ")
     assert ("no numbers" if trouble == "nan" else trouble) in news
-    assert answer_with_news(engine, make_loop, Job(2, 2, "generate")) == (expected[2], None)
+    assert run_job_with_notice(engine, make_loop, Job(2, 2, "generate")) == (expected[2], None)
     assert engine.provider == "cpu"
 
 
@@ -192,7 +192,7 @@ def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.Monk
 def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -> None:
     engine = Engine.load(provider="cpu")
     engine._sessions = {**engine._sessions, DECODER: Nowhere(engine._sessions[DECODER])}
-    loop, trouble = answer_with_news(engine, make_loop, Job(4, 0, "generate"))
+    loop, trouble = run_job_with_notice(engine, make_loop, Job(4, 0, "generate"))
     assert loop is None
     assert trouble is not None
     assert "no numbers" in trouble

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 from dataclasses import replace  # noqa: E402
 
-from drumvae.inference.codec import COLDEST  # noqa: E402
+from drumvae.inference.codec import MIN_TEMPERATURE  # noqa: E402
 from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
@@ -71,7 +71,7 @@ def test_training_and_writing_are_the_same_function_of_the_steps_before(config: 
     """Forced to see the true steps, the stepwise decoder says what the one for training says in one pass."""
     model, loops = lively(config), some_loops(config)
     latent, features = torch.randn(3, 8), loop_features(loops, config.encoding)
-    cold, middle = torch.full((3,), COLDEST), torch.full((3, 32, 9), 0.5)
+    cold, middle = torch.full((3,), MIN_TEMPERATURE), torch.full((3, 32, 9), 0.5)
     forced = write(model, latent, temperature=cold, noise=middle, known=loops, forced=torch.ones(3, 32))
     with torch.no_grad():
         outputs = model.decoder.teacher_forced(latent, features, torch.zeros(3))

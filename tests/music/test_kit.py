@@ -9,11 +9,11 @@ from drumvae.util.errors import BundleError
 
 
 def test_every_voice_hears_the_note_that_it_plays() -> None:
-    assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.played] == list(range(9))
+    assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.output_notes] == list(range(9))
 
 
 def test_the_default_notes_choke_no_cymbal_on_any_sampler() -> None:
-    assert DEFAULT_KIT.played == (36, 38, 42, 46, 43, 47, 48, 49, 51)
+    assert DEFAULT_KIT.output_notes == (36, 38, 42, 46, 43, 47, 48, 49, 51)
 
 
 @pytest.mark.parametrize(
@@ -35,19 +35,21 @@ def test_percussion_is_what_no_voice_hears() -> None:
     assert all(DEFAULT_KIT.voice_of(pitch) is None for pitch in PERCUSSION)
 
 
-def kit(played: tuple[int, ...] = DEFAULT_KIT.played, heard: tuple[tuple[int, ...], ...] = DEFAULT_KIT.heard, *chokes: int) -> Kit:
+def kit(
+    played: tuple[int, ...] = DEFAULT_KIT.output_notes, heard: tuple[tuple[int, ...], ...] = DEFAULT_KIT.input_notes, *chokes: int
+) -> Kit:
     return Kit("mine", heard, played, chokes)
 
 
 @pytest.mark.parametrize("chokes", [(), (50, 58)])
 def test_a_kit_comes_back_from_its_dict_through_json(chokes: tuple[int, ...]) -> None:
-    mine = kit(DEFAULT_KIT.played, DEFAULT_KIT.heard, *chokes)
+    mine = kit(DEFAULT_KIT.output_notes, DEFAULT_KIT.input_notes, *chokes)
     assert Kit.from_dict(json.loads(json.dumps(mine.to_dict()))) == mine
 
 
 def test_what_was_written_before_there_were_chokes_stays_as_it_was() -> None:
     assert set(DEFAULT_KIT.to_dict()) == {"name", "heard", "played"}  # corpora are cached under a name made of it
-    assert Kit.from_dict({"name": "default", "heard": DEFAULT_KIT.heard, "played": DEFAULT_KIT.played}) == DEFAULT_KIT
+    assert Kit.from_dict({"name": "default", "heard": DEFAULT_KIT.input_notes, "played": DEFAULT_KIT.output_notes}) == DEFAULT_KIT
 
 
 def test_the_bundle_that_ships_carries_the_default_kit() -> None:
@@ -57,34 +59,34 @@ def test_the_bundle_that_ships_carries_the_default_kit() -> None:
 
 def test_a_pitch_cannot_belong_to_two_voices() -> None:
     with pytest.raises(ValueError, match="kick and snare both hear 36, and a note belongs to no two voices"):
-        kit(heard=((36,), (38, 36), *DEFAULT_KIT.heard[2:]))
+        kit(heard=((36,), (38, 36), *DEFAULT_KIT.input_notes[2:]))
     with pytest.raises(ValueError, match="kick and snare both hear 36"):
         kit(heard=((36,),) * 9)
 
 
 def test_two_voices_cannot_play_one_note() -> None:
     with pytest.raises(ValueError, match="kick and ride both play 36, and a note belongs to no two voices"):
-        kit((*DEFAULT_KIT.played[:8], 36))
+        kit((*DEFAULT_KIT.output_notes[:8], 36))
 
 
 def test_a_voice_cannot_play_a_choke_of_its_kit() -> None:
     with pytest.raises(ValueError, match="crash plays 49, which only chokes a cymbal"):
-        kit(DEFAULT_KIT.played, DEFAULT_KIT.heard, 54, 49)
+        kit(DEFAULT_KIT.output_notes, DEFAULT_KIT.input_notes, 54, 49)
 
 
 @pytest.mark.parametrize("note", [-1, 128])
 def test_a_note_lies_between_0_and_127(note: int) -> None:
     with pytest.raises(ValueError, match=f"{note} is no note; type one of 0 to 127"):
-        kit((note, *DEFAULT_KIT.played[1:]))
+        kit((note, *DEFAULT_KIT.output_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
-        kit(heard=((36, note), *DEFAULT_KIT.heard[1:]))
+        kit(heard=((36, note), *DEFAULT_KIT.input_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
-        kit(DEFAULT_KIT.played, DEFAULT_KIT.heard, note)
+        kit(DEFAULT_KIT.output_notes, DEFAULT_KIT.input_notes, note)
 
 
 def test_a_kit_has_nine_voices() -> None:
     with pytest.raises(ValueError, match="needs 9 voices"):
-        kit(DEFAULT_KIT.played[:8])
+        kit(DEFAULT_KIT.output_notes[:8])
 
 
 CHOKED = DEFAULT_KIT.to_dict() | {"chokes": [49]}

@@ -69,7 +69,7 @@ def test_a_known_kit_hears_what_it_plays_on_the_same_voice(name: str) -> None:
 def test_a_known_kit_neither_plays_nor_hears_its_chokes(name: str, chokes: set[int]) -> None:
     kit = known(name)
     assert chokes <= set(kit.chokes)
-    assert not set(kit.chokes) & set(kit.played)
+    assert not set(kit.chokes) & set(kit.output_notes)
     assert all(kit.voice_of(pitch) is None for pitch in kit.chokes)
 
 
@@ -116,13 +116,13 @@ def write(folder: Path, text: str, name: str = "mine.toml") -> str:
 def test_a_file_changes_what_it_names_and_leaves_the_rest_to_the_default(tmp_path: Path) -> None:
     kit = kit_named(write(tmp_path, 'kick = 35\n"closed hat" = 44\nopen-hat = 26\nlow_tom = 41'))
     assert kit.name == "mine"
-    assert kit.played == (35, 38, 44, 26, 41, *DEFAULT_KIT.played[5:])
-    assert [set(heard) for heard in kit.heard] == [set(heard) for heard in DEFAULT_KIT.heard]
+    assert kit.output_notes == (35, 38, 44, 26, 41, *DEFAULT_KIT.output_notes[5:])
+    assert [set(heard) for heard in kit.input_notes] == [set(heard) for heard in DEFAULT_KIT.input_notes]
 
 
 def test_a_file_builds_on_the_base_that_it_names(tmp_path: Path) -> None:
     kit = kit_named(write(tmp_path, 'base = "ad2"\ncrash = 79\ntitle = "Mine"\ntrap = "none"'))
-    assert kit.played == (*known("ad2").played[:7], 79, 60)
+    assert kit.output_notes == (*known("ad2").played[:7], 79, 60)
     assert kit.chokes == known("ad2").chokes
     assert kit.voice_of(42) == SNARE
 
@@ -135,12 +135,12 @@ def test_a_note_that_a_voice_newly_plays_is_heard_as_that_voice_only(tmp_path: P
 def test_a_voice_may_hear_other_notes_than_it_plays(tmp_path: Path) -> None:
     roland_into_ad2 = 'base = "ad2"\nclosed-hat = { plays = 49, hears = [42, 22, 44] }\n[crash]\nhears = [49, 55]\n[snare]\nhears = [38]'
     kit = kit_named(write(tmp_path, roland_into_ad2))
-    assert kit.played == known("ad2").played
+    assert kit.output_notes == known("ad2").played
     assert [kit.voice_of(pitch) for pitch in (42, 49, 38, 77, 50, 37)] == [CLOSED_HAT, CRASH, SNARE, None, None, None]
 
 
 def test_a_note_that_a_voice_hears_twice_is_heard_once(tmp_path: Path) -> None:
-    assert kit_named(write(tmp_path, "kick = { hears = [36, 35, 36] }")).heard[KICK] == (36, 35)
+    assert kit_named(write(tmp_path, "kick = { hears = [36, 35, 36] }")).input_notes[KICK] == (36, 35)
 
 
 def test_a_file_may_name_its_own_chokes(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_file_that_is_missing_or_no_text_or_no_toml_is_refused(tmp_path: Path)
 
 def counted(kit: Kit, **hits: int) -> Counter[int]:
     """Plays so many hits of each voice on the notes that a kit plays."""
-    return Counter({kit.played[VOICES.index(voice.replace("_", " "))]: count for voice, count in hits.items()})
+    return Counter({kit.output_notes[VOICES.index(voice.replace("_", " "))]: count for voice, count in hits.items()})
 
 
 GROOVE = {"kick": 12, "snare": 10, "closed_hat": 40, "open_hat": 3, "low_tom": 2, "mid_tom": 2, "high_tom": 3, "crash": 2, "ride": 8}
@@ -287,7 +287,7 @@ def rendered(counts: Counter[int], kit: Kit) -> Counter[int]:
     for pitch, count in counts.items():
         voice = known("roland-td").voice_of(pitch)
         assert voice is not None
-        other[kit.played[voice]] += count
+        other[kit.output_notes[voice]] += count
     return other
 
 

@@ -250,7 +250,7 @@ def test_g15_the_hits_of_two_bars_are_as_many_cells_as_a_serialised_control(tmp_
 FOUR_VOICES = Kit(
     "four voices",
     heard=((36,), (38, 37, 40, 43, 58, 47, 45, 50, 48), (42, 22, 44, 51, 53, 59), (46, 26, 49, 52, 55, 57), *[()] * 5),
-    played=(36, 38, 42, 46, *DEFAULT_KIT.played[4:]),
+    played=(36, 38, 42, 46, *DEFAULT_KIT.output_notes[4:]),
 )
 
 
@@ -267,8 +267,8 @@ def test_g16_merged_voices_are_heard_as_one(tmp_path: Path) -> None:
 
 
 UNUSED = [()] * 7
-TRAINING_KIT = Kit("training", heard=((0, 1), (2, 3), *UNUSED), played=(0, 2, *DEFAULT_KIT.played[2:]))
-INFERENCE_KIT = Kit("inference", heard=((1, 2), (3, 0), *UNUSED), played=(1, 3, *DEFAULT_KIT.played[2:]))
+TRAINING_KIT = Kit("training", heard=((0, 1), (2, 3), *UNUSED), played=(0, 2, *DEFAULT_KIT.output_notes[2:]))
+INFERENCE_KIT = Kit("inference", heard=((1, 2), (3, 0), *UNUSED), played=(1, 3, *DEFAULT_KIT.output_notes[2:]))
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(TRAINING_KIT, [0, 0, 2, 2]), (INFERENCE_KIT, [3, 1, 1, 3])], ids=["training", "inference"])
@@ -282,7 +282,7 @@ def test_g17_the_kit_that_is_named_maps_pitches_in_and_out(tmp_path: Path, kit: 
 
 def test_g17_what_a_voice_plays_it_hears_so_training_and_use_agree() -> None:
     # In GrooVAE pitches 45, 48 and 58 are other drums in use than they were in training.
-    assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.played] == list(range(len(VOICES)))
+    assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.output_notes] == list(range(len(VOICES)))
     assert [VOICES[DEFAULT_KIT.voice_of(pitch) or 0] for pitch in (45, 48, 58)] == ["mid tom", "high tom", "low tom"]
 
 

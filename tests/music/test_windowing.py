@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from drumvae.inference.engine import Engine
 from drumvae.music.grid import Grid
-from drumvae.music.windowing import from_windows, to_windows, window_starts
+from drumvae.music.windowing import cut_windows, stitch_windows, window_starts
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def engine() -> Engine:
 @settings(deadline=None)
 def test_what_is_cut_into_windows_is_put_together_again(steps: int, size: int) -> None:
     array = np.random.default_rng(steps).random((steps, 3)).astype(np.float32)
-    windows = to_windows(array, steps, size)
+    windows = cut_windows(array, steps, size)
     assert windows.shape[1:] == (size, 3)
-    assert np.array_equal(from_windows(windows, steps), array)
+    assert np.array_equal(stitch_windows(windows, steps), array)
 
 
 @given(st.integers(65, 2000))
@@ -30,7 +30,7 @@ def test_what_is_cut_into_windows_is_put_together_again(steps: int, size: int) -
 def test_windows_meet_on_bars_and_no_bar_but_the_first_and_the_last_is_at_an_end_of_its_window(steps: int) -> None:
     starts = np.array(window_starts(steps, 64))
     assert not (starts % 16).any()
-    owner = from_windows(np.broadcast_to(np.arange(len(starts))[:, None], (len(starts), 64)), steps)
+    owner = stitch_windows(np.broadcast_to(np.arange(len(starts))[:, None], (len(starts), 64)), steps)
     place = np.arange(steps) - starts[owner]
     changes = np.flatnonzero(np.diff(owner)) + 1
     assert not (changes % 16).any()

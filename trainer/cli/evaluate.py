@@ -19,7 +19,7 @@ from drumvae.util.files import check_writable
 from ..data.corpus import Corpus, CorpusOptions, load_corpus
 from ..data.manifest import DRUMS, MELODY
 from ..evaluation.bootstrap import LEVEL, RESAMPLES, SEED
-from ..evaluation.evaluator import Board, tasks_to_score
+from ..evaluation.evaluator import Evaluator, tasks_to_score
 from ..evaluation.markdown import scores_to_json, scores_to_markdown
 from ..evaluation.plots import can_plot, draw_plots
 from ..evaluation.table import TaskScores
@@ -61,7 +61,7 @@ def evaluate(
     tasks = tasks_to_score(engine, asked)
     whole, train = split_windows(corpus, split), split_windows(corpus, "train")
     windows = whole if most is None else whole.spread(most)
-    board = Board(engine, windows, train, loops)
+    board = Evaluator(engine, windows, train, loops)
     info = engine.info
     facts = {
         "bundle": {name: getattr(info, name) for name in ("preset", "encoding", "steps", "latent_size", "tasks", "temperature", "version")},

@@ -20,7 +20,7 @@ from .data import data as data_command
 if TYPE_CHECKING:
     from ..data.corpus import Corpus
     from ..training.config import TrainConfig
-    from ..training.run_config import Start
+    from ..training.run_config import ResolvedRun
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
@@ -93,14 +93,14 @@ def train(
     run = _run_folder(out, begun)
     corpus = _load(data, begun.config, run)
 
-    from ..training.train import Limits, train
+    from ..training.train import RunOptions, train
 
-    scores = train(begun.config, corpus, run, Limits(max_minutes, begun.checkpoint, begun.weights, devices, nodes))
+    scores = train(begun.config, corpus, run, RunOptions(max_minutes, begun.checkpoint, begun.weights, devices, nodes))
     if first_process():
         _finish(run, begun.config, scores)
 
 
-def _run_folder(out: Path | None, begun: "Start") -> Path:
+def _run_folder(out: Path | None, begun: "ResolvedRun") -> Path:
     """Returns the folder to write into, one for all processes, checked to be writable and free."""
     from drumvae.models.checkpoint import LAST, RUNS
 

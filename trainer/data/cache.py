@@ -16,8 +16,8 @@ from numpy.typing import DTypeLike
 from drumvae.music.kit import VOICES
 from drumvae.util.errors import DataError
 
-from .ingest import OnGrid, Reading, read_rows
-from .manifest import UNDECIDED, CorpusOptions, Row, Take, drawn_splits
+from .ingest import ParsedTake, QuantizedTake, read_rows
+from .manifest import UNDECIDED, CorpusOptions, ManifestEntry, Take, drawn_splits
 from .npy_writer import GrowingArray
 
 ARRAYS: Mapping[str, tuple[DTypeLike, tuple[int, ...]]] = {
@@ -33,7 +33,7 @@ ARRAYS: Mapping[str, tuple[DTypeLike, tuple[int, ...]]] = {
 INDEX, FACTS = "corpus.json", "facts.jsonl"
 
 
-def build_corpus(folder: Path, rows: Sequence[Row], options: CorpusOptions, home: Path) -> None:
+def build_corpus(folder: Path, rows: Sequence[ManifestEntry], options: CorpusOptions, home: Path) -> None:
     """Writes a corpus beside its final name and moves it there whole; corpus.json comes last.
 
     Raises DataError where no take has a window, and where the folder cannot be written.
@@ -65,7 +65,7 @@ def _move(part: Path, home: Path) -> None:
         part.replace(home)
 
 
-def _write_arrays(part: Path, files: Iterator[tuple[Reading, ...]]) -> dict[str, Any]:
+def _write_arrays(part: Path, files: Iterator[tuple[ParsedTake, ...]]) -> dict[str, Any]:
     """Writes the arrays and the facts of every take; returns the takes that are used, and what was left out."""
     takes: list[Take] = []
     rejected, dropped, left_out = Counter[str](), Counter[str](), Counter[str]()
@@ -87,7 +87,7 @@ def _write_arrays(part: Path, files: Iterator[tuple[Reading, ...]]) -> dict[str,
     return {"takes": takes, "rejected": dict(rejected), "dropped": dict(dropped), "left_out": dict(left_out)}
 
 
-def _append(arrays: Mapping[str, GrowingArray], grid: OnGrid, step: int, number: int) -> None:
+def _append(arrays: Mapping[str, GrowingArray], grid: QuantizedTake, step: int, number: int) -> None:
     for name, array in grid.arrays.items():
         arrays[name].append(array)
     arrays["first_steps"].append(step + grid.window_steps)

@@ -24,8 +24,8 @@ from drumvae.util.progress import watched
 from .cache import ARRAYS, FACTS, INDEX, build_corpus, listed
 from .download import source_folder
 from .ingest import Facts
-from .manifest import DRUMS, MELODY, CorpusOptions, Row, Take, list_rows
-from .melodies import without_stray_ends
+from .manifest import DRUMS, MELODY, CorpusOptions, ManifestEntry, Take, list_entries
+from .melodies import drop_orphan_note_offs
 
 __all__ = ["Corpus", "CorpusOptions", "Take", "load_corpus", "read_corpus"]
 
@@ -107,7 +107,7 @@ class Corpus:
 
     def melodies(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns melody classes (n, S) of some windows of melody, without the end of a note that began before its window."""
-        return without_stray_ends(self.melody[self._rows(windows, MELODY)].astype(np.int64))
+        return drop_orphan_note_offs(self.melody[self._rows(windows, MELODY)].astype(np.int64))
 
     def loops(self, windows: NDArray[np.int64]) -> Array:
         """Returns some windows as a model reads them: groove tensors (n, S, 27), or melody classes (n, S) as numbers."""
@@ -129,7 +129,7 @@ def load_corpus(source: Path, options: CorpusOptions = _DEFAULTS, cache: Path | 
     if (source / INDEX).is_file():
         return _as_asked(read_corpus(source), source, options)
     folder = source_folder(source)
-    rows = list_rows(folder, options.min_duration_s)
+    rows = list_entries(folder, options.min_duration_s)
     cache = cache or user_cache_path("drumvae") / "corpora"
     home = cache / _key(folder, rows, options)
     if not (home / INDEX).is_file():
@@ -156,7 +156,7 @@ def _as_asked(corpus: Corpus, home: Path, options: CorpusOptions) -> Corpus:
     return corpus
 
 
-def _key(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> str:
+def _key(folder: Path, rows: Sequence[ManifestEntry], options: CorpusOptions) -> str:
     """Returns a name that changes when any byte of a file, a split, an option or the kit does."""
     digest = hashlib.sha256(json.dumps([_FORMAT, asdict(options), DEFAULT_KIT.to_dict()]).encode())
     for row in watched(rows, "Looking for the cache", len(rows)):

@@ -22,8 +22,8 @@ from drumvae.music.kit import VOICES
 from drumvae.util.errors import DataError, NoDrumsError
 from drumvae.util.progress import watched
 
-from .manifest import MELODY, CorpusOptions, Row
-from .melodies import lively_starts, outside_range, part_to_melody
+from .manifest import MELODY, CorpusOptions, ManifestEntry
+from .melodies import outside_range, part_to_melody, starts_with_onset_in_each_bar
 
 _POOL_FROM = 64  # files; below that a pool of processes costs more than it saves
 _CHUNK = 16  # files a worker reads before it answers
@@ -66,7 +66,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class OnGrid:
+class QuantizedTake:
     """Holds a take on the grid, S steps in whole bars, and where its windows begin."""
 
     arrays: dict[str, NDArray[Any]]
@@ -79,19 +79,19 @@ class OnGrid:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedTake:
     """Holds one take: its facts and, where it is used, what is on the grid."""
 
     facts: Facts
-    grid: OnGrid | None = None
+    grid: QuantizedTake | None = None
 
 
-def read_rows(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> Iterator[tuple[Reading, ...]]:
+def read_rows(folder: Path, rows: Sequence[ManifestEntry], options: CorpusOptions) -> Iterator[tuple[ParsedTake, ...]]:
     """Yields the takes of each row, in order and with a progress bar: one of drums, one for each instrument of melody."""
     return watched(_read_all(folder, rows, options), "Reading takes", len(rows))
 
 
-def _read_all(folder: Path, rows: Sequence[Row], options: CorpusOptions) -> Iterator[tuple[Reading, ...]]:
+def _read_all(folder: Path, rows: Sequence[ManifestEntry], options: CorpusOptions) -> Iterator[tuple[ParsedTake, ...]]:
     if len(rows) < _POOL_FROM:
         yield from (_read(folder, row, options) for row in rows)
         return
@@ -113,27 +113,27 @@ def map_ahead(pool: Executor, function: Callable[[T], R], jobs: Iterable[T], ahe
         yield waiting.popleft().result()
 
 
-def _read_chunk(chunk: tuple[Path, Sequence[Row], CorpusOptions]) -> list[tuple[Reading, ...]]:
+def _read_chunk(chunk: tuple[Path, Sequence[ManifestEntry], CorpusOptions]) -> list[tuple[ParsedTake, ...]]:
     folder, rows, options = chunk
     return [_read(folder, row, options) for row in rows]
 
 
-def _read(folder: Path, row: Row, options: CorpusOptions) -> tuple[Reading, ...]:
+def _read(folder: Path, row: ManifestEntry, options: CorpusOptions) -> tuple[ParsedTake, ...]:
     if not (folder / row.name).is_file():
         return _left_out(row, "missing")
     return (_read_melodies if options.kind == MELODY else _read_drums)(folder / row.name, row, options)
 
 
-def _left_out(row: Row, reason: str) -> tuple[Reading, ...]:
-    return (Reading(Facts(row.name, row.name, row.split, row.style, row.beat_type, row.rejection or reason)),)
+def _left_out(row: ManifestEntry, reason: str) -> tuple[ParsedTake, ...]:
+    return (ParsedTake(Facts(row.name, row.name, row.split, row.style, row.beat_type, row.rejection or reason)),)
 
 
-def _timing_facts(timing: Timing, row: Row) -> dict[str, Any]:
+def _timing_facts(timing: Timing, row: ManifestEntry) -> dict[str, Any]:
     meters = tuple(dict.fromkeys(f"{numerator}/{denominator}" for _, numerator, denominator in timing.meters))
     return {"readable": True, "bpm": timing.bpm, "duration_s": row.duration_s or timing.length_s, "meters": meters}
 
 
-def _rejection(timing: Timing, row: Row, options: CorpusOptions) -> str:
+def _rejection(timing: Timing, row: ManifestEntry, options: CorpusOptions) -> str:
     """Returns why a whole file cannot be used, or nothing."""
     if row.rejection:
         return row.rejection
@@ -153,7 +153,7 @@ def _window_bpm(timing: Timing, starts: NDArray[np.int64], bars: int) -> NDArray
     return (bars * BEATS_PER_BAR * 60 / lasts_s).astype(np.float32)
 
 
-def _read_drums(path: Path, row: Row, options: CorpusOptions) -> tuple[Reading, ...]:
+def _read_drums(path: Path, row: ManifestEntry, options: CorpusOptions) -> tuple[ParsedTake, ...]:
     try:
         take = read_midi(path)
     except NoDrumsError:
@@ -176,7 +176,7 @@ def _read_drums(path: Path, row: Row, options: CorpusOptions) -> tuple[Reading, 
         lost_by_voice=_lost_by_voice(take),
         dropped=dict(take.dropped),
     )
-    return (Reading(facts, None if rejection else _drums_on_grid(take, bars, options.bars)),)
+    return (ParsedTake(facts, None if rejection else _drums_on_grid(take, bars, options.bars)),)
 
 
 def take_bars(take: Performance) -> int:
@@ -198,7 +198,7 @@ def _lost_by_voice(take: Performance) -> tuple[int, ...]:
     return tuple((np.bincount(take.voices, minlength=len(VOICES)) - kept).tolist())
 
 
-def _drums_on_grid(take: Performance, bars: int, window_bars: int) -> OnGrid:
+def _drums_on_grid(take: Performance, bars: int, window_bars: int) -> QuantizedTake:
     hits, velocities, offsets = onsets_to_arrays(take.beats, take.voices, take.velocities, bars * STEPS_PER_BAR)
     arrays: dict[str, NDArray[Any]] = {
         "hits": hits.astype(np.uint8),
@@ -206,10 +206,10 @@ def _drums_on_grid(take: Performance, bars: int, window_bars: int) -> OnGrid:
         "offsets": offsets,
     }
     starts = np.arange(bars - window_bars + 1)
-    return OnGrid(arrays, len(hits), starts * STEPS_PER_BAR, _window_bpm(take, starts, window_bars))
+    return QuantizedTake(arrays, len(hits), starts * STEPS_PER_BAR, _window_bpm(take, starts, window_bars))
 
 
-def _read_melodies(path: Path, row: Row, options: CorpusOptions) -> tuple[Reading, ...]:
+def _read_melodies(path: Path, row: ManifestEntry, options: CorpusOptions) -> tuple[ParsedTake, ...]:
     try:
         song = read_notes(path)
     except DataError:
@@ -219,9 +219,9 @@ def _read_melodies(path: Path, row: Row, options: CorpusOptions) -> tuple[Readin
     return readings or _left_out(row, "no pitched notes")
 
 
-def _read_melody(song: Song, part: Part, name: str, row: Row, options: CorpusOptions) -> Reading:
+def _read_melody(song: Song, part: Part, name: str, row: ManifestEntry, options: CorpusOptions) -> ParsedTake:
     melody = part_to_melody(part)
-    starts = lively_starts(melody, options.bars)
+    starts = starts_with_onset_in_each_bar(melody, options.bars)
     windows = max(len(melody) // STEPS_PER_BAR - options.bars + 1, 0)
     outside = outside_range(part.pitches)
     rejection = _rejection(song, row, options)
@@ -242,6 +242,6 @@ def _read_melody(song: Song, part: Part, name: str, row: Row, options: CorpusOpt
         silent_windows=windows - len(starts),
     )
     if rejection:
-        return Reading(facts)
+        return ParsedTake(facts)
     arrays = {"melody": melody.astype(np.uint8)}
-    return Reading(facts, OnGrid(arrays, len(melody), starts * STEPS_PER_BAR, _window_bpm(song, starts, options.bars)))
+    return ParsedTake(facts, QuantizedTake(arrays, len(melody), starts * STEPS_PER_BAR, _window_bpm(song, starts, options.bars)))

@@ -26,7 +26,7 @@ class Labels(NamedTuple):
     """1 where a bar is a fill, else -1; (n, R)."""
 
 
-class Labeller:
+class WindowLabels:
     """Knows what every window of a corpus of drums is."""
 
     def __init__(self, corpus: Corpus, styles: tuple[str, ...]) -> None:

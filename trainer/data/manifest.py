@@ -36,7 +36,7 @@ class CorpusOptions:
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestEntry:
     """A file to read and what is known of it beforehand."""
 
     name: str
@@ -66,7 +66,7 @@ class Take:
     """The file that it is read from; one of melodies may bring several takes, all in one split."""
 
 
-def list_rows(folder: Path, min_duration_s: float) -> list[Row]:
+def list_entries(folder: Path, min_duration_s: float) -> list[ManifestEntry]:
     """Lists the files of a folder with their splits, the official ones where an info.csv gives them."""
     table = next(iter(sorted(folder.glob("info.csv")) or sorted(folder.glob("*/info.csv"))), None)
     if table is not None:
@@ -74,7 +74,7 @@ def list_rows(folder: Path, min_duration_s: float) -> list[Row]:
     files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
     if not files:
         raise DataError(f"{folder} holds no MIDI file (.mid); name a folder or zip that does with --data.")
-    return [Row(name, UNDECIDED) for name in files]
+    return [ManifestEntry(name, UNDECIDED) for name in files]
 
 
 def _read_csv(table: Path) -> list[dict[str, str]]:
@@ -90,7 +90,7 @@ def _read_csv(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _official_row(folder: Path, base: Path, values: dict[str, str], min_duration_s: float) -> Row:
+def _official_row(folder: Path, base: Path, values: dict[str, str], min_duration_s: float) -> ManifestEntry:
     """Reads a row of info.csv; raises DataError where it is short, holds no number where one belongs, or leads out of the folder."""
     try:
         name = (base / values["midi_filename"]).resolve().relative_to(folder.resolve()).as_posix()
@@ -102,7 +102,7 @@ def _official_row(folder: Path, base: Path, values: dict[str, str], min_duration
         rejection = f"meter {(meter or 'unknown').replace('-', '/')}"
     grooves = {"drummer", "session", "style"} <= set(values) and "kit_name" not in values  # E-GMD's table has that column more
     source = GROOVE if grooves else MIDI_FILES
-    return Row(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, source, duration_s)
+    return ManifestEntry(name, values["split"], values.get("style", ""), values.get("beat_type", ""), rejection, source, duration_s)
 
 
 def drawn_splits(count: int, seed: int) -> list[str]:

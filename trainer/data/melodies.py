@@ -32,7 +32,7 @@ def outside_range(pitches: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (pitches < MELODY_LOWEST) | (pitches > MELODY_HIGHEST)
 
 
-def lively_starts(melody: Melody, bars: int) -> NDArray[np.int64]:
+def starts_with_onset_in_each_bar(melody: Melody, bars: int) -> NDArray[np.int64]:
     """Returns the bars of a melody, in order, on which a window begins that has an onset in every one of its bars."""
     lively = np.any((melody >= MELODY_FIRST_PITCH).reshape(-1, STEPS_PER_BAR), axis=1)
     if len(lively) < bars:
@@ -40,7 +40,7 @@ def lively_starts(melody: Melody, bars: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(lively, bars).all(axis=1))
 
 
-def without_stray_ends(windows: Melody) -> Melody:
+def drop_orphan_note_offs(windows: Melody) -> Melody:
     """Clears the note-offs of windows (n, S) that stand before the first onset: they end notes that no longer begin there."""
     begun = np.logical_or.accumulate(windows >= MELODY_FIRST_PITCH, axis=-1)
     return np.where(begun, windows, MELODY_NO_EVENT)

@@ -32,7 +32,7 @@ class Estimate:
     high: Any
 
 
-Row = dict[str, Estimate]
+ManifestEntry = dict[str, Estimate]
 """The figures of one system, by name."""
 
 
@@ -49,7 +49,7 @@ def take_weights(takes: int, resamples: int = RESAMPLES, seed: int = SEED) -> Va
     return np.random.default_rng(seed).multinomial(takes, np.full(takes, 1 / takes), resamples).astype(np.float64)
 
 
-def estimate(sums: Sums, figures: Callable[[Sums], Sums], distances: Collection[str] = ()) -> Row:
+def estimate(sums: Sums, figures: Callable[[Sums], Sums], distances: Collection[str] = ()) -> ManifestEntry:
     """Returns figures of sums by take (T, ...), with intervals from `RESAMPLES` resamples of the takes, drawn from `SEED`.
 
     `figures` takes sums (..., V) with any leading axes and returns figures with the same. Of `distances` between distributions the

@@ -9,7 +9,7 @@ from drumvae.music.conditions import Conditions
 from drumvae.music.grid import STEPS_PER_BAR, Grid
 from drumvae.music.kit import VOICES
 
-from .bootstrap import Estimate, Row
+from .bootstrap import Estimate, ManifestEntry
 from .table import Table
 
 LOOPS = 64
@@ -45,7 +45,7 @@ def control_tables(engine: Engine) -> dict[str, Table]:
             lambda amount: float(np.mean([moved(loop, engine.humanize(loop, amount)) for loop in loops])),
         ),
     }
-    rows: dict[str, Row] = {}
+    rows: dict[str, ManifestEntry] = {}
     for name, (amounts, measure) in measured.items():
         rows[name] = {f"{amount:g}": Estimate(np.asarray(measure(amount)), np.asarray(np.nan), np.asarray(np.nan)) for amount in amounts}
     return {f"control, {name}": Table("Over loops of the same seeds.", {"model": row}) for name, row in rows.items()}

@@ -31,7 +31,7 @@ from .humanizing import score_humanizing
 from .interpolation import score_interpolation
 from .marginals import Marginals, count_marginals, likeliest
 from .melody import class_chances, draw_classes
-from .nearest import Found, Key, Search, find_nearest, hits_key, melody_key, others_key, tap_key
+from .nearest import Key, NearestQuery, NearestResult, find_nearest, hits_key, melody_key, others_key, tap_key
 from .reconstruction import score_reconstruction
 from .styles import style_tables
 from .table import TaskScores
@@ -54,7 +54,7 @@ def tasks_to_score(engine: Engine, asked: Sequence[str] = ()) -> list[str]:
 
 
 @dataclass
-class Board:
+class Evaluator:
     """Scores tasks of one model; what several of them need is worked out once."""
 
     engine: Engine
@@ -86,9 +86,9 @@ class Board:
         return count_marginals(self.train, self.engine.steps)
 
     @cached_property
-    def _nearest(self) -> Found:
+    def _nearest(self) -> NearestResult:
         """The training window nearest to each window of the split."""
-        return find_nearest(self.train, [Search(self._key, self._keys(self._key))])[0]
+        return find_nearest(self.train, [NearestQuery(self._key, self._keys(self._key))])[0]
 
     @property
     def _key(self) -> Key:
@@ -113,12 +113,12 @@ class Board:
     def _likeliest(self) -> Answer:
         return always(template(likeliest(self._marginals.chances), self._marginals))
 
-    def _training_window(self, found: Found) -> Answer:
+    def _training_window(self, found: NearestResult) -> Answer:
         """Returns an answer that copies the training window found for each place of the split."""
         return lambda _, places: self.train.loops(found.places[places])
 
     def _drumify(self) -> TaskScores:
-        found = find_nearest(self.train, [Search(tap_key, self._keys(tap_key))])[0]
+        found = find_nearest(self.train, [NearestQuery(tap_key, self._keys(tap_key))])[0]
         baselines = {
             "silence": silence,
             "tap on its commonest voice": tap_on_commonest_voice(self._marginals),
@@ -132,7 +132,7 @@ class Board:
     def _infill(self) -> TaskScores:
         left_out = draw_left_out(self.split)
         chosen = [np.flatnonzero(left_out == voice) for voice in range(VOICE_COUNT)]
-        searches = [Search(others_key(voice), self._keys(others_key(voice), places)) for voice, places in enumerate(chosen)]
+        searches = [NearestQuery(others_key(voice), self._keys(others_key(voice), places)) for voice, places in enumerate(chosen)]
         nearest = np.zeros(len(self.split), np.int64)
         for places, found in zip(chosen, find_nearest(self.train, searches), strict=True):
             nearest[places] = found.places
@@ -150,7 +150,9 @@ class Board:
         made = {MODEL: generated(self.engine, self.loops), SAMPLER: self._drawn()}
         sets = {name: set_of_loops(loops, self.split, encoding) for name, loops in made.items()}
         real, train = (set_of_windows(windows, encoding) for windows in (self.split, self.train))
-        found = dict(zip(made, find_nearest(self.train, [Search(self._key, self._key(loops)) for loops in made.values()]), strict=True))
+        found = dict(
+            zip(made, find_nearest(self.train, [NearestQuery(self._key, self._key(loops)) for loops in made.values()]), strict=True)
+        )
         novelty = {name: (nearest.distances, np.arange(self.loops)) for name, nearest in found.items()}
         novelty[REAL] = (self._nearest.distances, self.split.takes)
         scores = score_generation(sets | {TRAIN: train, REAL: real}, novelty, encoding)

@@ -55,10 +55,10 @@ def spread_figures(sums: Sums) -> Sums:
     figures = feel_figures(sums)
     for name, unit, width in (("timing", "_ms", TIMING_BIN_MS), ("velocity", "", 1 / VELOCITY_BINS)):
         played, true = (sums[f"{who}_{name}_bins"] for who in ("played", "true"))
-        spread, real = (deviation(sums["matched"], sums[f"{who}_{name}1"], sums[f"{who}_{name}2"]) for who in ("played", "true"))
+        spread, real = (std(sums["matched"], sums[f"{who}_{name}1"], sums[f"{who}_{name}2"]) for who in ("played", "true"))
         by_voice = {
             f"{name}_divergence": divergence(_merged(played), _merged(true)),
-            f"{name}_distance{unit}": earth_distance(played, true) * width,
+            f"{name}_distance{unit}": wasserstein(played, true) * width,
             f"{name}_spread{unit}": spread,
             f"{name}_spread_real{unit}": real,
             f"{name}_spread_ratio": ratio(spread, real),
@@ -82,13 +82,13 @@ def _entropy_terms(p: Values, q: Values) -> Values:
     return np.asarray(terms.sum(axis=-1))
 
 
-def earth_distance(first: Values, second: Values) -> Values:
+def wasserstein(first: Values, second: Values) -> Values:
     """Returns how far hits must be moved on average to make one histogram (..., bins) the other, in bins (Wasserstein, order 1)."""
     p, q = (np.cumsum(ratio(counts, counts.sum(axis=-1, keepdims=True)), axis=-1) for counts in (first, second))
     return np.asarray(np.abs(p - q).sum(axis=-1))
 
 
-def deviation(count: Values, total: Values, squares: Values) -> Values:
+def std(count: Values, total: Values, squares: Values) -> Values:
     """Returns standard deviations from sums."""
     mean = ratio(total, count)
     return np.asarray(np.sqrt(np.maximum(ratio(squares, count) - mean**2, 0)))

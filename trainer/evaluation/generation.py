@@ -13,7 +13,7 @@ from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import Array
 from drumvae.util.progress import watched
 
-from .bootstrap import SEED, Estimate, Row, Values, interval, take_weights
+from .bootstrap import SEED, Estimate, ManifestEntry, Values, interval, take_weights
 from .distances import density, frechet_distance, moments, overlap, own_distances, pair_distances, weighted_quantiles
 from .features import drum_feature_table, drum_features
 from .melody_features import MELODY_FEATURES, melody_features
@@ -112,10 +112,10 @@ def score_generation(sets: dict[str, Set], novelty: dict[str, tuple[Array, Numbe
     return TaskScores(tables, {"bootstrap": bootstrap, "overlap_windows": OVERLAP_WINDOWS, "loops": len(sets[MODEL].takes)})
 
 
-def feature_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, Row], dict[str, Row]]:
+def feature_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, ManifestEntry], dict[str, ManifestEntry]]:
     """Returns means and standard deviations, a row for each feature, a figure for each set."""
-    means: dict[str, Row] = {name: {} for name in names}
-    spreads: dict[str, Row] = {name: {} for name in names}
+    means: dict[str, ManifestEntry] = {name: {} for name in names}
+    spreads: dict[str, ManifestEntry] = {name: {} for name in names}
     for system, members in sets.items():
         centre, covariance = moments(members.features, members.weights(RESAMPLES, SEED))
         spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0))
@@ -125,26 +125,26 @@ def feature_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, Row]
     return means, spreads
 
 
-def overlap_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, Row], dict[str, Row]]:
+def overlap_rows(sets: dict[str, Set], names: list[str]) -> tuple[dict[str, ManifestEntry], dict[str, ManifestEntry]]:
     """Returns overlap and divergence with the real set, a row for each feature, a figure for every other set."""
     some = {system: members.spread(OVERLAP_WINDOWS) for system, members in sets.items()}
     weights = {system: members.weights(RESAMPLES, SEED + (system != REAL)) for system, members in some.items()}
-    areas: dict[str, Row] = {name: {} for name in names}
-    nats: dict[str, Row] = {name: {} for name in names}
+    areas: dict[str, ManifestEntry] = {name: {} for name in names}
+    nats: dict[str, ManifestEntry] = {name: {} for name in names}
     for number, name in enumerate(watched(names, "Comparing features", len(names))):
         values = {system: members.features[:, number] for system, members in some.items()}
         top = max(float(pair_distances(values[REAL], other).max()) for other in values.values()) or 1.0
         real = density(own_distances(values[REAL]), top, weights[REAL], weights[REAL])
         for system in (system for system in sets if system != REAL):
-            between = density(pair_distances(values[REAL], values[system]), top, weights[REAL], weights[system])
-            area, divergence = overlap(real, between)
+            latent_morph = density(pair_distances(values[REAL], values[system]), top, weights[REAL], weights[system])
+            area, divergence = overlap(real, latent_morph)
             found = _estimate(area, sets[REAL], is_distance=True)
             areas[name][system] = Estimate(found.value, found.low, np.minimum(found.high, 1))
             nats[name][system] = _estimate(divergence, sets[REAL], is_distance=True)
     return areas, nats
 
 
-def frechet_rows(sets: dict[str, Set]) -> dict[str, Row]:
+def frechet_rows(sets: dict[str, Set]) -> dict[str, ManifestEntry]:
     """Returns the Frechet distance of every set to the real one over features in units of their spread there.
 
     A feature that never changes in the real set is taken in its own unit.
@@ -157,7 +157,7 @@ def frechet_rows(sets: dict[str, Set]) -> dict[str, Row]:
     return {name: {"frechet": _estimate(values, real, is_distance=True)} for name, values in distances.items()}
 
 
-def novelty_row(distances: Array, takes: Numbers) -> Row:
+def novelty_row(distances: Array, takes: Numbers) -> ManifestEntry:
     """Returns median, 5th and 95th percentile of distances (n,), and the share of copies, with intervals over takes (n,)."""
     members = Set(np.zeros((len(takes), 0)), takes)
     weights = members.weights(RESAMPLES, SEED)

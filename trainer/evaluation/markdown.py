@@ -8,7 +8,7 @@ import numpy as np
 
 from drumvae.music.kit import VOICES
 
-from .bootstrap import Estimate, Row
+from .bootstrap import Estimate, ManifestEntry
 from .table import Table, TaskScores
 
 _COLUMNS: dict[str, tuple[str, int]] = {
@@ -102,7 +102,7 @@ def _figures(table: Table) -> str:
     return _table(lines)
 
 
-def _cell(row: Row, name: str, digits: int) -> str:
+def _cell(row: ManifestEntry, name: str, digits: int) -> str:
     return _text(row[name], digits) if name in row else "-"
 
 

@@ -21,7 +21,7 @@ Key = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
-class Search:
+class NearestQuery:
     """Asks for the training windows nearest to some queries."""
 
     key: Key
@@ -31,7 +31,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Found:
+class NearestResult:
     """Answers a search."""
 
     places: Numbers
@@ -40,9 +40,9 @@ class Found:
     """Its squared distance; (n,)."""
 
 
-def find_nearest(train: Windows, searches: Sequence[Search]) -> list[Found]:
+def find_nearest(train: Windows, searches: Sequence[NearestQuery]) -> list[NearestResult]:
     """Answers several searches in one pass over the training windows; no more than two blocks are compared at once."""
-    found = [Found(np.zeros(len(s.queries), np.int64), np.full(len(s.queries), np.inf, np.float32)) for s in searches]
+    found = [NearestResult(np.zeros(len(s.queries), np.int64), np.full(len(s.queries), np.inf, np.float32)) for s in searches]
     for block in train.blocks("Looking for the nearest training windows"):
         loops = train.loops(block)
         for search, best in zip(searches, found, strict=True):
@@ -51,7 +51,7 @@ def find_nearest(train: Windows, searches: Sequence[Search]) -> list[Found]:
     return found
 
 
-def _improve(best: Found, search: Search, known: Array, first_place: int) -> None:
+def _improve(best: NearestResult, search: NearestQuery, known: Array, first_place: int) -> None:
     """Takes over, in place, what is nearer among some training windows (m, F)."""
     sizes = (known**2).sum(axis=1)
     for first in range(0, len(search.queries), BLOCK):

@@ -16,7 +16,7 @@ from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.util.progress import watched
 
 from ..data.labels import main_style
-from .bootstrap import Estimate, Row, Values, interval, take_weights
+from .bootstrap import Estimate, ManifestEntry, Values, interval, take_weights
 from .table import Table
 from .windows import Numbers, Windows
 
@@ -153,7 +153,7 @@ def style_tables(engine: Engine, train: Windows, split: Windows) -> dict[str, Ta
     drawn = {name: np.array([balanced(*found[name], each) for each in weights[name][:200]]) for name in found}
     units = {REAL: len(np.unique(real_takes)), MADE: len(found[MADE][0])}
     ratio = interval(np.asarray(figures[MADE] / figures[REAL]), drawn[MADE] / drawn[REAL], min(units.values()))
-    rows: dict[str, Row] = {name: {"recognised": interval(np.asarray(figures[name]), drawn[name], units[name])} for name in found}
+    rows: dict[str, ManifestEntry] = {name: {"recognised": interval(np.asarray(figures[name]), drawn[name], units[name])} for name in found}
     rows[MADE]["of that of real windows"] = ratio
     each = {name: _by_style(*answers, styles) for name, answers in found.items()}
     about = (
@@ -167,7 +167,7 @@ def _share(found: Numbers, true: Numbers, weights: Values) -> float:
     return balanced(found, true, np.ones(weights.shape[1]))
 
 
-def _by_style(found: Numbers, true: Numbers, styles: Sequence[str]) -> Row:
+def _by_style(found: Numbers, true: Numbers, styles: Sequence[str]) -> ManifestEntry:
     shares = {style: np.asarray((found == number)[true == number].mean()) for number, style in enumerate(styles)}
     return {style: Estimate(share, np.asarray(np.nan), np.asarray(np.nan)) for style, share in shares.items()}
 

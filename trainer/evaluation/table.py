@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Row, Sums, add_by_take, estimate
+from .bootstrap import ManifestEntry, Sums, add_by_take, estimate
 from .windows import Numbers
 
 
@@ -17,7 +17,7 @@ class Table:
 
     about: str
     """What was measured, in a sentence or two."""
-    rows: dict[str, Row]
+    rows: dict[str, ManifestEntry]
     """Figures by system, the model first."""
     missing: dict[str, str] = field(default_factory=dict)
     """Systems that could not be measured, and why."""
@@ -47,7 +47,7 @@ class Tallies:
         """Adds the sums (n, ...) of windows that are cut from takes (n,)."""
         add_by_take(self.sums.setdefault(system, {}), sums, takes, self.take_count)
 
-    def rows(self, figures: Callable[[Sums], Sums], distances: Collection[str] = ()) -> dict[str, Row]:
+    def rows(self, figures: Callable[[Sums], Sums], distances: Collection[str] = ()) -> dict[str, ManifestEntry]:
         """Returns the figures of every system, with intervals over the takes that have windows here."""
         return {system: estimate(_present(sums), figures, distances) for system, sums in self.sums.items()}
 

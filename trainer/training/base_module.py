@@ -17,12 +17,12 @@ from drumvae.util.errors import RunError
 from .config import TrainConfig
 from .datamodule import Batch
 from .lr_schedule import learning_rate_factor
-from .metrics import SUMS, tally, tally_scores
+from .metrics import SUMS, compute_metrics, metric_sums
 
 _LOOK_EVERY = 10  # steps between looks at whether the loss is still a number; a look waits for the device
 
 
-class Learning(L.LightningModule):
+class DrumModule(L.LightningModule):
     """Trains and validates what its children know how to cost and to write."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -33,11 +33,11 @@ class Learning(L.LightningModule):
         self._sums: dict[str, Tensor] = {}
 
     @abstractmethod
-    def batch_costs(self, batch: Batch) -> dict[str, Tensor]:
+    def batch_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Returns the costs of a batch of training, "loss" among them."""
 
     @abstractmethod
-    def validation_costs(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
         """Returns the costs of loops at tempi (B,), without chance, "loss" among them."""
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Learning(L.LightningModule):
         torch.manual_seed(hash((self.config.seed, self.global_step, batch_index % self.config.accumulate, self.global_rank)))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        costs = self.batch_costs(batch)
+        costs = self.batch_losses(batch)
         self._notice(costs["loss"].detach())
         self._log_costs("train", costs, len(batch[0]), prog_bar=True)
         return costs["loss"]
@@ -86,8 +86,8 @@ class Learning(L.LightningModule):
         for task in self.config.learned_tasks:
             written, locked = self.write_for(task, loops, bpm)
             asked = 1 - locked.repeat(1, 1, 3) if task == "infill" else torch.ones_like(loops)  # what was given earns nothing
-            self._sums[task] += tally(written * asked, loops * asked, bpm)
-        costs = self.validation_costs(loops, bpm)
+            self._sums[task] += metric_sums(written * asked, loops * asked, bpm)
+        costs = self.validation_losses(loops, bpm)
         self._finite = self._finite and bool(costs["loss"].isfinite())
         self._log_costs("validation", costs, len(loops))
 
@@ -96,7 +96,7 @@ class Learning(L.LightningModule):
             raise RunError(_no_number(f"in the validation after step {self.global_step}", self.config))
         parts = []
         for task, sums in self._sums.items():
-            scores = tally_scores(self.trainer.strategy.reduce(sums, reduce_op="sum"))
+            scores = compute_metrics(self.trainer.strategy.reduce(sums, reduce_op="sum"))
             used = {name: value for name, value in scores.items() if name == "f1" or self.config.model.encoding == "groove"}
             if task == "humanize":
                 used.pop("f1")  # the hits are given

@@ -19,7 +19,7 @@ def ends_step(trainer: L.Trainer, batch_index: int) -> bool:
     return (batch_index + 1) % trainer.accumulate_grad_batches == 0
 
 
-class KeepLast(Checkpoint):
+class LastCheckpoint(Checkpoint):
     """Writes `last.ckpt` at every validation, and every ten minutes between them."""
 
     def __init__(self, run: Path) -> None:
@@ -39,7 +39,7 @@ class KeepLast(Checkpoint):
         self.saved_s = time.monotonic()
 
 
-class StopInTime(Callback):
+class RunLimits(Callback):
     """Ends training after a number of steps or minutes, or on Ctrl-C, with a last validation."""
 
     def __init__(self, max_steps: int, minutes: float | None) -> None:

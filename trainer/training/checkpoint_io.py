@@ -12,7 +12,7 @@ from drumvae.models.checkpoint import read_checkpoint
 from drumvae.util.errors import RunError
 
 
-class WholeFileIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its name and moves it there, so that a full disk leaves the last good one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None) -> None:

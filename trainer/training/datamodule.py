@@ -17,9 +17,9 @@ from drumvae.music.grid import Array
 from drumvae.util.errors import RunError
 
 from ..data.corpus import Corpus
-from ..data.labels import Labeller
+from ..data.labels import WindowLabels
 from .config import TrainConfig, too_small
-from .drummer_batches import Teacher
+from .drummer_batches import BatchBuilder
 from .vae_batches import draw_example
 
 VALIDATION_BATCH = 512
@@ -29,7 +29,7 @@ Batch = tuple[Tensor, ...]
 """Training: the fields of `examples.Example`. Validation: loops and their tempi in bpm, (n,)."""
 
 
-class Part(NamedTuple):
+class MicroBatch(NamedTuple):
     """The share of a step that one process reads at once."""
 
     step: int
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     """The numbers of the windows."""
 
 
-class StepParts(Sampler[Part]):
+class BatchSampler(Sampler[MicroBatch]):
     """Yields a process's parts of one step after the other, without end, in an order drawn from the seed and the epoch alone.
 
     It begins at the step that `at_step` names, so that a resumed run reads what an uninterrupted one would have read. What is left
@@ -50,23 +50,23 @@ class StepParts(Sampler[Part]):
     def __init__(self, config: TrainConfig, windows: NDArray[np.int64], rank: int, world: int, at_step: Callable[[], int]) -> None:
         self.config, self.windows, self.rank, self.world, self.at_step = config, windows, rank, world, at_step
         self.epoch_steps = len(windows) // config.batch_size
-        self.size = part_size(config, world)
+        self.size = micro_batch_size(config, world)
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         for step in count(self.at_step()):
             epoch, done = divmod(step, self.epoch_steps)
             order = self._order(epoch)
             for part in range(self.config.accumulate):
                 first = (part * self.world + self.rank) * self.size
                 start = done * self.config.batch_size + first
-                yield Part(step, first, order[start : start + self.size])
+                yield MicroBatch(step, first, order[start : start + self.size])
 
     @lru_cache(maxsize=1)  # noqa: B019  # the sampler lives as long as the run
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return self.windows[np.random.default_rng([self.config.seed, epoch]).permutation(len(self.windows))]
 
 
-def part_size(config: TrainConfig, world: int) -> int:
+def micro_batch_size(config: TrainConfig, world: int) -> int:
     """Returns how many windows each of `world` processes reads at once; raises RunError where a step does not fall into such parts."""
     parts = config.accumulate * world
     if config.batch_size % parts:
@@ -77,15 +77,15 @@ def part_size(config: TrainConfig, world: int) -> int:
     return config.batch_size // parts
 
 
-class Drills(Dataset[Batch]):
+class TrainDataset(Dataset[Batch]):
     """The examples of a part of a step."""
 
     def __init__(self, config: TrainConfig, corpus: Corpus, windows: NDArray[np.int64]) -> None:
         self.config, self.corpus, self.teacher = config, corpus, None
         if config.model.family == "drummer":
-            self.teacher = Teacher(config, Labeller(corpus, config.model.styles), corpus.loops, windows)
+            self.teacher = BatchBuilder(config, WindowLabels(corpus, config.model.styles), corpus.loops, windows)
 
-    def __getitem__(self, part: Part) -> Batch:
+    def __getitem__(self, part: MicroBatch) -> Batch:
         example: tuple[Array, ...]
         if self.teacher:
             example = self.teacher.lesson(part.windows, self.config.seed, part.step, part.first)
@@ -94,7 +94,7 @@ class Drills(Dataset[Batch]):
         return tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in example)
 
 
-class Windows(Dataset[Batch]):
+class ValDataset(Dataset[Batch]):
     """Windows as they are, with their tempi."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -118,9 +118,9 @@ class WindowData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
-        parts = StepParts(self.config, self.training, self.trainer.global_rank, self.trainer.world_size, self._step)
+        parts = BatchSampler(self.config, self.training, self.trainer.global_rank, self.trainer.world_size, self._step)
         workers = 2 if torch.cuda.is_available() else 0  # on a CPU the model needs every core itself
-        drills = Drills(self.config, self.corpus, self.training)
+        drills = TrainDataset(self.config, self.corpus, self.training)
         # without a length: Lightning counts steps, and a run resumes at any of them
         return DataLoader(drills, sampler=parts, batch_size=None, num_workers=workers, pin_memory=workers > 0)
 
@@ -130,9 +130,9 @@ class WindowData(L.LightningDataModule):
         if len(self.validation) < world:
             raise RunError(f"There are {len(self.validation)} windows to validate on {world} devices; add takes, or type --devices 1.")
         mine = self.validation[self.trainer.global_rank :: world]
-        size = min(VALIDATION_BATCH, max(4 * part_size(self.config, world), 64))
+        size = min(VALIDATION_BATCH, max(4 * micro_batch_size(self.config, world), 64))
         batches = [mine[first : first + size] for first in range(0, len(mine), size)]
-        return DataLoader(Windows(self.corpus), sampler=batches, batch_size=None)
+        return DataLoader(ValDataset(self.corpus), sampler=batches, batch_size=None)
 
     def _step(self) -> int:
         assert self.trainer is not None

@@ -14,7 +14,7 @@ from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.inputs import tap_of
 
 from ..data.augment import draw_left_out, drop_notes, scale_velocities, shift_timing
-from ..data.labels import Labeller, Labels
+from ..data.labels import Labels, WindowLabels
 from .config import TrainConfig
 from .vae_batches import BLOCK
 
@@ -31,7 +31,7 @@ _TEMPO_TOLD = 0.9
 """How often readers of taps are told the tempo, which a stage always knows."""
 
 
-class Lesson(NamedTuple, Generic[T]):
+class DrummerBatch(NamedTuple, Generic[T]):
     """Holds a batch of lessons, in arrays or in tensors."""
 
     target: T
@@ -70,20 +70,20 @@ class Lesson(NamedTuple, Generic[T]):
     """Which of the readers read it, of `PARTS`; (n,)."""
 
 
-class Teacher:
+class BatchBuilder:
     """Draws lessons from a corpus."""
 
     def __init__(
-        self, config: TrainConfig, labeller: Labeller, loops: Callable[[NDArray[np.int64]], Array], windows: NDArray[np.int64]
+        self, config: TrainConfig, labeller: WindowLabels, loops: Callable[[NDArray[np.int64]], Array], windows: NDArray[np.int64]
     ) -> None:
         """`windows` (n,) are all that there are to learn from."""
         self._config, self._labeller, self._loops, self._windows = config, labeller, loops, windows
         crowd = labeller.crowd(windows).astype(np.float64)
         self._chances = [np.cumsum(crowd ** -(part / (PARTS - 1))) for part in range(PARTS)]
 
-    def lesson(self, windows: NDArray[np.int64], seed: int, step: int, first: int) -> Lesson[Array]:
+    def lesson(self, windows: NDArray[np.int64], seed: int, step: int, first: int) -> DrummerBatch[Array]:
         """Returns the lesson of windows that stand at places `first` and up of a step; the same for the same seed, step and place."""
-        drawn: list[Lesson[Array]] = []
+        drawn: list[DrummerBatch[Array]] = []
         place, end = first, first + len(windows)
         while place < end:
             block = place // BLOCK
@@ -91,11 +91,11 @@ class Teacher:
             padded = np.full(BLOCK, windows[0])
             padded[inside] = windows[place - first : place - first + inside.stop - inside.start]
             whole = self._block(padded, np.random.default_rng([seed, step, block]))
-            drawn.append(Lesson(*(array[inside] for array in whole)))
+            drawn.append(DrummerBatch(*(array[inside] for array in whole)))
             place += inside.stop - inside.start
-        return Lesson(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
+        return DrummerBatch(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
 
-    def _block(self, windows: NDArray[np.int64], random: np.random.Generator) -> Lesson[Array]:
+    def _block(self, windows: NDArray[np.int64], random: np.random.Generator) -> DrummerBatch[Array]:
         config, count = self._config, len(windows)
         noise = random.standard_normal((count, config.model.latent_size), np.float32)
         shares = [getattr(config, f"{kind}_share") for kind in KINDS[:-1]]
@@ -109,7 +109,7 @@ class Teacher:
         read = np.asarray(target * np.tile(kept, 3) * heard[:, None, None], np.float32)
         style, bpm, density, fill = _told(target, labels, random, config.conditions_keep)
         rhythm = self._rhythm(count, random)
-        return Lesson(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, *rhythm)
+        return DrummerBatch(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, *rhythm)
 
     def _rhythm(self, count: int, random: np.random.Generator) -> tuple[Array, Array, Array, Array, Array]:
         """Returns what readers of taps read and should expect, the styles and tempi that they are told, and which of them read it."""

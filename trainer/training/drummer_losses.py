@@ -12,24 +12,24 @@ TYPICAL = (0.15, 0.3)
 """Errors of velocity (of 1) and offset (of half a sixteenth) that weigh alike."""
 
 
-def hits_cost(logits: Tensor, hits: Tensor, locked: Tensor) -> Tensor:
+def hits_loss(logits: Tensor, hits: Tensor, locked: Tensor) -> Tensor:
     """Returns the mean log-loss of a window's hits (B, S, V) that were not shown."""
     cost = binary_cross_entropy_with_logits(logits, hits, reduction="none") * (1 - locked)
     return cost.sum(dim=(1, 2)).mean()
 
 
-def expectation_cost(odds: Tensor, hits: Tensor) -> Tensor:
+def tap_loss(odds: Tensor, hits: Tensor) -> Tensor:
     """Returns the log-loss of all hits (B, S, V)."""
     return binary_cross_entropy_with_logits(odds, hits, reduction="sum")
 
 
-def middle_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
+def loc_loss(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
     """Returns the mean absolute error of a window's middles, in typical errors; `played`, `asked` (B, S, 2 V), 1 where it counts."""
     velocities, offsets = ((feel.middle - played).abs() * asked).sum(dim=1).chunk(2, dim=-1)  # (B, V)
     return (velocities.sum(dim=-1) / TYPICAL[0] + offsets.sum(dim=-1) / TYPICAL[1]).mean()
 
 
-def spread_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
+def scale_loss(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
     """Returns the mean negative log-likelihood of a window under its spreads and moods, the middles taken as they are.
 
     The covariance is diag(s^2) + M M^T; its inverse and determinant follow from a K by K matrix (Woodbury's identity).

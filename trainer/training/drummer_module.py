@@ -3,34 +3,34 @@
 import torch
 from torch import Tensor
 
-from drumvae.inference.conditional import LIKELY
+from drumvae.inference.conditional import LIKELY_HIT
 from drumvae.models.drummer import Drummer, Known, in_reach
 from drumvae.models.features import tap_features
 from drumvae.music.encoding import VOICE_COUNT
 
-from .base_module import Learning
+from .base_module import DrumModule
 from .calibrate import Write
 from .config import TrainConfig
 from .datamodule import Batch
-from .drummer_batches import PARTS, Lesson
-from .drummer_losses import expectation_cost, hits_cost, middle_cost, spread_cost
-from .losses import divergence, divergence_cost
-from .validation_batches import question
+from .drummer_batches import PARTS, DrummerBatch
+from .drummer_losses import hits_loss, loc_loss, scale_loss, tap_loss
+from .losses import divergence, kl_loss
+from .validation_batches import validation_batch
 
 _AT_ONCE = 256
 
 
-class DrummerTask(Learning):
+class DrummerModule(DrumModule):
     """Teaches a Drummer to play what it is not shown."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.vae = Drummer(config.model)
 
-    def batch_costs(self, batch: Batch) -> dict[str, Tensor]:
-        return self._costs(Lesson(*batch))
+    def batch_losses(self, batch: Batch) -> dict[str, Tensor]:
+        return self._costs(DrummerBatch(*batch))
 
-    def _costs(self, lesson: Lesson[Tensor]) -> dict[str, Tensor]:
+    def _costs(self, lesson: DrummerBatch[Tensor]) -> dict[str, Tensor]:
         model, config = self.vae, self.config
         target = lesson.target
         hits, played = torch.split(target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
@@ -41,20 +41,20 @@ class DrummerTask(Learning):
         feel = model.decoder.feel(context, hits)
         asked = (hits * (1 - known.felt)).repeat(1, 1, 2)
         costs = {
-            "hits": hits_cost(logits.float(), hits, known.locked),
-            "middle": middle_cost(feel, played, asked),
-            "spread": spread_cost(feel, played, asked),
+            "hits": hits_loss(logits.float(), hits, known.locked),
+            "middle": loc_loss(feel, played, asked),
+            "spread": scale_loss(feel, played, asked),
         }
         beta = config.beta * (1 - config.beta_rate ** max(self.global_step, 1))
         reading = known.heard.sum().clamp(min=1)
         loss = costs["hits"] + config.feel_weight * (costs["middle"] + costs["spread"])
         if len(nats):
-            loss = loss + divergence_cost(nats, config.free_bits, beta) * reading / len(target)
+            loss = loss + kl_loss(nats, config.free_bits, beta) * reading / len(target)
         costs["taps"] = self._listening_cost(lesson)
         loss = loss + costs["taps"]
         return {"loss": loss, **costs, "bits": nats.mean() / 0.6931 if len(nats) else loss.new_zeros(())}
 
-    def _listening_cost(self, lesson: Lesson[Tensor]) -> Tensor:
+    def _listening_cost(self, lesson: DrummerBatch[Tensor]) -> Tensor:
         """Returns what the readers of taps are wrong by in a rhythm, the mean over them; each reads its part of the rhythms."""
         features = tap_features(lesson.rhythm)
         total = features.new_zeros(())
@@ -62,10 +62,10 @@ class DrummerTask(Learning):
         for number, reader in enumerate(readers):
             mine = lesson.part == number % PARTS
             odds = reader(features[mine], lesson.rhythm_bpm[mine], lesson.rhythm_style[mine])
-            total = total + expectation_cost(odds.float(), lesson.expected[mine])
+            total = total + tap_loss(odds.float(), lesson.expected[mine])
         return total * PARTS / (len(features) * len(readers))
 
-    def _latent(self, lesson: Lesson[Tensor]) -> tuple[Tensor, Tensor]:
+    def _latent(self, lesson: DrummerBatch[Tensor]) -> tuple[Tensor, Tensor]:
         """Returns latents (B, Z), zero where nothing is heard, and the divergence in nats of those that are."""
         read, noise = lesson.read, lesson.noise
         heard = lesson.heard > 0
@@ -78,13 +78,13 @@ class DrummerTask(Learning):
         """Returns the likeliest loops for a task's view of loops (B, S, 27), and 1 in the cells (B, S, V) that were given."""
         return write_for(self.vae, task, loops, bpm)
 
-    def validation_costs(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
         """Returns the costs of writing loops back, the mean latent taken."""
-        lesson = question("reconstruct", loops, bpm, self.config.model)
+        lesson = validation_batch("reconstruct", loops, bpm, self.config.model)
         return self._costs(lesson)
 
 
-def known_of(lesson: Lesson[Tensor], target: Tensor) -> Known:
+def known_of(lesson: DrummerBatch[Tensor], target: Tensor) -> Known:
     """Returns what a lesson shows, in tensors."""
     hits, played = torch.split(target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
     wanted = (lesson.tap, lesson.tapped, lesson.style, lesson.bpm, lesson.density, lesson.fill)
@@ -97,14 +97,14 @@ def write_for(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds:
 
     A tap is answered by what the readers expect, or, where thresholds (V,) are to be tried, by the core that they are for.
     """
-    lesson = question(task, loops, bpm, model.config)
+    lesson = validation_batch(task, loops, bpm, model.config)
     known = known_of(lesson, loops)
     latent = loops.new_zeros(len(loops), model.config.latent_size)
     if task == "reconstruct":
         latent = model.encoder(loops)[0].float()
     if task == "drumify" and thresholds is None:
         expected = model.listener(known.tap, known.bpm, known.style)
-        known = known._replace(locked_hits=(expected >= LIKELY).to(loops), locked=torch.ones_like(known.locked))
+        known = known._replace(locked_hits=(expected >= LIKELY_HIT).to(loops), locked=torch.ones_like(known.locked))
     return model.likeliest(latent, known, thresholds), lesson.locked
 
 
@@ -116,7 +116,7 @@ def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor) -> Write:
     middles, drawn = [], []
     for first in range(0, len(loops), _AT_ONCE):
         some = loops[first : first + _AT_ONCE]
-        known = known_of(question("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
+        known = known_of(validation_batch("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
         context = model.decoder.context(some.new_zeros(len(some), model.config.latent_size), known)
         feel = model.decoder.feel(context, some[..., :VOICE_COUNT])
         touch, mood = (torch.randn(shape, generator=draw).to(some) for shape in (feel.spread.shape, (len(some), model.config.moods)))

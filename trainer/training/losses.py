@@ -35,6 +35,6 @@ def divergence(mean: Tensor, scale: Tensor) -> Tensor:
     return 0.5 * (mean**2 + scale**2 - 1 - 2 * torch.log(scale + 1e-8)).sum(dim=-1)
 
 
-def divergence_cost(nats: Tensor, free_bits: float, beta: float) -> Tensor:
+def kl_loss(nats: Tensor, free_bits: float, beta: float) -> Tensor:
     """Returns beta times the divergence above the free bits, mean over the batch (Kingma et al. 2016, on the whole latent)."""
     return beta * (nats - free_bits * math.log(2)).clamp(min=0).mean()

@@ -12,7 +12,7 @@ from drumvae.music.grid import STEPS_PER_BEAT
 SUMS = 5
 
 
-def tally(written: Tensor, true: Tensor, bpm: Tensor) -> Tensor:
+def metric_sums(written: Tensor, true: Tensor, bpm: Tensor) -> Tensor:
     """Returns matched hits, written hits, true hits, and over the matched ones the errors of velocity and of timing in ms; (5,).
 
     Loops are groove tensors (n, S, 27) at tempi (n,), or melody classes (n, S), whose hits are onsets of the right pitch.
@@ -35,7 +35,7 @@ def tally(written: Tensor, true: Tensor, bpm: Tensor) -> Tensor:
     return torch.stack([value.double() for value in sums])
 
 
-def tally_scores(sums: Tensor) -> dict[str, float]:
+def compute_metrics(sums: Tensor) -> dict[str, float]:
     """Returns F1 of the hits over all cells, and mean errors over the matched hits, nan where none matched."""
     matched, written, true, velocity, timing = (float(value) for value in sums)
     return {

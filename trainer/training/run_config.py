@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Start:
+class ResolvedRun:
     """Says what a run begins with."""
 
     config: TrainConfig
@@ -27,7 +27,7 @@ class Start:
 
 def resolve(
     name: str | None, file: Path | None, settings: Sequence[str], options: dict[str, Any], start: Path | None, resume: Path | None
-) -> Start:
+) -> ResolvedRun:
     """Returns the configuration: the preset, or that of what is resumed or fine-tuned, then the file, the settings, the options.
 
     Raises RunError where a setting is unknown or of the wrong type, and where two of them contradict each other.
@@ -45,7 +45,7 @@ def resolve(
     changed = [k for k, v in config.model.to_dict().items() if v != base.model.to_dict()[k] and not k.endswith("_keep")]
     if (checkpoint or weights) and changed:
         raise RunError(f"The weights of {resume or start} have other sizes: model.{changed[0]} cannot be changed; train anew without them.")
-    return Start(config, checkpoint, weights)
+    return ResolvedRun(config, checkpoint, weights)
 
 
 def _base(wanted: str | None, start: Path | None, resume: Path | None) -> tuple[TrainConfig, Path | None, "dict[str, Tensor] | None"]:

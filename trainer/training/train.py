@@ -23,17 +23,17 @@ from drumvae.music.grid import LOOP_STEPS
 from drumvae.util.errors import RunError
 
 from ..data.corpus import Corpus
-from .base_module import Learning
+from .base_module import DrumModule
 from .calibrate import calibrate, spread_factors
-from .callbacks import KeepLast, StopInTime
-from .checkpoint_io import WholeFileIO
+from .callbacks import LastCheckpoint, RunLimits
+from .checkpoint_io import AtomicCheckpointIO
 from .config import TrainConfig
 from .curve import KeepCurve
-from .datamodule import WindowData, part_size, spread
+from .datamodule import WindowData, micro_batch_size, spread
 from .distributed import first_process, launched
-from .drummer_module import DrummerTask, played_loosely, write_for
+from .drummer_module import DrummerModule, played_loosely, write_for
 from .vae_batches import view_for
-from .vae_module import LoopTask
+from .vae_module import VAEModule
 
 KEPT_WINDOWS = 256  # validation windows kept in a checkpoint, to compare an export on, and to find thresholds
 SPREAD_WINDOWS = 4096  # of validation, by which it is found how widely a drummer's playing spreads: rare voices need many
@@ -43,7 +43,7 @@ FREE_TASKS = ("reconstruct", "drumify", "infill")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RunOptions:
     """Says when to stop beside what the configuration says, what to start from, and on how many devices."""
 
     minutes: float | None = None
@@ -58,7 +58,7 @@ class Limits:
     """Machines."""
 
 
-def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limits(), progress: bool = True) -> dict[str, float]:
+def train(config: TrainConfig, corpus: Corpus, run: Path, limits: RunOptions = RunOptions(), progress: bool = True) -> dict[str, float]:
     """Trains until the steps, the patience or the minutes are used up, or Ctrl-C; returns the last scores on validation.
 
     Leaves in `run`: `best.ckpt`, `last.ckpt`, `config.toml`, `curve.csv` and TensorBoard's log. Raises RunError where the corpus
@@ -73,7 +73,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
     numbers = spread(data.validation, KEPT_WINDOWS)
     kept = torch.from_numpy(corpus.loops(numbers))
     facts = _facts(corpus) | {"windows_bpm": [float(bpm) for bpm in corpus.window_bpm[numbers]]}
-    task = (KeptDrummerTask if config.model.family == "drummer" else KeptLoopTask)(config).keep(facts, kept)
+    task = (DrummerTrainingModule if config.model.family == "drummer" else VAETrainingModule)(config).keep(facts, kept)
     if limits.weights:
         task.vae.load_state_dict(limits.weights)
     trainer = _new_trainer(config, run, limits, progress, _validate_every(config, len(data.training)))
@@ -90,17 +90,17 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, limits: Limits = Limit
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("validation/")}
 
 
-def _new_trainer(config: TrainConfig, run: Path, limits: Limits, progress: bool, validate_every: int) -> L.Trainer:
+def _new_trainer(config: TrainConfig, run: Path, limits: RunOptions, progress: bool, validate_every: int) -> L.Trainer:
     names: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
     callbacks: list[Callback] = [
         ModelCheckpoint(run, BEST.removesuffix(".ckpt"), monitor="validation/score", mode="max", **names),
-        KeepLast(run),  # after the best, of which it notes the score
+        LastCheckpoint(run),  # after the best, of which it notes the score
         EarlyStopping("validation/score", patience=config.patience, mode="max", check_finite=False),
-        StopInTime(config.max_steps, limits.minutes),
+        RunLimits(config.max_steps, limits.minutes),
         KeepCurve(run),
     ]
     callbacks += [EMAWeightAveraging(decay=config.averaging)] if config.averaging else []
-    callbacks += [Bar(config.max_steps * config.accumulate)] if progress else []
+    callbacks += [RunProgressBar(config.max_steps * config.accumulate)] if progress else []
     devices, nodes = _processes(limits)
     return L.Trainer(
         accelerator=_accelerator(),
@@ -116,7 +116,7 @@ def _new_trainer(config: TrainConfig, run: Path, limits: Limits, progress: bool,
         callbacks=callbacks,
         logger=TensorBoardLogger(run, name="", version="tensorboard"),
         gradient_clip_val=config.gradient_clip or None,
-        plugins=[WholeFileIO()],
+        plugins=[AtomicCheckpointIO()],
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         enable_model_summary=False,
@@ -134,7 +134,7 @@ def _accelerator() -> str:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-def _processes(limits: Limits) -> tuple[int | str, int]:
+def _processes(limits: RunOptions) -> tuple[int | str, int]:
     """Returns processes a machine and machines: what torchrun started, where it did, else what was asked for."""
     started = launched()
     if started:
@@ -144,7 +144,7 @@ def _processes(limits: Limits) -> tuple[int | str, int]:
     return limits.devices, limits.nodes
 
 
-class Kept(Learning):
+class CheckpointMetadata(DrumModule):
     """Adds to every checkpoint what is needed to rebuild the model and to say where it came from."""
 
     facts: dict[str, Any]
@@ -183,15 +183,15 @@ class Kept(Learning):
         return float(self.facts["minutes"]) + (time.monotonic() - self.began_s) / 60
 
 
-class KeptLoopTask(Kept, LoopTask):
+class VAETrainingModule(CheckpointMetadata, VAEModule):
     """Teaches the systems that were published."""
 
 
-class KeptDrummerTask(Kept, DrummerTask):
+class DrummerTrainingModule(CheckpointMetadata, DrummerModule):
     """Teaches a drummer."""
 
 
-class Bar(RichProgressBar):
+class RunProgressBar(RichProgressBar):
     """Shows how far the whole run is, the loss, the score and the speed, and no bookkeeping."""
 
     def __init__(self, parts: int) -> None:
@@ -211,7 +211,7 @@ class Bar(RichProgressBar):
 
 
 def _out_of_memory(config: TrainConfig, world: int) -> str:
-    size = part_size(config, world)
+    size = micro_batch_size(config, world)
     if size == 1:
         return "The device has too little memory for one window of this model; choose a smaller preset, or --set model.decoder_units=[256]."
     parts = next(parts for parts in range(2 * config.accumulate, config.batch_size + 1) if config.batch_size % (parts * world) == 0)
@@ -242,7 +242,7 @@ def _calibrate(path: Path, corpus: Corpus) -> None:
         task = next(task for task in trained.tasks if task != "generate")
         heard, true = (torch.from_numpy(loops).to(device) for loops in (np.ascontiguousarray(view_for(task, windows)[0]), windows.copy()))
         facts["thresholds"] = calibrate(lambda thresholds: model.write_back(heard, thresholds=thresholds), true)
-    WholeFileIO().save_checkpoint(checkpoint, path)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 def _written(model: Drummer, task: str, true: torch.Tensor, bpm: torch.Tensor, thresholds: torch.Tensor) -> torch.Tensor:

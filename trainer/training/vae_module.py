@@ -12,25 +12,25 @@ from drumvae.models.features import loop_features, previous_steps
 from drumvae.models.vae import LoopVAE
 from drumvae.music.encoding import PATTERN_CLASSES, VOICE_COUNT
 
-from .base_module import Learning
+from .base_module import DrumModule
 from .config import TrainConfig
 from .datamodule import Batch
-from .losses import class_loss, divergence, divergence_cost, groove_loss
+from .losses import class_loss, divergence, groove_loss, kl_loss
 from .lr_schedule import own_step_share
 from .vae_batches import view_for
 
 
-class LoopTask(Learning):
+class VAEModule(DrumModule):
     """Teaches a LoopVAE to write what it reads, whole or as the configuration's tasks show it."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.vae = LoopVAE(config.model)
 
-    def batch_costs(self, batch: Batch) -> dict[str, Tensor]:
+    def batch_losses(self, batch: Batch) -> dict[str, Tensor]:
         return self._costs(*batch)
 
-    def validation_costs(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
         """Returns the costs of the first task's view, from the mean latents."""
         task = self.config.learned_tasks[0]
         heard, _ = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
@@ -52,7 +52,7 @@ class LoopTask(Learning):
         costs = self._answer_costs(outputs, target, features, given)
         nats = divergence(mean, scale)
         beta = self.config.beta * (1 - self.config.beta_rate ** max(self.global_step, 1))  # MusicVAE's annealing
-        loss = sum(costs.values()) + divergence_cost(nats, self.config.free_bits, beta)
+        loss = sum(costs.values()) + kl_loss(nats, self.config.free_bits, beta)
         return {"loss": loss, **costs, "bits": nats.mean() / math.log(2)}
 
     def _own_steps(self, latent: Tensor, features: Tensor, given: Tensor, chances: Tensor) -> Tensor:

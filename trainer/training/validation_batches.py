@@ -8,11 +8,11 @@ from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import STEPS_PER_BAR
 from drumvae.music.inputs import tap_of
 
-from .drummer_batches import PARTS, Lesson
+from .drummer_batches import PARTS, DrummerBatch
 from .vae_batches import view_for
 
 
-def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesson[Tensor]:
+def validation_batch(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> DrummerBatch[Tensor]:
     """Returns what is shown of loops (B, S, 27) for a task, their tempi (B,) told and nothing else; tensors in place of arrays."""
     count, steps = loops.shape[:2]
     _, locked = view_for(task, loops.cpu().numpy())
@@ -22,7 +22,7 @@ def question(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> Lesso
     no_style = loops.new_zeros(count, len(model.styles))
     tapped = loops.new_full((count,), float(task == "drumify"))
     heard = loops.new_full((count,), float(task == "reconstruct"))
-    return Lesson(
+    return DrummerBatch(
         target=loops,
         read=loops,
         heard=heard,

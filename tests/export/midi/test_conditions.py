@@ -8,8 +8,8 @@ import pytest
 from helpers.songs import drums_by_mido, saved, score, song
 
 from drumvae.export.cli.onnx import app
-from drumvae.export.midi.render import Piece, make_pieces, read_files
-from drumvae.export.midi.request import VERBS, Wish, WishError, bars_named, temperature_for
+from drumvae.export.midi.render import RenderedLoop, read_files, render_loops
+from drumvae.export.midi.request import VERBS, OptionError, RenderRequest, bars_named, temperature_for
 from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
 from drumvae.midi.io import write_midi
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.train
 FILES = ("humanize", "vary", "drumify", "infill", "continue")
 
 
-def grids(pieces: list[Piece]) -> list[Grid]:
+def grids(pieces: list[RenderedLoop]) -> list[Grid]:
     return [groove_to_grid(piece.roll) for piece in pieces]
 
 
 def made(engine: Engine, **wish: object) -> list[Grid]:
-    return grids(make_pieces(engine, Wish(count=2, seed=3, **wish)))  # type: ignore[arg-type]
+    return grids(render_loops(engine, RenderRequest(count=2, seed=3, **wish)))  # type: ignore[arg-type]
 
 
 def plain(drummer: Engine) -> Engine:
@@ -69,7 +69,7 @@ def test_the_bars_that_are_named_are_fills_and_no_others(
 
 
 def test_a_bar_too_many_is_refused(drummer: Engine) -> None:
-    with pytest.raises(WishError, match="A fill in bar 5 was asked for; a loop of this bundle has 4 bars"):
+    with pytest.raises(OptionError, match="A fill in bar 5 was asked for; a loop of this bundle has 4 bars"):
         made(drummer, fills=(5,))
 
 
@@ -83,7 +83,9 @@ def test_bars_are_read_from_numbers_with_commas() -> None:
 @pytest.mark.parametrize("verb", FILES)
 def test_a_file_is_played_in_the_style_asked_for_and_at_its_own_tempo(drummer: Engine, groove: Grid, tmp_path: Path, verb: str) -> None:
     write_midi(tmp_path / "take.mid", groove, 83)
-    wish = Wish(verb, (tmp_path / "take.mid",), 1, 5, temperature_for(verb, 1, None), 0.8, (0,) if verb == "infill" else (), style="funk")
+    wish = RenderRequest(
+        verb, (tmp_path / "take.mid",), 1, 5, temperature_for(verb, 1, None), 0.8, (0,) if verb == "infill" else (), style="funk"
+    )
     files = read_files(wish)
     heard, asked = files[0].grid, Conditions("funk", files[0].timing.bpm)
     assert asked.bpm == pytest.approx(83, abs=0.01)
@@ -94,8 +96,8 @@ def test_a_file_is_played_in_the_style_asked_for_and_at_its_own_tempo(drummer: E
         "infill": lambda: drummer.infill(heard, (0,), 5, 0.0, asked),
         "continue": lambda: drummer.continue_from(heard, 1, 5, 0.8, 0.0, asked)[0],
     }
-    assert grids(make_pieces(drummer, wish, files)) == [expected[verb]()]
-    assert grids(make_pieces(drummer, replace(wish, style="jazz"), files)) != [expected[verb]()]
+    assert grids(render_loops(drummer, wish, files)) == [expected[verb]()]
+    assert grids(render_loops(drummer, replace(wish, style="jazz"), files)) != [expected[verb]()]
 
 
 def test_humanizing_in_a_style_keeps_every_note(drummer_bundle: Path, tmp_path: Path) -> None:
@@ -108,9 +110,9 @@ def test_humanizing_in_a_style_keeps_every_note(drummer_bundle: Path, tmp_path: 
 def test_an_unknown_style_is_refused_with_the_nearest(drummer: Engine, groove: Grid, tmp_path: Path, verb: str) -> None:
     write_midi(tmp_path / "take.mid", groove, 83)
     files = () if verb == "generate" else (tmp_path / "take.mid",)
-    wish = Wish(verb, files, 1, 0, 0.0, voices=(0,), style="jaz")
+    wish = RenderRequest(verb, files, 1, 0, 0.0, voices=(0,), style="jaz")
     with pytest.raises(BundleError, match="does not know the style 'jaz'; did you mean jazz"):
-        make_pieces(drummer, wish, read_files(wish))
+        render_loops(drummer, wish, read_files(wish))
 
 
 @pytest.mark.parametrize("option", [{"style": "rock"}, {"fills": (-1,)}, {"complexity": 0.5}], ids=str)
@@ -126,9 +128,9 @@ def test_a_bundle_of_melodies_refuses_what_is_asked_of_drums(drummer: Engine, op
             return np.zeros((count, 64), np.int64)
 
     tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), Graphs(drummer._sessions, "cpu"))
-    assert len(make_pieces(tunes, Wish(count=2))) == 2
+    assert len(render_loops(tunes, RenderRequest(count=2))) == 2
     with pytest.raises(BundleError, match="writes melodies and cannot be asked for a "):
-        make_pieces(tunes, Wish(count=2, **option))  # type: ignore[arg-type]
+        render_loops(tunes, RenderRequest(count=2, **option))  # type: ignore[arg-type]
 
 
 def test_the_command_passes_on_every_option(drummer: Engine, drummer_bundle: Path, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from helpers.songs import drums_by_mido, everything_else, note, saved, score, so
 
 from drumvae.export.cli.midi import midi
 from drumvae.export.cli.onnx import app, main
-from drumvae.export.midi.render import file_names, make_pieces, read_files
-from drumvae.export.midi.request import VERBS, Wish
+from drumvae.export.midi.render import file_names, read_files, render_loops
+from drumvae.export.midi.request import VERBS, RenderRequest
 from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
 from drumvae.midi.drum_file import DrumFile
@@ -130,16 +130,16 @@ def able(engine: Engine, *tasks: str) -> Engine:
     return type(engine)(replace(engine.info, tasks=tasks), Graphs(engine._sessions, "cpu"))
 
 
-def written(engine: Engine, wish: Wish, folder: Path) -> list[Path]:
+def written(engine: Engine, wish: RenderRequest, folder: Path) -> list[Path]:
     paths = file_names(wish, folder)
-    for piece, path in zip(make_pieces(engine, wish, read_files(wish)), paths, strict=True):
+    for piece, path in zip(render_loops(engine, wish, read_files(wish)), paths, strict=True):
         piece.write(path)
     return paths
 
 
 def test_filling_in_a_voice_leaves_every_other_note(tmp_path: Path, engine: Engine) -> None:
     path = saved(tmp_path / "song.mid", song())
-    wish = Wish("infill", (path,), 1, 0, 0.0, voices=(0, 8))
+    wish = RenderRequest("infill", (path,), 1, 0, 0.0, voices=(0, 8))
     (after,) = written(able(engine, "infill"), wish, tmp_path / "out")
     kept = [found for found in drums_by_mido(path) if found.pitch not in (36, 51, 53)]
     assert [found for found in drums_by_mido(after) if found.pitch not in (36, 51)] == kept
@@ -151,7 +151,7 @@ def test_a_kit_for_a_rhythm_on_keys_goes_beside_it_on_channel_10(tmp_path: Path,
     whole = song()
     whole.tracks.pop()
     path = saved(tmp_path / "riff.mid", whole)
-    (after,) = written(able(engine, "drumify"), Wish("drumify", (path,), 1, 0, 0.0, kit=kit_named("ad2")), tmp_path / "out")
+    (after,) = written(able(engine, "drumify"), RenderRequest("drumify", (path,), 1, 0, 0.0, kit=kit_named("ad2")), tmp_path / "out")
     one, other = pretty_midi.PrettyMIDI(str(path)), pretty_midi.PrettyMIDI(str(after))
     assert [part.is_drum for part in other.instruments] == [False, True]
     assert len(other.instruments[0].notes) == len(one.instruments[0].notes)
@@ -167,7 +167,7 @@ def test_a_rhythm_denser_than_the_grid_is_played_at_every_step_by_its_loudest_st
         velocity = 100 if number % 4 == 1 else 40
         roll.tracks[0].append(mido.Message("note_on", note=38, velocity=velocity, channel=9, time=20 if number else 0))
         roll.tracks[0].append(mido.Message("note_off", note=38, channel=9, time=10))
-    (after,) = written(engine, Wish("drumify", (saved(tmp_path / "roll.mid", roll),), 1, 0, 0.0), tmp_path / "out")
+    (after,) = written(engine, RenderRequest("drumify", (saved(tmp_path / "roll.mid", roll),), 1, 0, 0.0), tmp_path / "out")
     played = {(found.tick, found.velocity) for found in drums_by_mido(after)}
     assert {(120 * step + 30, 100) for step in range(64)} <= played
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from drumvae.export.cli.onnx import app
-from drumvae.export.midi.render import check_free, file_names, make_pieces
-from drumvae.export.midi.request import Wish
+from drumvae.export.midi.render import check_free, file_names, render_loops
+from drumvae.export.midi.request import RenderRequest
 from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
 from drumvae.midi.io import read_midi, read_notes
@@ -26,10 +26,10 @@ def engine() -> Engine:
 
 def write_loops(engine: Engine, folder: Path, count: int, seed: int, replace: bool = False) -> list[Path]:
     """Writes loops as the command does."""
-    wish = Wish(count=count, seed=seed)
+    wish = RenderRequest(count=count, seed=seed)
     paths = file_names(wish, folder)
     check_free(paths, replace)
-    for piece, path in zip(make_pieces(engine, wish), paths, strict=True):
+    for piece, path in zip(render_loops(engine, wish), paths, strict=True):
         piece.write(path)
     return paths
 

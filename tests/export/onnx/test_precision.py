@@ -16,7 +16,7 @@ from onnx import numpy_helper  # noqa: E402
 
 from drumvae.bundle.format import default_bundle, read_bundle  # noqa: E402
 from drumvae.export.onnx.onnx_bundle import Rounding, convert_bundle, export_bundle  # noqa: E402
-from drumvae.export.onnx.quantization_error import Departure, departure, require_near  # noqa: E402
+from drumvae.export.onnx.quantization_error import QuantizationError, assert_within, quantization_error  # noqa: E402
 from drumvae.export.onnx.windows import validation_windows  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
@@ -60,7 +60,7 @@ def test_a_rounded_bundle_is_smaller_says_what_it_is_and_passes_its_check(whole:
 
 def test_a_rounded_model_writes_nearly_what_the_whole_one_writes(whole: Path, rounded: Path) -> None:
     engines = [Engine.load(folder, "cpu") for folder in (whole, rounded)]
-    found = departure(*engines, None, "")
+    found = quantization_error(*engines, None, "")
     assert found.windows == 1000
     assert 0 < found.value < {"fp16": 0.05, "int8": 1.0}[rounded.name]
     assert found.share < {"fp16": 0.01, "int8": 0.25}[rounded.name]
@@ -102,12 +102,12 @@ def test_what_departs_further_than_was_allowed_leaves_nothing_and_says_what_to_t
 
 @pytest.mark.parametrize(("differing", "allowed", "kept"), [(0, 0.0, True), (1, 0.0, False), (10, 0.1, True), (11, 0.1, False)])
 def test_only_what_is_within_what_was_allowed_is_kept(differing: int, allowed: float, kept: bool) -> None:
-    found = Departure(5, "windows", 100, differing, 1, 0.5)
+    found = QuantizationError(5, "windows", 100, differing, 1, 0.5)
     if kept:
-        require_near(found, "int8", allowed, print)
+        assert_within(found, "int8", allowed, print)
     else:
         with pytest.raises(BundleError, match="departs from fp32"):
-            require_near(found, "int8", allowed, print)
+            assert_within(found, "int8", allowed, print)
 
 
 @pytest.mark.parametrize(("kind", "precision"), [("conducted patterns", "int8"), ("melodies", "fp16")])

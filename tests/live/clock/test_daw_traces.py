@@ -63,7 +63,7 @@ def test_a_stop_is_one_and_ticks_after_it_move_nothing(daw: Daw) -> None:
     sender = rest(daw, send(playing(daw, 2), daw.stop), 2.0)
     follower, events = follow(sender)
     assert told(events)[:2] == (FROM_START, PAUSED[0])
-    assert [event.kind.name for event in events] == ["SEATED", "HALTED", "STOPPED"]
+    assert [event.kind.name for event in events] == ["LOCATED", "STOP_PENDING", "STOPPED"]
     assert follower.state is State.STOPPED
 
 
@@ -71,7 +71,7 @@ def test_locating_while_stopped_plays_nothing_and_the_last_place_counts(daw: Daw
     sender = rest(daw, send(playing(daw, 2), daw.stop), 1.0)
     rest(daw, send(sender, daw.locate), 1.0)
     follower, events = follow(send(send(sender, daw.before), daw.elsewhere.sent).beats(BAR_BEATS))
-    assert [event.kind.name for event in events] == ["SEATED", "HALTED", "STOPPED", "SEATED"]
+    assert [event.kind.name for event in events] == ["LOCATED", "STOP_PENDING", "STOPPED", "LOCATED"]
     assert told(events[-1:]) == daw.elsewhere.told
     stands(follower, sender, daw.elsewhere.bar)
 

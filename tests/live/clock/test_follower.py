@@ -10,7 +10,7 @@ from drumvae.live.clock.follower import LOST_S, RESUME_S, Follower, InternalCloc
 def test_start_arms_and_the_first_tick_is_beat_zero() -> None:
     sender = Sender().say(START).rest(0.4).ticks(1)
     follower, events = follow(sender)
-    assert told(events) == [("SEATED", 0)]
+    assert told(events) == [("LOCATED", 0)]
     assert events[0].at_s == sender.song[-1][0]
     assert follower.timeline.beat_at(sender.song[-1][0]) == pytest.approx(0, abs=1e-9)
 
@@ -25,34 +25,34 @@ def test_a_beat_is_twenty_four_ticks() -> None:
 @pytest.mark.parametrize("sixteenths", [0, 4, 32, 128, 16382])
 def test_song_position_then_continue_seats_the_next_tick_there(sixteenths: int) -> None:
     _, events = follow(Sender().say(position(sixteenths), CONTINUE).ticks(2))
-    assert told(events) == [("SEATED", sixteenths / 4)]
+    assert told(events) == [("LOCATED", sixteenths / 4)]
 
 
 def test_of_many_positions_while_stopped_the_last_counts() -> None:
     """REAPER sends one for every move of its cursor."""
     sender = Sender().say(position(16)).rest(1).say(position(99)).rest(1).say(position(48)).rest(1).say(CONTINUE).ticks(1)
-    assert told(follow(sender)[1]) == [("SEATED", 12)]
+    assert told(follow(sender)[1]) == [("LOCATED", 12)]
 
 
 def test_start_means_the_beginning_whatever_position_was_set_before() -> None:
-    assert told(follow(Sender().say(position(48)).rest(1).say(START).ticks(1))[1]) == [("SEATED", 0)]
+    assert told(follow(Sender().say(position(48)).rest(1).say(START).ticks(1))[1]) == [("LOCATED", 0)]
 
 
 def test_position_and_start_in_one_burst_start_at_the_position() -> None:
     """Bitwig plays from elsewhere with position and Start."""
-    assert told(follow(Sender().say(position(48), START).ticks(1))[1]) == [("SEATED", 12)]
+    assert told(follow(Sender().say(position(48), START).ticks(1))[1]) == [("LOCATED", 12)]
 
 
 def test_continue_without_a_position_resumes_after_the_last_tick() -> None:
     sender = Sender().say(START).beats(6).say(STOP).rest(2).say(CONTINUE).ticks(1)
-    assert told(follow(sender)[1]) == [("SEATED", 0), ("HALTED", 6), ("STOPPED", 6), ("SEATED", 6)]
+    assert told(follow(sender)[1]) == [("LOCATED", 0), ("STOP_PENDING", 6), ("STOPPED", 6), ("LOCATED", 6)]
 
 
 def test_ticks_while_stopped_keep_the_tempo_and_do_not_move_the_song() -> None:
     """Renoise never stops sending them."""
     sender = Sender(bpm=90).ticks(200).say(START).beats(4).say(STOP).ticks(500).say(CONTINUE).ticks(1)
     follower, events = follow(sender)
-    assert told(events) == [("SEATED", 0), ("HALTED", 4), ("STOPPED", 4), ("SEATED", 4)]
+    assert told(events) == [("LOCATED", 0), ("STOP_PENDING", 4), ("STOPPED", 4), ("LOCATED", 4)]
     assert follower.timeline.bpm == pytest.approx(90)
 
 
@@ -60,7 +60,7 @@ def test_a_position_while_running_moves_the_song_at_the_next_tick() -> None:
     """Live sends nothing else when its loop wraps."""
     sender = Sender().say(START).beats(16).say(position(0)).ticks(3)
     follower, events = follow(sender)
-    assert told(events) == [("SEATED", 0), ("SEATED", 0)]
+    assert told(events) == [("LOCATED", 0), ("LOCATED", 0)]
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(3 / 24, abs=1e-6)
 
 
@@ -73,19 +73,19 @@ def test_a_position_while_running_leaves_the_timeline_alone_until_the_next_tick(
 
 
 def test_a_position_that_is_where_the_song_is_anyway_moves_nothing() -> None:
-    assert told(follow(Sender().say(START).beats(16).say(position(64)).beats(1))[1]) == [("SEATED", 0)]
+    assert told(follow(Sender().say(START).beats(16).say(position(64)).beats(1))[1]) == [("LOCATED", 0)]
 
 
 @pytest.mark.parametrize("again", [CONTINUE, START])
 def test_stop_position_and_continue_in_a_burst_are_a_seek_and_no_stop(again: bytes) -> None:
     """Ardour (Continue) and Bitwig (Start) wrap their loops like this."""
     sender = Sender().say(START).beats(16).say(STOP, position(0), again).beats(1)
-    assert told(follow(sender)[1]) == [("SEATED", 0), ("HALTED", 16), ("SEATED", 0)]
+    assert told(follow(sender)[1]) == [("LOCATED", 0), ("STOP_PENDING", 16), ("LOCATED", 0)]
 
 
 def test_a_stop_that_nothing_follows_is_settled_after_the_burst() -> None:
     _, events = follow(Sender().say(START).beats(1).say(STOP).rest(0.2))
-    assert told(events) == [("SEATED", 0), ("HALTED", 1), ("STOPPED", 1)]
+    assert told(events) == [("LOCATED", 0), ("STOP_PENDING", 1), ("STOPPED", 1)]
     assert 0.05 <= events[2].at_s - events[1].at_s < 0.06
 
 
@@ -93,30 +93,30 @@ def test_stop_then_the_cursor_back_then_play_is_a_new_start() -> None:
     """REAPER: Stop, position of the edit cursor; a second later position and Continue, after All Notes Off on every channel."""
     silence = [bytes((0xB0 | channel, controller, 0)) for channel in range(16) for controller in (120, 123)]
     sender = Sender().say(START).beats(8).say(STOP, position(16)).rest(1).say(*silence).say(position(16), CONTINUE).ticks(2)
-    assert told(follow(sender)[1]) == [("SEATED", 0), ("HALTED", 8), ("STOPPED", 4), ("SEATED", 4)]
+    assert told(follow(sender)[1]) == [("LOCATED", 0), ("STOP_PENDING", 8), ("STOPPED", 4), ("LOCATED", 4)]
 
 
 @pytest.mark.parametrize(("pair", "beat"), [((START, CONTINUE), 0), ((CONTINUE, START), 0), ((START, START), 0)])
 def test_start_and_continue_five_ms_apart_are_one(pair: tuple[bytes, bytes], beat: float) -> None:
     """zynthian and others send both; a tick may come in between."""
     apart = Sender().say(pair[0]).rest(0.005).say(pair[1]).rest(0.005).ticks(3)
-    assert told(follow(apart)[1]) == [("SEATED", beat)]
+    assert told(follow(apart)[1]) == [("LOCATED", beat)]
     around = Sender().say(pair[0]).ticks(1)
     around.song.append((around.song[-1][0] + 0.005, pair[1]))
     around.ticks(2)
     follower, events = follow(around)
-    assert told(events) == [("SEATED", beat)]
+    assert told(events) == [("LOCATED", beat)]
     assert follower.timeline.beat_at(around.at_s) == pytest.approx(3 / 24, abs=1e-6)
 
 
 def test_start_while_running_begins_again_at_the_next_tick() -> None:
     """Logic's Pattern mode restarts on a bar without a Stop."""
-    assert told(follow(Sender().say(START).beats(16).say(START).ticks(2))[1]) == [("SEATED", 0), ("SEATED", 0)]
+    assert told(follow(Sender().say(START).beats(16).say(START).ticks(2))[1]) == [("LOCATED", 0), ("LOCATED", 0)]
 
 
 def test_a_clock_that_falls_silent_is_lost() -> None:
     follower, events = follow(Sender().say(START).beats(4).rest(1))
-    assert told(events) == [("SEATED", 0), ("LOST", 4)]
+    assert told(events) == [("LOCATED", 0), ("LOST", 4)]
     assert follower.state is State.LOST
     assert events[1].at_s - events[0].at_s == pytest.approx(2 - 60 / 120 / 24 + LOST_S, abs=0.01)
 
@@ -128,7 +128,7 @@ def test_a_clock_that_comes_back_finds_the_song_where_it_would_be(away_s: float)
     ticks_away = round(away_s * 97 * 24 / 60)
     sender.rest(ticks_away * 60 / 97 / 24).beats(4)
     follower, events = follow(sender)
-    assert told(events) == [("SEATED", 0), ("LOST", 8), ("SEATED", pytest.approx(8 + (ticks_away + 1) / 24))]
+    assert told(events) == [("LOCATED", 0), ("LOST", 8), ("LOCATED", pytest.approx(8 + (ticks_away + 1) / 24))]
     assert follower.state is State.RUNNING
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(12 + ticks_away / 24, abs=0.01)
 
@@ -140,42 +140,42 @@ def test_a_clock_that_comes_back_in_a_heap_is_counted_once() -> None:
         sender.song.append((sender.at_s + 0.5 + message_s * 0.0003, b"\xf8"))
     sender.rest(24 * 60 / 120 / 24 + 60 / 120 / 24).beats(4)
     follower, events = follow(sender)
-    assert [kind for kind, _ in told(events)] == ["SEATED", "LOST", "SEATED"]
+    assert [kind for kind, _ in told(events)] == ["LOCATED", "LOST", "LOCATED"]
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(13 + 1 / 24, abs=0.01)
 
 
 def test_a_clock_that_was_away_too_long_waits_for_play() -> None:
     sender = Sender().say(START).beats(4).rest(RESUME_S + 1).beats(4)
     follower, events = follow(sender, check_s=1.0)
-    assert [kind for kind, _ in told(events)] == ["SEATED", "LOST", "STOPPED"]
+    assert [kind for kind, _ in told(events)] == ["LOCATED", "LOST", "STOPPED"]
     assert follower.state is State.STOPPED
     assert "stop and start" in (follower.advice or "")
-    assert told(follow(sender.say(START).ticks(1), check_s=None)[1])[-1] == ("SEATED", 0)
+    assert told(follow(sender.say(START).ticks(1), check_s=None)[1])[-1] == ("LOCATED", 0)
 
 
 @pytest.mark.parametrize("check_s", [None, 0.005])
 def test_after_a_lost_clock_stop_and_play_are_heard(check_s: float | None) -> None:
     sender = Sender().say(START).beats(4).rest(1).say(STOP).rest(0.1).say(START).ticks(1)
     kinds = [kind for kind, _ in told(follow(sender, check_s=check_s)[1])]
-    assert kinds[0] == "SEATED"
-    assert kinds[-2:] == ["STOPPED", "SEATED"]
+    assert kinds[0] == "LOCATED"
+    assert kinds[-2:] == ["STOPPED", "LOCATED"]
 
 
 def test_a_position_told_while_the_clock_is_lost_is_where_it_comes_back() -> None:
     sender = Sender().say(START).beats(4).rest(1).say(position(128)).ticks(2)
-    assert told(follow(sender)[1])[-1] == ("SEATED", pytest.approx(32 + 1 / 24))
+    assert told(follow(sender)[1])[-1] == ("LOCATED", pytest.approx(32 + 1 / 24))
 
 
 def test_a_single_tick_after_a_silence_starts_nothing() -> None:
     sender = Sender().say(START).beats(4).rest(1).ticks(1).rest(1)
-    assert told(follow(sender)[1]) == [("SEATED", 0), ("LOST", 4)]
+    assert told(follow(sender)[1]) == [("LOCATED", 0), ("LOST", 4)]
 
 
 def test_time_that_jumps_back_is_a_clock_lost_and_found() -> None:
     follower, _ = follow(Sender().say(START).beats(4))
     again = Sender(at_s=NOW_S - 30).beats(2)
     _, events = follow(again, follower, check_s=None)
-    assert [kind for kind, _ in told(events)] == ["LOST", "SEATED"]
+    assert [kind for kind, _ in told(events)] == ["LOST", "LOCATED"]
     assert follower.timeline.bpm == pytest.approx(120)
 
 
@@ -185,27 +185,27 @@ def test_time_that_jumps_back_is_a_clock_lost_and_found() -> None:
 def test_a_song_beyond_the_last_position_is_not_thrown_back() -> None:
     """Bar 1030: the sender can only go on saying bar 1024 and a bit, while playing and in the burst of a wrap."""
     far = Sender(bpm=300).say(position(16380), CONTINUE).beats(25)
-    assert told(follow(far.say(position(16383)).beats(1), check_s=None)[1]) == [("SEATED", 4095)]
+    assert told(follow(far.say(position(16383)).beats(1), check_s=None)[1]) == [("LOCATED", 4095)]
     sender = far.say(STOP, position(16383), CONTINUE).beats(1)
-    assert told(follow(sender, check_s=None)[1])[1:] == [("HALTED", 4121), ("SEATED", 4121)]
+    assert told(follow(sender, check_s=None)[1])[1:] == [("STOP_PENDING", 4121), ("LOCATED", 4121)]
 
 
 def test_a_position_that_began_again_at_zero_is_no_jump() -> None:
     """Some count on modulo 16384: beat 4100 is told as beat 4."""
     sender = Sender(bpm=300).say(position(16380), CONTINUE).beats(5).say(position(16)).beats(1)
     follower, events = follow(sender, check_s=None)
-    assert told(events) == [("SEATED", 4095)]
+    assert told(events) == [("LOCATED", 4095)]
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(4101, abs=0.001)
 
 
 def test_the_last_position_told_out_of_nowhere_is_a_line_of_four_bars() -> None:
     """The cursor is at bar 1100, which fourteen bits cannot say; a sixteenth before a line would be the worst of guesses."""
-    assert told(follow(Sender().say(position(16383), CONTINUE).ticks(1))[1]) == [("SEATED", 4096)]
+    assert told(follow(Sender().say(position(16383), CONTINUE).ticks(1))[1]) == [("LOCATED", 4096)]
 
 
 def test_a_song_that_comes_back_from_beyond_is_where_it_says() -> None:
     sender = Sender(bpm=300).say(position(16380), CONTINUE).beats(25).say(position(64)).beats(1)
-    assert told(follow(sender, check_s=None)[1]) == [("SEATED", 4095), ("SEATED", 16)]
+    assert told(follow(sender, check_s=None)[1]) == [("LOCATED", 4095), ("LOCATED", 16)]
 
 
 # the player's own downbeat
@@ -216,7 +216,7 @@ def test_align_makes_the_nearest_beat_the_first_of_four_bars_and_keeps_the_tempo
     follower, _ = follow(sender)
     before = follower.timeline
     events = follower.align(sender.at_s + 0.1)  # a hand is late
-    assert told(events) == [("SEATED", 16)]
+    assert told(events) == [("LOCATED", 16)]
     assert events[0].at_s == pytest.approx(before.time_at(6))
     assert follower.timeline.bpm == before.bpm
     assert follower.timeline.beat_at(before.time_at(7)) == pytest.approx(17)
@@ -233,10 +233,10 @@ def test_an_aligned_song_stays_aligned_where_its_loop_comes_round() -> None:
     """The loop is bars 3 to 6, and bar 3 is the first of four."""
     sender = Sender().say(position(32), CONTINUE).ticks(1)
     follower, _ = follow(sender)
-    assert told(follower.align(sender.at_s)) == [("SEATED", 16)]
+    assert told(follower.align(sender.at_s)) == [("LOCATED", 16)]
     wrapped = Sender(at_s=sender.at_s).ticks(24 * 16 - 1).say(position(32)).beats(1)
-    assert told(follow(wrapped, follower)[1]) == [("SEATED", 16)]
-    assert told(follower.align(wrapped.at_s)) == [("SEATED", 16)]  # a beat later: the fold goes round, the count stays above 0
+    assert told(follow(wrapped, follower)[1]) == [("LOCATED", 16)]
+    assert told(follower.align(wrapped.at_s)) == [("LOCATED", 16)]  # a beat later: the fold goes round, the count stays above 0
 
 
 def test_start_from_the_top_forgets_the_alignment() -> None:
@@ -244,7 +244,7 @@ def test_start_from_the_top_forgets_the_alignment() -> None:
     follower, _ = follow(sender)
     follower.align(sender.at_s)
     again = Sender(at_s=sender.at_s).say(STOP).rest(1).say(START).beats(1).say(position(32)).ticks(1)
-    assert told(follow(again, follower)[1])[-2:] == [("SEATED", 0), ("SEATED", 8)]
+    assert told(follow(again, follower)[1])[-2:] == [("LOCATED", 0), ("LOCATED", 8)]
 
 
 def test_align_while_stopped_starts_nothing() -> None:
@@ -257,7 +257,7 @@ def test_align_starts_the_song_of_a_sender_that_sends_nothing_but_ticks() -> Non
     sender = Sender().beats(4)
     follower, events = follow(sender)
     assert events == []
-    assert told(follower.align(sender.at_s - 0.25)) == [("SEATED", 0)]  # half a beat after the last beat
+    assert told(follower.align(sender.at_s - 0.25)) == [("LOCATED", 0)]  # half a beat after the last beat
     assert follower.state is State.RUNNING
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(0.5, abs=0.001)
     further = Sender(at_s=sender.at_s).beats(2)
@@ -278,7 +278,7 @@ def rated(rate: float, beats: float, at_s: float = NOW_S) -> Sender:
 def test_a_clock_of_another_rate_is_told_by_the_positions_that_come_with_it(rate: float, word: str) -> None:
     follower, events = follow(rated(rate, 16))
     assert f"{word} rate" in (follower.advice or "")
-    assert [kind for kind, _ in told(events)].count("SEATED") == 2  # it was played all the same
+    assert [kind for kind, _ in told(events)].count("LOCATED") == 2  # it was played all the same
 
 
 def test_a_right_clock_gets_no_advice() -> None:
@@ -299,7 +299,7 @@ def test_a_loop_that_begins_halfway_is_no_clock_of_double_rate() -> None:
 @pytest.mark.parametrize(("bpm", "within"), [(24, False), (30, True), (300, True), (330, False), (900, False)])
 def test_a_tempo_out_of_range_is_named_and_stops_nothing(bpm: float, within: bool) -> None:
     follower, events = follow(Sender(bpm).say(START).beats(3))
-    assert told(events) == [("SEATED", 0)]
+    assert told(events) == [("LOCATED", 0)]
     assert follower.state is State.RUNNING
     assert (follower.advice is None) == within
     assert within or f"{bpm} bpm" in (follower.advice or "")
@@ -307,7 +307,7 @@ def test_a_tempo_out_of_range_is_named_and_stops_nothing(bpm: float, within: boo
 
 def test_a_song_that_goes_on_from_nowhere_is_counted_from_bar_one_and_says_so() -> None:
     follower, events = follow(Sender().say(CONTINUE).beats(2))
-    assert told(events) == [("SEATED", 0)]
+    assert told(events) == [("LOCATED", 0)]
     assert "align" in (follower.advice or "")
     follower.align(NOW_S + 1.0)
     assert follower.advice is None
@@ -339,7 +339,7 @@ def test_the_internal_clock_begins_on_beat_zero_a_moment_after_the_first_call() 
     clock = InternalClock(150, lead_s=0.2)
     assert clock.check(NOW_S) == []
     assert clock.check(NOW_S + 0.1) == []
-    assert clock.check(NOW_S + 0.21) == [Transport(Kind.SEATED, NOW_S + 0.2, 0.0)]
+    assert clock.check(NOW_S + 0.21) == [Transport(Kind.LOCATED, NOW_S + 0.2, 0.0)]
     assert clock.check(NOW_S + 0.3) == []
     assert clock.timeline.beat_at(NOW_S + 0.2 + 0.4) == pytest.approx(1)
 
@@ -348,6 +348,6 @@ def test_the_internal_clock_is_aligned_like_any_other() -> None:
     clock = InternalClock(120, lead_s=0)
     assert clock.align(NOW_S) == []
     clock.check(NOW_S)
-    assert told(clock.align(NOW_S + 2.6)) == [("SEATED", 16)]
+    assert told(clock.align(NOW_S + 2.6)) == [("LOCATED", 16)]
     assert clock.timeline.beat_at(NOW_S + 3.0) == pytest.approx(17)
     assert (clock.locked, clock.jitter_ms, clock.advice) == (True, 0, None)

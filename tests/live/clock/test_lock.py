@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from helpers.fakes import NOW_S, START, STOP, TICK, Event, Sender
+from helpers.fakes import CLOCK, NOW_S, START, STOP, Event, Sender
 from helpers.following import follow, told
 
 from drumvae.live.clock.follower import Follower
@@ -25,7 +25,7 @@ def errors_ms(tempi: Sequence[float], jitter_s: float = 0.0, seed: int = 0, bpm:
     follower.feed(NOW_S - 0.02, START)
     errors = []
     for count, at_s in enumerate(heard_s[:-1].tolist(), start=1):
-        follower.feed(at_s, TICK)
+        follower.feed(at_s, CLOCK)
         errors.append((follower.timeline.time_at(count / 24) - true_s[count]) * 1000)
     return np.array(errors)
 
@@ -52,7 +52,7 @@ def test_ticks_that_come_on_a_driver_s_periods_are_as_steady(bpm: float, frames:
     follower.feed(NOW_S - 0.02, START)
     errors = []
     for count, at_s in enumerate((np.ceil(true_s / period_s) * period_s)[:-1].tolist(), start=1):
-        follower.feed(at_s, TICK)
+        follower.feed(at_s, CLOCK)
         errors.append(follower.timeline.time_at(count / 24) - true_s[count])
     late_s = np.array(errors[96:])
     assert late_s.std() < period_s / 8  # what goes in has 0.29 of a period
@@ -138,7 +138,7 @@ def test_a_known_tempo_is_not_unlearned_by_the_first_rough_ticks_after_start() -
     follower, _ = follow(sender.ticks(1))
     for _ in range(6):
         assert follower.timeline.bpm == pytest.approx(97, abs=1)
-        follower.feed(sender.ticks(1).song[-1][0], TICK)
+        follower.feed(sender.ticks(1).song[-1][0], CLOCK)
 
 
 def test_a_tempo_that_changed_while_stopped_is_found_within_a_beat() -> None:
@@ -206,7 +206,7 @@ def test_single_ticks_never_move_the_music_and_the_count_comes_right(change: str
     follower = Follower()
     follower.feed(NOW_S - 0.02, START)
     for at_s in heard:
-        events = follower.feed(at_s, TICK)
+        events = follower.feed(at_s, CLOCK)
         assert not events or at_s == heard[0]
         if at_s > true_s[72]:
             assert follower.timeline.time_at(12) == pytest.approx(NOW_S + 6, abs=0.012 if at_s < true_s[150] else 0.003)
@@ -230,7 +230,7 @@ def test_a_sender_that_stood_still_and_goes_on_where_it_stopped_is_followed() ->
 def test_a_lost_tick_that_a_wrap_follows_does_not_shift_the_wrap() -> None:
     sender = Sender().say(START).ticks(24 * 16 - 3).rest(60 / 120 / 24).ticks(2).say(b"\xf2\x00\x00").beats(4)
     follower, events = follow(sender)
-    assert told(events) == [("SEATED", 0), ("SEATED", 0)]
+    assert told(events) == [("LOCATED", 0), ("LOCATED", 0)]
     assert follower.timeline.beat_at(sender.at_s) == pytest.approx(4, abs=0.002)
 
 
@@ -256,6 +256,6 @@ def test_a_long_heap_of_a_fast_clock_is_no_tempo() -> None:
     follower = Follower()
     follower.feed(NOW_S - 0.02, START)
     for at_s in heard:
-        follower.feed(at_s, TICK)
+        follower.feed(at_s, CLOCK)
         assert at_s < true_s[72] or follower.timeline.time_at(16) == pytest.approx(NOW_S + 3.2, abs=0.002)
     assert follower.timeline.origin_beats == pytest.approx(16)

@@ -2,7 +2,7 @@
 
 import math
 
-from helpers.fakes import CONTINUE, NOW_S, START, STOP, TICK
+from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -10,8 +10,8 @@ from drumvae.live.clock.follower import Follower, Kind, State
 
 SYSEX = st.binary(max_size=6).map(lambda data: b"\xf0" + data + b"\xf7")
 MESSAGES = st.one_of(
-    st.just(TICK),
-    st.sampled_from([TICK, START, CONTINUE, STOP]),
+    st.just(CLOCK),
+    st.sampled_from([CLOCK, START, CONTINUE, STOP]),
     st.binary(min_size=2, max_size=2).map(lambda data: b"\xf2" + data),  # positions, of which three in four are not valid
     st.integers(0, 16383).map(lambda position: bytes((0xF2, position & 0x7F, position >> 7))),
     st.sampled_from([b"", b"\xf2", b"\xf2\x05", b"\xf0", b"\xf7", b"\xf1\x03", b"\xf6", b"\xfe", b"\xff"]),
@@ -34,15 +34,15 @@ def sane(follower: Follower) -> None:
 
 @BRISK
 @given(STREAMS)
-@example([(0.0, CONTINUE), (0.0, TICK), (0.0, STOP), (0.0, TICK), (0.0, TICK)])
-@example([(0.0, START), (0.0, TICK), (0.4, STOP), (0.0, TICK), (0.01, TICK)])
+@example([(0.0, CONTINUE), (0.0, CLOCK), (0.0, STOP), (0.0, CLOCK), (0.0, CLOCK)])
+@example([(0.0, START), (0.0, CLOCK), (0.4, STOP), (0.0, CLOCK), (0.01, CLOCK)])
 def test_nothing_plays_before_start_and_nothing_after_stop(stream: list[tuple[float, bytes]]) -> None:
     follower, now_s, started = Follower(), NOW_S, False
     for gap_s, message in stream:
         now_s += gap_s
         started = started if message not in (START, CONTINUE, STOP) else message != STOP
         events = follower.check(now_s) + follower.feed(now_s, message)
-        assert started or all(event.kind is not Kind.SEATED for event in events)
+        assert started or all(event.kind is not Kind.LOCATED for event in events)
         assert started or follower.state is not State.RUNNING
         sane(follower)
 
@@ -55,16 +55,16 @@ def test_a_hand_on_any_stream_raises_nothing(stream: list[tuple[float, bytes]], 
         now_s += gap_s
         follower.feed(now_s, message)
         for event in follower.align(now_s + after_s):
-            assert event.kind is Kind.SEATED
+            assert event.kind is Kind.LOCATED
             assert event.beat % 16 == 0
         sane(follower)
 
 
 @BRISK
 @given(STREAMS, st.floats(30, 300))
-@example([(0.0, START), (-5.0, TICK)], 260.0)  # time jumped back: this Start is no half of a pair
-@example([(0.0, TICK), (1 / 48, TICK)], 155.0)  # two ticks are no tempo that slower or faster ones could be held against
-@example([(1 / 48, TICK)] * 8, 70.0)
+@example([(0.0, START), (-5.0, CLOCK)], 260.0)  # time jumped back: this Start is no half of a pair
+@example([(0.0, CLOCK), (1 / 48, CLOCK)], 155.0)  # two ticks are no tempo that slower or faster ones could be held against
+@example([(1 / 48, CLOCK)] * 8, 70.0)
 def test_whatever_came_before_a_song_that_starts_is_followed(stream: list[tuple[float, bytes]], bpm: float) -> None:
     """Never stuck: a Start and two bars of ticks are enough."""
     follower, now_s = Follower(), NOW_S
@@ -75,6 +75,6 @@ def test_whatever_came_before_a_song_that_starts_is_followed(stream: list[tuple[
     follower.feed(start_s - 0.5, STOP)
     follower.feed(start_s - 0.001, START)
     for tick in range(24 * 8):
-        follower.feed(start_s + tick * 60 / bpm / 24, TICK)
+        follower.feed(start_s + tick * 60 / bpm / 24, CLOCK)
     assert follower.state is State.RUNNING
     assert abs(follower.timeline.time_at(8) - (start_s + 8 * 60 / bpm)) < 0.005

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from drumvae.live.clock.timeline import EARLY_BEATS, Timeline, bar_of, line_of, next_line, pass_of, phase
+from drumvae.live.clock.timeline import EARLY_BEATS, Timeline, bar_of, cycle_at, cycle_start, next_boundary, phase
 
 
 @pytest.mark.parametrize("bpm", [20, 90, 120, 174, 399.7])
@@ -39,14 +39,14 @@ def test_phase_of_negative_beats_is_not_mirrored() -> None:
 
 
 def test_the_next_line_of_a_line_is_the_line() -> None:
-    assert [next_line(b) for b in (-0.1, 0, 0.1, 16, 16.1)] == [0, 0, 16, 16, 32]
+    assert [next_boundary(b) for b in (-0.1, 0, 0.1, 16, 16.1)] == [0, 0, 16, 16, 32]
 
 
 def test_the_last_half_step_before_a_line_belongs_to_the_pass_after_it() -> None:
-    assert pass_of(16 - EARLY_BEATS) == 1
-    assert pass_of(16 - EARLY_BEATS - 1e-9) == 0
-    assert pass_of(line_of(3)) == 3
-    assert pass_of(-0.01) == 0
+    assert cycle_at(16 - EARLY_BEATS) == 1
+    assert cycle_at(16 - EARLY_BEATS - 1e-9) == 0
+    assert cycle_at(cycle_start(3)) == 3
+    assert cycle_at(-0.01) == 0
 
 
 def test_bars_count_from_one() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drumvae.live.controls.actions import ACTIONS, Action, Event, Kind
 from drumvae.live.controls.mapping import Binding, ControlMap, Positions, learned
 from drumvae.live.controls.mapping_file import default_map, default_text, parse_map, read_map, to_toml, updated
-from drumvae.live.controls.midi_learn import Travels, binding_of, learn, typed_lines
+from drumvae.live.controls.midi_learn import ControllerTravel, binding_of, learn, typed_lines
 from drumvae.live.controls.state import Controls
 from drumvae.music.kit import VOICES
 from drumvae.util.errors import DrumVAEError
@@ -231,9 +231,9 @@ def test_every_action_is_listed_with_its_controls() -> None:
 
 
 def moved(messages: Iterable[bytes], kind: Kind) -> Binding | None:
-    travels = Travels()
+    travels = ControllerTravel()
     travels.feed(messages)
-    return travels.furthest(kind)
+    return travels.most_moved(kind)
 
 
 def turn(number: int, channel: int = 1, ends: tuple[int, int] = (20, 90)) -> list[bytes]:

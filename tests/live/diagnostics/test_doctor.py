@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fakes import CONTINUE, NOW_S, START, STOP, TICK, FakeInput, FakeOutput, Sender, position
+from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP, FakeInput, FakeOutput, Sender, position
 
-from drumvae.live.diagnostics.daw_behaviour import Habit, habits_of
+from drumvae.live.diagnostics.daw_behaviour import ClockBehaviour, scan_behaviours
 from drumvae.live.diagnostics.daws import DAWS, resembling
 from drumvae.live.diagnostics.findings import in_pairs
 from drumvae.live.diagnostics.listen import HUSH, QUIET, listen, run_doctor
 from drumvae.live.diagnostics.report import Diagnosis, diagnose
-from drumvae.live.messages import Arrival
+from drumvae.live.messages import TimestampedMessage
 from drumvae.music.kit import DEFAULT_KIT
 from drumvae.util.errors import DataError
 
@@ -24,11 +24,11 @@ NOTE_OFFS = [bytes((0x80, pitch, 0)) for pitch in range(36, 60)]
 QUARTER_FRAMES = [bytes((0xF1, piece << 4)) for piece in range(8)]
 
 
-def heard(*senders: Sender) -> list[Arrival]:
-    return sorted((Arrival(*event) for sender in senders for event in sender.song), key=lambda arrival: arrival.at_s)
+def heard(*senders: Sender) -> list[TimestampedMessage]:
+    return sorted((TimestampedMessage(*event) for sender in senders for event in sender.song), key=lambda arrival: arrival.at_s)
 
 
-def diagnosed(*senders: Sender, sent: Sequence[Arrival] = ()) -> Diagnosis:
+def diagnosed(*senders: Sender, sent: Sequence[TimestampedMessage] = ()) -> Diagnosis:
     return diagnose(heard(*senders), senders[0].at_s - NOW_S, sent)
 
 
@@ -102,31 +102,49 @@ def reason() -> Sender:
 @pytest.mark.parametrize(
     ("sender", "habits"),
     [
-        (plain_song, {Habit.START, Habit.STOP}),
-        (ableton, {Habit.START, Habit.WRAP_POSITION, Habit.NOTE_OFFS, Habit.POSITION_CONTINUE, Habit.STOP}),
-        (logic, {Habit.START, Habit.WRAP_STOP_CONTINUE, Habit.WRAP_POSITION, Habit.POSITION_CONTINUE, Habit.STOP}),
-        (logic_in_pattern_mode, {Habit.START, Habit.RESTART, Habit.STOP}),
-        (bitwig, {Habit.START, Habit.WRAP_STOP_START, Habit.POSITION_START, Habit.STOP}),
+        (plain_song, {ClockBehaviour.START, ClockBehaviour.STOP}),
+        (
+            ableton,
+            {
+                ClockBehaviour.START,
+                ClockBehaviour.WRAP_POSITION,
+                ClockBehaviour.NOTE_OFFS,
+                ClockBehaviour.POSITION_CONTINUE,
+                ClockBehaviour.STOP,
+            },
+        ),
+        (
+            logic,
+            {
+                ClockBehaviour.START,
+                ClockBehaviour.WRAP_STOP_CONTINUE,
+                ClockBehaviour.WRAP_POSITION,
+                ClockBehaviour.POSITION_CONTINUE,
+                ClockBehaviour.STOP,
+            },
+        ),
+        (logic_in_pattern_mode, {ClockBehaviour.START, ClockBehaviour.RESTART, ClockBehaviour.STOP}),
+        (bitwig, {ClockBehaviour.START, ClockBehaviour.WRAP_STOP_START, ClockBehaviour.POSITION_START, ClockBehaviour.STOP}),
         (
             reaper,
             {
-                Habit.START,
-                Habit.POSITION_CONTINUE,
-                Habit.STOP,
-                Habit.POSITION_AT_STOP,
-                Habit.POSITION_STANDING,
-                Habit.SWEEP_SOUND_OFF,
+                ClockBehaviour.START,
+                ClockBehaviour.POSITION_CONTINUE,
+                ClockBehaviour.STOP,
+                ClockBehaviour.POSITION_AT_STOP,
+                ClockBehaviour.POSITION_STANDING,
+                ClockBehaviour.SWEEP_SOUND_OFF,
             },
         ),
-        (fl_studio, {Habit.START, Habit.SWEEP_NOTES_OFF, Habit.STOP}),
-        (ardour, {Habit.START, Habit.WRAP_STOP_CONTINUE, Habit.POSITION_CONTINUE, Habit.STOP}),
-        (renoise, {Habit.START, Habit.IDLE_CLOCK, Habit.STOP}),
-        (zynthian, {Habit.PAIR, Habit.STOP}),
-        (pro_tools, {Habit.CONTINUE_ALONE, Habit.STOP}),
-        (reason, {Habit.START, Habit.POSITION_CONTINUE, Habit.STOP}),
+        (fl_studio, {ClockBehaviour.START, ClockBehaviour.SWEEP_NOTES_OFF, ClockBehaviour.STOP}),
+        (ardour, {ClockBehaviour.START, ClockBehaviour.WRAP_STOP_CONTINUE, ClockBehaviour.POSITION_CONTINUE, ClockBehaviour.STOP}),
+        (renoise, {ClockBehaviour.START, ClockBehaviour.IDLE_CLOCK, ClockBehaviour.STOP}),
+        (zynthian, {ClockBehaviour.PAIR, ClockBehaviour.STOP}),
+        (pro_tools, {ClockBehaviour.CONTINUE_ALONE, ClockBehaviour.STOP}),
+        (reason, {ClockBehaviour.START, ClockBehaviour.POSITION_CONTINUE, ClockBehaviour.STOP}),
     ],
 )
-def test_a_sender_s_habits_are_those_it_has_and_no_others(sender: Callable[[], Sender], habits: set[Habit]) -> None:
+def test_a_sender_s_habits_are_those_it_has_and_no_others(sender: Callable[[], Sender], habits: set[ClockBehaviour]) -> None:
     diagnosis = diagnosed(sender())
     assert set(diagnosis.habits) == habits
     assert all(habit.value in text(diagnosis) for habit in habits)
@@ -179,12 +197,12 @@ def test_a_daw_that_does_all_it_is_known_for_is_the_nearest_to_itself() -> None:
 
 def test_listening_may_begin_in_the_middle_of_the_song() -> None:
     song = Sender().beats(5).say(STOP).rest(1).say(START).beats(8).say(STOP).rest(1)
-    assert set(diagnosed(song).habits) == {Habit.START, Habit.STOP}
+    assert set(diagnosed(song).habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
 
 
 def test_a_clock_that_went_without_stop_does_not_count_as_running_while_stopped() -> None:
     song = Sender().say(START).beats(8).rest(2).say(START).beats(8).say(STOP).rest(1)
-    assert set(diagnosed(song).habits) == {Habit.START, Habit.STOP}
+    assert set(diagnosed(song).habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
 
 
 def test_ticks_while_stopped_are_no_way_of_the_song() -> None:
@@ -193,7 +211,7 @@ def test_ticks_while_stopped_are_no_way_of_the_song() -> None:
     for beat in range(1, 5):
         song.beats(4).say(position(64 + 16 * beat))
     diagnosis = diagnosed(song.say(STOP))
-    assert Habit.WRAP_POSITION not in diagnosis.habits
+    assert ClockBehaviour.WRAP_POSITION not in diagnosis.habits
     assert codes(diagnosis) == []
 
 
@@ -202,7 +220,7 @@ def test_a_song_that_is_told_its_position_again_and_again_does_not_jump() -> Non
     for beat in range(1, 33):
         song.beats(1).say(position(4 * beat))
     diagnosis = diagnosed(song.say(STOP))
-    assert set(diagnosis.habits) == {Habit.START, Habit.STOP}
+    assert set(diagnosis.habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
     assert codes(diagnosis) == []
 
 
@@ -210,7 +228,7 @@ def test_fast_playing_is_no_sweep_of_note_offs() -> None:
     song = plain_song(200)
     for number in range(64):
         song.song.append((NOW_S + 1 + number * 0.03, bytes((0x89, 38, 0))))
-    assert Habit.NOTE_OFFS not in diagnosed(song).habits
+    assert ClockBehaviour.NOTE_OFFS not in diagnosed(song).habits
 
 
 # figures
@@ -278,7 +296,7 @@ def test_time_code_is_no_clock() -> None:
 
 def test_our_own_note_that_comes_back_is_told_with_its_way() -> None:
     song = plain_song()
-    sent = [Arrival(NOW_S + 1, QUIET)]
+    sent = [TimestampedMessage(NOW_S + 1, QUIET)]
     song.song.append((NOW_S + 1.012, QUIET))
     diagnosis = diagnosed(song, sent=sent)
     assert codes(diagnosis) == ["echo"]
@@ -296,7 +314,7 @@ def test_our_own_note_that_comes_back_is_told_with_its_way() -> None:
 def test_a_note_that_is_late_early_or_another_is_no_echo(late_s: float, note: bytes) -> None:
     song = plain_song()
     song.song.append((NOW_S + 1 + late_s, note))
-    diagnosis = diagnosed(song, sent=[Arrival(NOW_S + 1, QUIET)])
+    diagnosis = diagnosed(song, sent=[TimestampedMessage(NOW_S + 1, QUIET)])
     assert codes(diagnosis) == []
     assert diagnosis.notes == 1
     assert "did not come back" in text(diagnosis)
@@ -308,7 +326,7 @@ def test_drums_on_no_known_note_are_told_by_pitch() -> None:
         song.song.append((NOW_S + 2, bytes((0x99, pitch, 90))))
     diagnosis = diagnosed(song)
     assert codes(diagnosis) == ["unknown pitches"]
-    assert dict(diagnosis.unheard) == {60: 2, 62: 1}
+    assert dict(diagnosis.unmapped) == {60: 2, 62: 1}
     assert "3 of 4 notes" in text(diagnosis)
     assert "60 (2 x), 62 (1 x)" in text(diagnosis)
     assert "36 kick, 38 snare" in text(diagnosis)
@@ -318,7 +336,7 @@ def test_drums_on_no_known_note_are_told_by_pitch() -> None:
 def test_the_kit_says_which_notes_are_known() -> None:
     song = plain_song()
     song.song.append((NOW_S + 2, bytes((0x99, 60, 90))))
-    kit = replace(DEFAULT_KIT, name="mine", heard=((60,), *DEFAULT_KIT.heard[1:]))
+    kit = replace(DEFAULT_KIT, name="mine", input_notes=((60,), *DEFAULT_KIT.input_notes[1:]))
     assert codes(diagnose(heard(song), 10, kit=kit)) == []
 
 
@@ -380,7 +398,7 @@ def test_a_clock_that_falls_silent_without_stop_is_told_and_counted() -> None:
     diagnosis = diagnosed(Sender().say(START).beats(8).rest(0.5).beats(8).rest(0.5).beats(8).say(STOP).rest(1))
     assert codes(diagnosis) == ["gaps"]
     assert "2 times" in text(diagnosis)
-    assert diagnosis.habits == (Habit.START, Habit.STOP)
+    assert diagnosis.habits == (ClockBehaviour.START, ClockBehaviour.STOP)
 
 
 def test_a_rough_clock_is_told_with_its_figure() -> None:
@@ -406,7 +424,7 @@ def test_continue_without_position_is_told_with_the_menus_of_the_likely() -> Non
 def test_where_a_daw_is_recognised_only_its_menus_are_shown() -> None:
     song = reaper()
     song.song.append((NOW_S + 1, QUIET))
-    shown = text(diagnosed(song, sent=[Arrival(NOW_S + 0.99, QUIET)]))
+    shown = text(diagnosed(song, sent=[TimestampedMessage(NOW_S + 0.99, QUIET)]))
     assert "REAPER: the drum track has no MIDI Hardware Output" in shown
     assert "Ableton" not in shown
 
@@ -422,8 +440,8 @@ def test_no_stream_of_bytes_makes_the_doctor_raise(seed: int) -> None:
     for _ in range(400):
         at_s += float(draw.choice([0.0, 0.001, 0.02, 0.4, -0.01]))
         status = int(draw.choice(likely)) if draw.random() < 0.8 else int(draw.integers(256))
-        arrivals.append(Arrival(at_s, bytes((status, *draw.integers(0, 256, draw.integers(0, 4)).tolist()))))
-    arrivals += [Arrival(float("nan"), TICK), Arrival(float("inf"), STOP), Arrival(at_s, b"")]
+        arrivals.append(TimestampedMessage(at_s, bytes((status, *draw.integers(0, 256, draw.integers(0, 4)).tolist()))))
+    arrivals += [TimestampedMessage(float("nan"), CLOCK), TimestampedMessage(float("inf"), STOP), TimestampedMessage(at_s, b"")]
     diagnosis = diagnose(arrivals, at_s - NOW_S, arrivals[::7])
     assert diagnosis.messages == 400
     assert json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))["messages"] == 400
@@ -433,14 +451,14 @@ def test_no_stream_of_bytes_makes_the_doctor_raise(seed: int) -> None:
 def test_a_diagnosis_reads_as_json() -> None:
     values = json.loads(json.dumps(diagnosed(ableton()).to_dict(), allow_nan=False))
     assert values["resembles"]["names"] == ["Ableton Live"]
-    assert values["habits"]["wrap_position"] == Habit.WRAP_POSITION.value
+    assert values["habits"]["wrap_position"] == ClockBehaviour.WRAP_POSITION.value
     assert values["clock"]["bpm_mean"] == pytest.approx(120)
     assert values["findings"] == []
 
 
 def test_unfinished_messages_are_no_moves() -> None:
-    arrivals = [Arrival(NOW_S, message) for message in (b"\xf2", b"\xf2\x01", b"\xf2\x01\xff", b"")]
-    assert habits_of(arrivals).habits == set()
+    arrivals = [TimestampedMessage(NOW_S, message) for message in (b"\xf2", b"\xf2\x01", b"\xf2\x01\xff", b"")]
+    assert scan_behaviours(arrivals).habits == set()
 
 
 # listening
@@ -471,7 +489,7 @@ class Room:
         if self.thru_s is not None:
             self.input.song.append((self.now_s + self.thru_s, message))
 
-    def listen(self, seconds: float = 60.0) -> list[Arrival]:
+    def listen(self, seconds: float = 60.0) -> list[TimestampedMessage]:
         return listen(self.input, self.say, self.now, self.sleep, seconds)
 
     def said_at(self, words: str) -> float:

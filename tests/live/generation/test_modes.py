@@ -217,7 +217,7 @@ def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> N
     press(sender, "kit ad2", 5)
     press(sender, "first kit", 9)
     stage = stage_of(sender, "generate", kit=known_kits()["gm"].kit).play(sender.at_s).close()
-    kits = [known_kits()[name].kit.played for name in ("gm", "gm", "ad2", "gm")]
+    kits = [known_kits()[name].kit.output_notes for name in ("gm", "gm", "ad2", "gm")]
     for bar, kit in enumerate(kits):
         pitches = {pitch for _, pitch, _ in sounded(stage, bar * 4 + 0.13, bar * 4 + 3.87)}
         assert pitches <= set(kit)
@@ -324,7 +324,7 @@ def test_without_a_map_nothing_is_a_control() -> None:
     press(sender, "hold", 2)
     stage = Stage(sender.song, options={"echo": None, "control_map": ControlMap({})}).play(sender.at_s)
     assert stage.performer.status.controls == Controls()
-    assert DEFAULT_KIT.played[0] in {hit[1] for hit in stage.output.hits()}
+    assert DEFAULT_KIT.output_notes[0] in {hit[1] for hit in stage.output.hits()}
 
 
 def test_a_model_that_fails_is_asked_again_with_the_next_bar_and_not_before() -> None:

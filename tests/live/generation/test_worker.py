@@ -169,7 +169,7 @@ def test_a_worker_that_hangs_over_a_job_is_replaced(opened: Open, monkeypatch: p
     maker.ready()
     hung = maker.pid
     with monkeypatch.context() as short:
-        short.setattr(supervisor, "JOB_LIMIT_S", 0.3)
+        short.setattr(supervisor, "JOB_TIMEOUT_S", 0.3)
         maker.ask(job(0, "hang"))
         until(lambda: maker.take() or not maker.busy)
     assert "gave no answer for 0.3 s" in (maker.trouble or "")
@@ -230,7 +230,7 @@ def test_what_goes_wrong_at_loading_is_raised_here(opened: Open, load: Callable[
 
 
 def test_a_model_that_hangs_at_loading_is_given_up(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "LOAD_LIMIT_S", 0.3)
+    monkeypatch.setattr(supervisor, "LOAD_TIMEOUT_S", 0.3)
     with pytest.raises(DrumVAEError, match=r"gave no answer for 0.3 s. Try --provider cpu"):
         opened(load_slowly).ready()
 
@@ -366,7 +366,7 @@ def test_whoever_shows_a_performance_gives_way_to_it_alone_and_only_while_it_las
         asked.append((threading.current_thread().name, policy & ~os.SCHED_RESET_ON_FORK, param.sched_priority))
 
     monkeypatch.setattr(os, "sched_setscheduler", grant)
-    thread = realtime.Loop(lambda now_s: realtime.Wake(now_s, False), lambda _: None, lambda: True)
+    thread = realtime.Loop(lambda now_s: realtime.NextCall(now_s, False), lambda _: None, lambda: True)
     thread.start()
     thread.stop()
     here = threading.current_thread().name

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drumvae.live.controls.state import Controls
-from drumvae.live.looper.groove_fx import at_speed, importance, in_range, merged, muted, shaped, swung, thinned
+from drumvae.live.looper.groove_fx import apply_swing, change_speed, fit_velocity_range, importance, merged, muted, shaped, thin
 from drumvae.music.grid import LOOP_BEATS, Grid, Onset
 
 KICK, SNARE, HAT = 0, 1, 2
@@ -71,14 +71,14 @@ def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: Controls
 @law
 @given(grids, parts, parts)
 def test_a_lower_density_is_a_part_of_a_higher_one(grid: Grid, one: float, other: float) -> None:
-    low, high = thinned(grid, min(one, other)), thinned(grid, max(one, other))
+    low, high = thin(grid, min(one, other)), thin(grid, max(one, other))
     assert cells(low) <= cells(high) <= cells(grid)
 
 
 @law
 @given(grids, parts)
 def test_density_is_the_part_of_the_hits_that_are_left_and_they_stay_as_they_were(grid: Grid, density: float) -> None:
-    left = thinned(grid, density)
+    left = thin(grid, density)
     assert abs(left.hits.sum() - density * grid.hits.sum()) <= 0.5
     assert np.array_equal(left.velocities, grid.velocities * left.hits)
     assert np.array_equal(left.offsets, grid.offsets * left.hits)
@@ -87,25 +87,25 @@ def test_density_is_the_part_of_the_hits_that_are_left_and_they_stay_as_they_wer
 @law
 @given(grids, parts)
 def test_what_is_left_out_is_not_more_important_than_what_is_left(grid: Grid, density: float) -> None:
-    weights, left = importance(grid), thinned(grid, density).hits > 0
+    weights, left = importance(grid), thin(grid, density).hits > 0
     gone = (grid.hits > 0) & ~left
     assert not gone.any() or not left.any() or weights[gone].max() <= weights[left].min()
 
 
 def test_no_density_is_silence() -> None:
-    assert thinned(random_grid(1), 0.0) == Grid.empty()
+    assert thin(random_grid(1), 0.0) == Grid.empty()
 
 
 def test_of_equal_places_the_softer_goes_first_and_of_equal_loudness_the_weaker_place() -> None:
     steps = grid_of(*((step / 4, HAT, 0.5) for step in range(32)))
-    order = [step for count in range(1, 33) for step, _ in cells(thinned(steps, count / 32)) - cells(thinned(steps, (count - 1) / 32))]
+    order = [step for count in range(1, 33) for step, _ in cells(thin(steps, count / 32)) - cells(thin(steps, (count - 1) / 32))]
     assert order == [0, 16, 8, 24, 4, 12, 20, 28, *range(2, 32, 4), *range(1, 32, 2)]
-    assert cells(thinned(grid_of((1, KICK, 0.3), (3, KICK, 0.4)), 0.5)) == {(12, KICK)}
+    assert cells(thin(grid_of((1, KICK, 0.3), (3, KICK, 0.4)), 0.5)) == {(12, KICK)}
 
 
 def test_a_backbeat_outlives_ghost_notes() -> None:
     groove = grid_of((0, KICK, 0.9), (1, SNARE, 0.9), (1.75, SNARE, 0.2), (2.25, SNARE, 0.2), (3, SNARE, 0.9), (3.75, SNARE, 0.25))
-    assert cells(thinned(groove, 0.5)) == {(0, KICK), (4, SNARE), (12, SNARE)}
+    assert cells(thin(groove, 0.5)) == {(0, KICK), (4, SNARE), (12, SNARE)}
 
 
 # velocity
@@ -115,7 +115,7 @@ def test_a_backbeat_outlives_ghost_notes() -> None:
 @given(grids, parts, parts)
 def test_the_velocity_range_keeps_hits_timing_and_the_order_of_loudness(grid: Grid, low: float, span: float) -> None:
     high = low + (1 - low) * span
-    out = in_range(grid, low, high)
+    out = fit_velocity_range(grid, low, high)
     assert np.array_equal(out.hits, grid.hits)
     assert np.array_equal(out.offsets, grid.offsets)
     assert out.velocities[grid.hits > 0] == pytest.approx(low + (high - low) * grid.velocities[grid.hits > 0], abs=1e-6)
@@ -127,7 +127,7 @@ def test_the_velocity_range_keeps_hits_timing_and_the_order_of_loudness(grid: Gr
 @law
 @given(grids, parts)
 def test_swing_delays_every_second_sixteenth_and_nothing_else(grid: Grid, amount: float) -> None:
-    out = swung(grid, amount)
+    out = apply_swing(grid, amount)
     assert np.array_equal(out.hits, grid.hits)
     assert np.array_equal(out.velocities, grid.velocities)
     assert np.array_equal(out.offsets[0::2], grid.offsets[0::2])
@@ -136,11 +136,13 @@ def test_swing_delays_every_second_sixteenth_and_nothing_else(grid: Grid, amount
 
 
 def test_full_swing_is_the_last_third_of_an_eighth() -> None:
-    assert beats(swung(grid_of((0, HAT, 0.5), (0.25, HAT, 0.5), (0.5, HAT, 0.5)), 1.0), HAT) == pytest.approx([0, 1 / 3, 0.5], abs=1e-6)
+    assert beats(apply_swing(grid_of((0, HAT, 0.5), (0.25, HAT, 0.5), (0.5, HAT, 0.5)), 1.0), HAT) == pytest.approx(
+        [0, 1 / 3, 0.5], abs=1e-6
+    )
 
 
 def test_swing_adds_to_the_feel_that_is_there() -> None:
-    assert beats(swung(grid_of((0.25 - 0.02, HAT, 0.5)), 0.5), HAT) == pytest.approx([0.25 - 0.02 + 0.25 / 6], abs=1e-6)
+    assert beats(apply_swing(grid_of((0.25 - 0.02, HAT, 0.5)), 0.5), HAT) == pytest.approx([0.25 - 0.02 + 0.25 / 6], abs=1e-6)
 
 
 # speed
@@ -148,29 +150,29 @@ def test_swing_adds_to_the_feel_that_is_there() -> None:
 
 def test_half_time_stretches_the_first_two_bars_with_their_feel() -> None:
     groove = grid_of((0, KICK, 0.9), (1.03, SNARE, 0.8), (7.75, HAT, 0.5), (8, KICK, 0.9), (12, SNARE, 0.3))
-    out = at_speed(groove, 0.5)
+    out = change_speed(groove, 0.5)
     assert (beats(out, KICK), beats(out, SNARE), beats(out, HAT)) == ([0], pytest.approx([2.06]), [15.5])
 
 
 def test_double_time_plays_the_loop_twice_with_its_feel() -> None:
     groove = grid_of((0, KICK, 0.9), (3.02, SNARE, 0.8), (0.25, HAT, 0.5))
-    out = at_speed(groove, 2.0)
+    out = change_speed(groove, 2.0)
     assert (beats(out, KICK), beats(out, SNARE), beats(out, HAT)) == ([0, 8], pytest.approx([1.51, 9.51]), [0.125, 8.125])
 
 
 def test_at_any_speed_an_early_first_hit_stays_early() -> None:
     groove = grid_of((-0.1, KICK, 0.9))
-    assert beats(at_speed(groove, 0.5), KICK) == pytest.approx([LOOP_BEATS - 0.2])
-    assert beats(at_speed(groove, 2.0), KICK) == pytest.approx([-0.05, 7.95])
+    assert beats(change_speed(groove, 0.5), KICK) == pytest.approx([LOOP_BEATS - 0.2])
+    assert beats(change_speed(groove, 2.0), KICK) == pytest.approx([-0.05, 7.95])
 
 
 def test_where_double_time_leaves_room_for_one_of_two_equals_it_is_the_one_on_the_eighth() -> None:
     sixteenths = grid_of(*((step / 4, HAT, 0.5) for step in range(64)))
-    assert beats(at_speed(sixteenths, 2.0), HAT) == [step / 4 for step in range(64)]
+    assert beats(change_speed(sixteenths, 2.0), HAT) == [step / 4 for step in range(64)]
 
 
 def test_where_double_time_leaves_room_for_one_of_two_the_louder_stays() -> None:
-    assert beats(at_speed(grid_of((0.25, HAT, 0.9), (0.5, HAT, 0.5)), 2.0), HAT) == [0.125, 8.125]
+    assert beats(change_speed(grid_of((0.25, HAT, 0.9), (0.5, HAT, 0.5)), 2.0), HAT) == [0.125, 8.125]
 
 
 @law
@@ -178,7 +180,7 @@ def test_where_double_time_leaves_room_for_one_of_two_the_louder_stays() -> None
 def test_another_speed_invents_nothing_and_moves_each_hit_to_its_own_time(grid: Grid, speed: float) -> None:
     passes = (0, 1) if speed == 2 else (0,)
     origins = [((onset.beat + at * LOOP_BEATS) / speed, *onset[1:]) for onset in grid.onsets() for at in passes]
-    for beat, voice, velocity in at_speed(grid, speed).onsets():
+    for beat, voice, velocity in change_speed(grid, speed).onsets():
         apart = [(beat - origin + LOOP_BEATS / 2) % LOOP_BEATS - LOOP_BEATS / 2 for origin, *hit in origins if hit == [voice, velocity]]
         assert min(map(abs, apart)) < 1e-6
 
@@ -188,7 +190,7 @@ def test_another_speed_invents_nothing_and_moves_each_hit_to_its_own_time(grid: 
 def test_half_of_double_time_is_the_loop_again_where_no_two_hits_met(seed: int) -> None:
     grid = random_grid(seed)
     even = Grid(np.where(np.arange(64)[:, None] % 2 == 0, grid.hits, 0), grid.velocities, grid.offsets)
-    back = at_speed(at_speed(even, 2.0), 0.5)
+    back = change_speed(change_speed(even, 2.0), 0.5)
     assert np.array_equal(back.hits, even.hits)
     assert np.array_equal(back.velocities, even.velocities)
     assert back.offsets == pytest.approx(even.offsets, abs=1e-6)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from helpers.fakes import NOW_S, random_grid
 
-from drumvae.live.clock.timeline import Timeline, line_of
-from drumvae.live.looper.player import Due, Loop, Player, pass_hits
+from drumvae.live.clock.timeline import Timeline, cycle_start
+from drumvae.live.looper.player import Loop, Player, ScheduledMessage, cycle_hits
 from drumvae.music.grid import Grid, Onset
 from drumvae.music.kit import DEFAULT_KIT
 
-KICK, SNARE = DEFAULT_KIT.played[0], DEFAULT_KIT.played[1]
+KICK, SNARE = DEFAULT_KIT.output_notes[0], DEFAULT_KIT.output_notes[1]
 TIMELINE = Timeline(120, 0, NOW_S)
 
 
@@ -18,7 +18,7 @@ def grid_of(*onsets: tuple[float, int, float]) -> Grid:
     return Grid.from_onsets([Onset(*onset) for onset in onsets])
 
 
-def hits(dues: list[Due]) -> list[tuple[float, int]]:
+def hits(dues: list[ScheduledMessage]) -> list[tuple[float, int]]:
     """Returns (beat, pitch) of every note-on."""
     return [(round(TIMELINE.beat_at(due.at_s), 6), due.message[1]) for due in dues if due.message[0] == 0x99]
 
@@ -31,8 +31,10 @@ def seated(*loops: Loop, beat: float = 0.0) -> Player:
     return player
 
 
-def run(player: Player, until_beat: float, timeline: Timeline = TIMELINE, from_beat: float = 0.0, step_beats: float = 0.01) -> list[Due]:
-    out: list[Due] = []
+def run(
+    player: Player, until_beat: float, timeline: Timeline = TIMELINE, from_beat: float = 0.0, step_beats: float = 0.01
+) -> list[ScheduledMessage]:
+    out: list[ScheduledMessage] = []
     for beat in np.arange(from_beat, until_beat, step_beats):
         out += player.advance(timeline, timeline.time_at(float(beat)))
     return out
@@ -114,12 +116,12 @@ def test_one_pass_brings_in_one_new_loop() -> None:
 def test_any_window_gives_every_hit_of_every_loop_once(step_beats: float) -> None:
     loops = [Loop(i, random_grid(i)) for i in range(3)]
     player = seated(loops[0])
-    out: list[Due] = []
+    out: list[ScheduledMessage] = []
     for beat in np.arange(0, 48, step_beats):
         if player.loop is not loops[2] and player.waiting is None and beat % 16 > 4:
             player.offer(loops[loops.index(player.loop) + 1])
         out += player.advance(TIMELINE, TIMELINE.time_at(float(beat)))
-    expected = [(max(line_of(i) + o.beat, 0.0), DEFAULT_KIT.played[o.voice]) for i in range(3) for o in loops[i].grid.onsets()]
+    expected = [(max(cycle_start(i) + o.beat, 0.0), DEFAULT_KIT.output_notes[o.voice]) for i in range(3) for o in loops[i].grid.onsets()]
     got = np.array(sorted(hit for hit in hits(out) if hit[0] < 47.8))
     assert np.allclose(got, sorted(hit for hit in expected if hit[0] < 47.8), atol=1e-5)
 
@@ -129,12 +131,12 @@ def test_what_was_sent_is_not_sent_again_when_the_clock_is_corrected() -> None:
     draw = np.random.default_rng(0)
     grid = random_grid(5)
     player = seated(Loop(0, grid))
-    out: list[Due] = []
+    out: list[ScheduledMessage] = []
     for beat in np.arange(0, 15.8, 0.004):
         wobbly = TIMELINE.delayed(float(draw.normal(0, 0.002)))
         out += player.advance(wobbly, TIMELINE.time_at(float(beat)))
     struck = Counter(due.message[1] for due in out if due.message[0] == 0x99)
-    expected = Counter(DEFAULT_KIT.played[o.voice] for o in grid.onsets() if o.beat < 15.7)
+    expected = Counter(DEFAULT_KIT.output_notes[o.voice] for o in grid.onsets() if o.beat < 15.7)
     assert sum((struck - expected).values()) <= 2  # hits of the last tenth of a beat, which the wobble may bring in
     assert not expected - struck
 
@@ -199,7 +201,7 @@ def test_hits_whose_time_has_long_gone_are_left_out() -> None:
 
 def test_nothing_of_the_next_pass_sounds_before_the_end() -> None:
     player = seated(Loop(0, grid_of((-0.1, 0, 1.0), (15.8, 1, 1.0))))
-    out: list[Due] = []
+    out: list[ScheduledMessage] = []
     for beat in np.arange(0, 20, 0.01):
         out += player.advance(TIMELINE, TIMELINE.time_at(float(beat)), end_beats=16)
     assert hits(out) == [(0.0, KICK), (15.8, SNARE)]
@@ -211,7 +213,7 @@ def test_no_loop_is_silence() -> None:
 
 
 def test_the_hits_of_a_pass_know_their_steps() -> None:
-    assert [(hit.step, hit.beat) for hit in pass_hits(grid_of((-0.125, 0, 1), (0.0, 1, 1), (15.87, 0, 1)), 32)] == [
+    assert [(hit.step, hit.beat) for hit in cycle_hits(grid_of((-0.125, 0, 1), (0.0, 1, 1), (15.87, 0, 1)), 32)] == [
         (0, 31.875),
         (0, 32.0),
         (63, pytest.approx(47.87)),

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fakes import NOW_S, TICK, Sender
+from helpers.fakes import CLOCK, NOW_S, Sender
 
 from drumvae.live.clock.follower import Kind, Transport
 from drumvae.live.metrics.meters import BINS, ClockFigures, Histogram, TickMeter
-from drumvae.live.metrics.sync_report import LockMeter, LockReport, check_report, plain, write_report
+from drumvae.live.metrics.sync_report import SyncMeter, SyncReport, check_report, plain, write_report
 from drumvae.util.errors import DataError
 
 
 def ticks_of(sender: Sender) -> list[float]:
-    return [at_s for at_s, message in sender.song if message == TICK]
+    return [at_s for at_s, message in sender.song if message == CLOCK]
 
 
 def measured(times_s: list[float]) -> ClockFigures:
@@ -26,7 +26,7 @@ def measured(times_s: list[float]) -> ClockFigures:
 
 
 def seated(at_s: float, beat: float = 0.0) -> Transport:
-    return Transport(Kind.SEATED, at_s, beat)
+    return Transport(Kind.LOCATED, at_s, beat)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95, 0.99, 1.0])
@@ -94,7 +94,7 @@ def test_a_rest_between_ticks_is_no_jitter_and_no_tempo() -> None:
 
 
 def test_a_new_phase_after_start_is_no_jitter() -> None:
-    meter = LockMeter()
+    meter = SyncMeter()
     first = Sender(120).beats(2.5)
     for at_s in ticks_of(first):
         meter.tick(at_s)
@@ -107,9 +107,9 @@ def test_a_new_phase_after_start_is_no_jitter() -> None:
 
 
 def test_time_followed_is_the_time_that_the_song_rolled() -> None:
-    meter = LockMeter()
+    meter = SyncMeter()
     meter.transport(seated(NOW_S))
-    meter.transport(Transport(Kind.HALTED, NOW_S + 60, 120))
+    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 60, 120))
     meter.transport(Transport(Kind.STOPPED, NOW_S + 60.06, 120))
     meter.transport(seated(NOW_S + 100))
     assert meter.report(NOW_S + 130).minutes == pytest.approx(1.5)
@@ -118,16 +118,16 @@ def test_time_followed_is_the_time_that_the_song_rolled() -> None:
 
 
 def test_starts_stops_seeks_wraps_and_losses_are_told_apart() -> None:
-    meter = LockMeter()
+    meter = SyncMeter()
     meter.transport(seated(NOW_S))
     meter.transport(seated(NOW_S + 8, 0), expected_beats=16.02)  # a loop comes round
     meter.transport(seated(NOW_S + 16, 0), expected_beats=15.98)
     meter.transport(seated(NOW_S + 17, 32), expected_beats=2)  # forward
     meter.transport(seated(NOW_S + 18, 2), expected_beats=34.5)  # back, but off the beat
     meter.transport(seated(NOW_S + 18.5, 3), expected_beats=3.01)  # nowhere
-    meter.transport(Transport(Kind.HALTED, NOW_S + 19, 4))
+    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 19, 4))
     meter.transport(seated(NOW_S + 19.01, 0), expected_beats=4)  # Stop, position and Continue in a burst
-    meter.transport(Transport(Kind.HALTED, NOW_S + 20, 4))
+    meter.transport(Transport(Kind.STOP_PENDING, NOW_S + 20, 4))
     meter.transport(Transport(Kind.STOPPED, NOW_S + 20.06, 4))
     meter.transport(seated(NOW_S + 21, 4))
     meter.transport(Transport(Kind.LOST, NOW_S + 22, 4))
@@ -136,7 +136,7 @@ def test_starts_stops_seeks_wraps_and_losses_are_told_apart() -> None:
 
 
 def test_lateness_and_counts_come_through() -> None:
-    meter = LockMeter()
+    meter = SyncMeter()
     for number in range(100):
         meter.sent(0.0001 * (number + 1))
     meter.heard, meter.echoes, meter.stale, meter.port_losses, meter.worker_restarts, meter.real_time = 5, 4, 3, 2, 1, True
@@ -157,9 +157,9 @@ def test_an_hour_of_ticks_takes_no_more_room_than_a_minute() -> None:
     assert meter.figures().ticks == 3600 * 48
 
 
-def run_report() -> LockReport:
+def run_report() -> SyncReport:
     figures = ClockFigures(9216, 120.0, 119.9, 120.1, 0.02, 0.4, 1.1, 2.0)
-    return LockReport(3.2, figures, 0.05, 0.1, 0.2, 0.9, sent=1234, heard=56, starts=1, stops=1, real_time=False)
+    return SyncReport(3.2, figures, 0.05, 0.1, 0.2, 0.9, sent=1234, heard=56, starts=1, stops=1, real_time=False)
 
 
 def test_a_run_is_told_in_plain_words() -> None:
@@ -191,13 +191,13 @@ def test_a_tempo_that_moved_is_told_as_a_range() -> None:
 @pytest.mark.parametrize(
     ("report", "words"),
     [
-        (LockReport(), "No clock was heard."),
-        (LockReport(clock=ClockFigures(480)), "480 ticks of a clock, but no Start"),
-        (LockReport(minutes=0.5), "30 seconds on its own clock"),
-        (LockReport(minutes=0.01, clock=ClockFigures(7)), "too few to measure"),
+        (SyncReport(), "No clock was heard."),
+        (SyncReport(clock=ClockFigures(480)), "480 ticks of a clock, but no Start"),
+        (SyncReport(minutes=0.5), "30 seconds on its own clock"),
+        (SyncReport(minutes=0.01, clock=ClockFigures(7)), "too few to measure"),
     ],
 )
-def test_a_run_with_little_to_measure_says_so(report: LockReport, words: str) -> None:
+def test_a_run_with_little_to_measure_says_so(report: SyncReport, words: str) -> None:
     assert words in report.lines()[0]
     assert not any("None" in line or "nan" in line for line in report.lines())
 
@@ -206,7 +206,7 @@ def test_a_written_report_reads_back_as_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_report(path, run_report())
     values = json.loads(path.read_text("utf-8"))
-    assert values.keys() == {field.name for field in fields(LockReport)}
+    assert values.keys() == {field.name for field in fields(SyncReport)}
     assert values["clock"]["jitter_p95_ms"] == 1.1
     assert values["real_time"] is False
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
@@ -214,7 +214,7 @@ def test_a_written_report_reads_back_as_what_it_was(tmp_path: Path) -> None:
 
 def test_what_is_no_finite_number_is_null(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
-    write_report(path, LockReport(late_max_ms=float("inf"), late_p50_ms=float("nan")))
+    write_report(path, SyncReport(late_max_ms=float("inf"), late_p50_ms=float("nan")))
     values = json.loads(path.read_text("utf-8"), parse_constant=lambda word: pytest.fail(word))
     assert values["late_max_ms"] is None
     assert values["late_p50_ms"] is None

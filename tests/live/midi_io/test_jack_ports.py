@@ -21,7 +21,7 @@ from drumvae.util.errors import PortError
 
 pytestmark = pytest.mark.jack
 
-NOTE, LET_GO, TICK = b"\x99\x24\x40", b"\x89\x24\x00", b"\xf8"
+NOTE, LET_GO, CLOCK = b"\x99\x24\x40", b"\x89\x24\x00", b"\xf8"
 
 
 class MortalServer(JackServer):
@@ -205,7 +205,7 @@ def watched(ports: Ports, sentences: int) -> list[str]:
 
 def ticks(ports: Ports) -> Callable[[], bool]:
     ports.input.poll(0.0)  # what came before does not count
-    return lambda: TICK in [arrival.message for arrival in ports.input.poll(0.0)]
+    return lambda: CLOCK in [arrival.message for arrival in ports.input.poll(0.0)]
 
 
 def connect(server: JackServer) -> None:

@@ -11,7 +11,7 @@ from helpers.fakes import _FakeMidi
 
 from drumvae.live.midi_io import backends, jack
 from drumvae.live.midi_io.backends import find_backend, quiet
-from drumvae.live.midi_io.jack import Lifeline
+from drumvae.live.midi_io.jack import ServerWatch
 from drumvae.live.midi_io.port import InPort
 from drumvae.live.midi_io.port_names import match, match_again, others, stable
 from drumvae.live.midi_io.port_pair import Ports, list_ports
@@ -346,7 +346,7 @@ unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX") or not hasattr(os, "get
 
 @unix
 def test_a_lifeline_breaks_when_the_server_dies_and_not_before(server: Server) -> None:
-    line = Lifeline()
+    line = ServerWatch()
     assert not line.is_broken()  # nothing to lose
     assert line.connect()
     assert not line.is_broken()

@@ -8,8 +8,8 @@ from helpers.fakes import random_grid
 
 from drumvae.live.clock.timeline import Timeline
 from drumvae.live.controls.state import Controls
-from drumvae.live.looper.clip_slots import Shelf
-from drumvae.live.looper.player import Due, Loop, Player, pass_hits, stiffened
+from drumvae.live.looper.clip_slots import ClipSlots
+from drumvae.live.looper.player import Loop, Player, ScheduledMessage, cycle_hits, stiffened
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 from drumvae.music.kits import known_kits
@@ -25,22 +25,22 @@ def playing(loop: Loop = A, **controls: object) -> Player:
     return player
 
 
-def run(player: Player, until_beat: float) -> list[Due]:
-    dues: list[Due] = []
+def run(player: Player, until_beat: float) -> list[ScheduledMessage]:
+    dues: list[ScheduledMessage] = []
     for beat in np.arange(max(player._cursor_beats, 0.0), until_beat, 0.02):
         dues += player.advance(TIMELINE, TIMELINE.time_at(float(beat)))
     return dues + player.advance(TIMELINE, TIMELINE.time_at(until_beat))
 
 
-def strikes(dues: list[Due]) -> list[tuple[float, int, int]]:
+def strikes(dues: list[ScheduledMessage]) -> list[tuple[float, int, int]]:
     """Returns (beat, pitch, velocity) of every note-on."""
     return sorted((round(TIMELINE.beat_at(due.at_s), 6), due.message[1], due.message[2]) for due in dues if due.message[0] & 0xF0 == 0x90)
 
 
 def expected(grid: Grid, bars: range, line: float = 0.0, start: float = 0.0) -> list[tuple[float, int, int]]:
     return sorted(
-        (round(max(hit.beat, start), 6), DEFAULT_KIT.played[hit.voice], hit.velocity)
-        for hit in pass_hits(grid, line)
+        (round(max(hit.beat, start), 6), DEFAULT_KIT.output_notes[hit.voice], hit.velocity)
+        for hit in cycle_hits(grid, line)
         if hit.step // 16 in bars
     )
 
@@ -115,7 +115,10 @@ def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles
     dues += run(player, 16.5) + player.advance(TIMELINE, TIMELINE.time_at(16.5) + 10, end_beats=16.5)
     bar = int((turned_at + 1 / 8) // 4) + 1
     struck = [hit for hit in strikes(dues) if hit[0] < 15.8]
-    new = [(beat, kit.played[DEFAULT_KIT.played.index(pitch)], velocity) for beat, pitch, velocity in expected(A.grid, range(bar, 4))]
+    new = [
+        (beat, kit.output_notes[DEFAULT_KIT.output_notes.index(pitch)], velocity)
+        for beat, pitch, velocity in expected(A.grid, range(bar, 4))
+    ]
     assert struck == [hit for hit in sorted(expected(A.grid, range(bar)) + new) if hit[0] < 15.8]
     held: set[int] = set()
     for due in sorted(dues, key=lambda due: due.at_s):
@@ -130,10 +133,12 @@ def test_a_locked_voice_goes_on_while_loops_change() -> None:
     dues = run(player, 5.0)
     player.offer(B)
     dues += run(player, 31.8)
-    second = [strike for strike in strikes(dues) if strike[0] >= 15.9 and strike[1] == DEFAULT_KIT.played[0]]
-    assert second == [strike for strike in expected(A.grid, range(4), 16.0) if strike[1] == DEFAULT_KIT.played[0]]
-    others = [strike for strike in strikes(dues) if strike[0] >= 16.2 and strike[1] == DEFAULT_KIT.played[1]]
-    assert others == [strike for strike in expected(B.grid, range(4), 16.0) if strike[1] == DEFAULT_KIT.played[1] and strike[0] >= 16.2]
+    second = [strike for strike in strikes(dues) if strike[0] >= 15.9 and strike[1] == DEFAULT_KIT.output_notes[0]]
+    assert second == [strike for strike in expected(A.grid, range(4), 16.0) if strike[1] == DEFAULT_KIT.output_notes[0]]
+    others = [strike for strike in strikes(dues) if strike[0] >= 16.2 and strike[1] == DEFAULT_KIT.output_notes[1]]
+    assert others == [
+        strike for strike in expected(B.grid, range(4), 16.0) if strike[1] == DEFAULT_KIT.output_notes[1] and strike[0] >= 16.2
+    ]
 
 
 def test_hold_lets_nothing_in_and_afterwards_the_one_that_waits() -> None:
@@ -174,7 +179,7 @@ def test_without_feel_a_loop_is_on_its_steps_and_even() -> None:
 
 
 def test_the_shelf_goes_back_through_what_played() -> None:
-    shelf, third = Shelf(), Loop(2, random_grid(3))
+    shelf, third = ClipSlots(), Loop(2, random_grid(3))
     for loop in (A, A, B, third):
         shelf.played(loop)
     assert shelf.back() is B
@@ -184,14 +189,14 @@ def test_the_shelf_goes_back_through_what_played() -> None:
 
 
 def test_a_loop_made_again_is_one_step_back_and_not_two() -> None:
-    shelf, again = Shelf(), replace(B, grid=random_grid(9))
+    shelf, again = ClipSlots(), replace(B, grid=random_grid(9))
     for loop in (A, B, again):
         shelf.played(loop)
     assert shelf.back() is A
 
 
 def test_morph_goes_between_the_two_lowest_slots() -> None:
-    shelf = Shelf()
+    shelf = ClipSlots()
     shelf.keep(5, A)
     assert shelf.pair is None
     shelf.keep(2, B)

@@ -16,7 +16,7 @@ from drumvae.live.controls.state import Controls
 from drumvae.live.generation.modes import Job, loop_seed, make_loop
 from drumvae.live.generation.supervisor import WorkerProcess
 from drumvae.live.generation.worker_main import load_engine
-from drumvae.music.conditions import ANYTHING, Conditions
+from drumvae.music.conditions import UNCONDITIONED, Conditions
 
 STYLES = ("funk", "jazz", "rock")
 LAST_BAR = (False, False, False, True)
@@ -73,7 +73,7 @@ def test_a_bundle_without_styles_says_so_and_is_asked_as_ever(control: str) -> N
     stage = drummer_stage(sender, styles=()).play(sender.at_s)
     assert stage.performer.status.said.startswith("This bundle knows no styles")
     assert stage.performer.status.controls == Controls()
-    assert stage.engine.told == [("generate", ANYTHING, 0.0)] * 4
+    assert stage.engine.told == [("generate", UNCONDITIONED, 0.0)] * 4
     assert len(sounded(stage, 16, 31.8)) > 20
 
 

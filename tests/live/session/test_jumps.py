@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.fakes import CONTINUE, NOW_S, START, STOP, TICK, FakeEngine, Sender, Stage, position
+from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP, FakeEngine, Sender, Stage, position
 from helpers.performances import press, stage_of
 
 from drumvae.live.controls.state import Controls
@@ -44,7 +44,7 @@ def test_a_wrap_told_as_stop_position_start_drops_no_downbeat(last: bytes, lead_
 def test_a_jump_onto_a_beat_strikes_it_once(late_s: float) -> None:
     sender = Sender(120).say(START).ticks(5 * 24)
     sender.song.append((sender.at_s - 0.01, position(48)))
-    sender.song.append((sender.at_s + late_s, TICK))
+    sender.song.append((sender.at_s + late_s, CLOCK))
     sender.rest(TICK_S).ticks(24 * 3)
     stage = on_the_floor(sender).play(sender.at_s - 0.1)
     assert kicks(stage) == pytest.approx([float(beat) for beat in range(8)], abs=0.01)
@@ -202,7 +202,7 @@ def test_data_beyond_seven_bits_is_no_note_and_no_control(data: tuple[int, int])
         sender.beats(0.5)
     stage = stage_of(sender, "humanize").play(sender.at_s)
     assert stage.performer.meter.heard == 0
-    assert dict(stage.performer.status.unheard) == {}
+    assert dict(stage.performer.status.unmapped) == {}
 
 
 def test_align_says_so_where_the_song_does_not_run() -> None:

@@ -15,17 +15,17 @@ from helpers.performances import assert_same_hits, expected_hits, loop_of, perfo
 from drumvae.live.clock.follower import InternalClock, State
 from drumvae.live.controls.state import Controls
 from drumvae.live.generation.modes import loop_seed
-from drumvae.live.looper.player import pass_hits
+from drumvae.live.looper.player import cycle_hits
 from drumvae.live.realtime import Loop as Thread
-from drumvae.live.realtime import Wake, sleep_until
+from drumvae.live.realtime import NextCall, sleep_until
 from drumvae.live.session.loop_writer import LoopWriter
 from drumvae.live.session.run import run_session
-from drumvae.live.ui.display import unheard_title
+from drumvae.live.ui.display import unmapped_title
 from drumvae.midi.io import read_midi
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 
-KICK = DEFAULT_KIT.played[0]
+KICK = DEFAULT_KIT.output_notes[0]
 
 
 @pytest.mark.parametrize("bpm", [90.0, 120.0, 174.0])
@@ -96,8 +96,8 @@ def test_playback_from_bar_three_plays_the_loop_from_its_third_bar() -> None:
     stage = Stage(sender.song).play(sender.at_s - 0.1)
     grid = loop_of(0)
     expected = [
-        (max(NOW_S + (hit.beat - 8) / 2, NOW_S), DEFAULT_KIT.played[hit.voice], hit.velocity)
-        for hit in pass_hits(grid, 0)
+        (max(NOW_S + (hit.beat - 8) / 2, NOW_S), DEFAULT_KIT.output_notes[hit.voice], hit.velocity)
+        for hit in cycle_hits(grid, 0)
         if hit.step >= 32
     ]
     got = [hit for hit in stage.output.hits() if hit[0] < NOW_S + 3.9]
@@ -121,7 +121,9 @@ def test_a_jump_to_another_bar_silences_and_goes_on_from_there() -> None:
     stage = Stage(sender.song).play(sender.at_s - 0.1)
     later = [hit for hit in stage.output.hits() if jump_s + 0.002 < hit[0] < jump_s + 1.9]
     expected = [
-        (jump_s + (hit.beat - 12) / 2, DEFAULT_KIT.played[hit.voice], hit.velocity) for hit in pass_hits(loop_of(0), 0) if hit.beat > 12.01
+        (jump_s + (hit.beat - 12) / 2, DEFAULT_KIT.output_notes[hit.voice], hit.velocity)
+        for hit in cycle_hits(loop_of(0), 0)
+        if hit.beat > 12.01
     ]
     assert_same_hits(later, sorted(h for h in expected if h[0] < jump_s + 1.9), within_s=0.003)
     assert stage.performer.status.beat == pytest.approx(17.8, abs=0.3)
@@ -283,8 +285,8 @@ def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
     sender.song += [(NOW_S + at_s, bytes((0x99, pitch, 90))) for at_s, pitch in ((1.0, 36), (2.0, 60), (3.0, 75), (4.0, 60))]
     stage = humanized_stage(sender)
     assert stage.performer.status.notes == 1
-    assert stage.performer.status.unheard == {60: 2, 75: 1}
-    assert unheard_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
+    assert stage.performer.status.unmapped == {60: 2, 75: 1}
+    assert unmapped_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
 
 
 def test_an_offset_moves_every_note() -> None:
@@ -331,11 +333,11 @@ class Ticker:
         self.left, self.error = steps, error
         self.closed = 0
 
-    def step(self, now_s: float) -> Wake:
+    def step(self, now_s: float) -> NextCall:
         self.left -= 1
         if self.left == 0 and self.error:
             raise self.error
-        return Wake(now_s + 0.0002, exact=self.left % 2 == 0)
+        return NextCall(now_s + 0.0002, exact=self.left % 2 == 0)
 
     def close(self, now_s: float) -> None:
         self.closed += 1
@@ -401,7 +403,7 @@ def test_a_bug_in_the_performer_silences_and_is_raised() -> None:
     ends_s = time.perf_counter() + 0.5
     step = stage.performer.step
 
-    def failing(now_s: float) -> Wake:
+    def failing(now_s: float) -> NextCall:
         if now_s > ends_s and output.held():
             raise ZeroDivisionError("a bug")
         return step(now_s)

@@ -82,7 +82,7 @@ SHOWN = {
     "locked": (turned(locked=frozenset({0})), ["locked kick"]),
     "notes": (PLAYING, ["42 notes heard"]),
     "echoes": (replace(PLAYING, echoes=3), ["3 echoes of our own dropped"]),
-    "unheard": (replace(PLAYING, unheard={75: 2, 60: 1}), ["3 notes on pitches that no voice hears: 60, 75"]),
+    "unheard": (replace(PLAYING, unmapped={75: 2, 60: 1}), ["3 notes on pitches that no voice hears: 60, 75"]),
     "trouble": (replace(PLAYING, trouble="The model is ill."), ["The model is ill."]),
     "names": (PLAYING, ["in and out", "Ctrl-C stops"]),
 }
@@ -140,7 +140,7 @@ def everything(width: int) -> tuple[Page, Status]:
     page.sentence = "A long sentence 東京 " * 20 + "w" * 200
     controls = Controls("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
     full = replace(
-        PLAYING, controls=controls, kept=frozenset(range(16)), unheard=dict.fromkeys(range(60), 1), trouble="Trouble. " * 30, echoes=9
+        PLAYING, controls=controls, kept=frozenset(range(16)), unmapped=dict.fromkeys(range(60), 1), trouble="Trouble. " * 30, echoes=9
     )
     return page, replace(full, beat=5.3 + width)
 

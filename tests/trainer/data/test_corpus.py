@@ -17,7 +17,7 @@ from drumvae.music.kit import DEFAULT_KIT, Kit
 from drumvae.trainer.data.cache import build_corpus
 from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus, read_corpus
 from drumvae.trainer.data.ingest import map_ahead, take_bars
-from drumvae.trainer.data.manifest import list_rows
+from drumvae.trainer.data.manifest import list_entries
 from drumvae.trainer.data.npy_writer import GrowingArray
 from drumvae.util.errors import DataError
 
@@ -181,7 +181,7 @@ def test_the_data_set_gives_the_known_windows(gmd: Path, tmp_path: Path) -> None
 
 def test_notes_on_pitches_that_no_voice_hears_are_counted_and_named(groove: Grid, tmp_path: Path) -> None:
     folder = tmp_path / "one"
-    write_midi(folder / "a.mid", groove, 100, kit=Kit("odd", DEFAULT_KIT.heard, (75, *DEFAULT_KIT.played[1:])))
+    write_midi(folder / "a.mid", groove, 100, kit=Kit("odd", DEFAULT_KIT.input_notes, (75, *DEFAULT_KIT.output_notes[1:])))
     corpus = load(folder, tmp_path / "cache")
     assert corpus.dropped == {"pitch 75": int(groove.hits[:, 0].sum())}
 
@@ -272,7 +272,7 @@ def test_a_corpus_that_fails_leaves_nothing_behind(midi_folder: Path, tmp_path: 
 def test_of_two_that_build_the_same_corpus_the_first_stays(midi_folder: Path, tmp_path: Path) -> None:
     home, inodes = tmp_path / "corpus", []
     for _ in range(2):
-        build_corpus(midi_folder, list_rows(midi_folder, 0), CorpusOptions(), home)
+        build_corpus(midi_folder, list_entries(midi_folder, 0), CorpusOptions(), home)
         inodes.append((home / "hits.npy").stat().st_ino)
     assert inodes[0] == inodes[1]
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["corpus"]
@@ -281,7 +281,7 @@ def test_of_two_that_build_the_same_corpus_the_first_stays(midi_folder: Path, tm
 def test_what_was_left_unfinished_is_replaced(midi_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "hits.npy").write_text("half")
-    build_corpus(midi_folder, list_rows(midi_folder, 0), CorpusOptions(), tmp_path / "corpus")
+    build_corpus(midi_folder, list_entries(midi_folder, 0), CorpusOptions(), tmp_path / "corpus")
     assert len(read_corpus(tmp_path / "corpus").takes) == 10
 
 

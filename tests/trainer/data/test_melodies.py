@@ -10,7 +10,7 @@ import pytest
 from drumvae.midi.io import Part, read_notes
 from drumvae.music.encoding import MELODY_FIRST_PITCH, MELODY_LOWEST, MELODY_NOTE_OFF, melody_to_notes
 from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus
-from drumvae.trainer.data.melodies import lively_starts, part_to_melody, without_stray_ends
+from drumvae.trainer.data.melodies import drop_orphan_note_offs, part_to_melody, starts_with_onset_in_each_bar
 from drumvae.util.errors import DataError
 
 Note = tuple[float, float, int]
@@ -111,8 +111,8 @@ def test_a_window_without_an_onset_in_one_of_its_bars_is_left_out_and_counted(tm
 
 def test_a_bar_that_only_holds_a_ringing_note_is_silent() -> None:
     melody = part_to_melody(part([(0, 9, 60), (12, 13, 60)]))
-    assert lively_starts(melody, 2).tolist() == []
-    assert lively_starts(melody, 1).tolist() == [0, 3]
+    assert starts_with_onset_in_each_bar(melody, 2).tolist() == []
+    assert starts_with_onset_in_each_bar(melody, 1).tolist() == [0, 3]
 
 
 def test_a_window_holds_no_end_of_a_note_that_began_before_it(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_window_holds_no_end_of_a_note_that_began_before_it(tmp_path: Path) ->
 
 def test_ends_after_the_first_onset_stay() -> None:
     windows = np.array([[1, 0, 5, 1, 1], [0, 1, 1, 0, 1]])
-    assert without_stray_ends(windows).tolist() == [[0, 0, 5, 1, 1], [0, 0, 0, 0, 0]]
+    assert drop_orphan_note_offs(windows).tolist() == [[0, 0, 5, 1, 1], [0, 0, 0, 0, 0]]
 
 
 def test_windows_are_the_notes_that_were_played(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_velocity_is_in_midi_units_by_voice(tmp_path: Path) -> None:
 
 
 def test_pitches_that_no_voice_hears_are_counted_and_named(groove: Grid, tmp_path: Path) -> None:
-    odd = Kit("odd", DEFAULT_KIT.heard, (75, *DEFAULT_KIT.played[1:]))
+    odd = Kit("odd", DEFAULT_KIT.input_notes, (75, *DEFAULT_KIT.output_notes[1:]))
     write_midi(tmp_path / "one" / "a.mid", groove, 100, kit=odd)
     report = report_of(tmp_path / "one", tmp_path / "cache")
     kicks = int(groove.hits[:, 0].sum())

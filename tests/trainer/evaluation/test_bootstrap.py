@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from drumvae.trainer.evaluation.bootstrap import LEVEL, Estimate, Row, add_by_take, estimate, ratio
+from drumvae.trainer.evaluation.bootstrap import LEVEL, Estimate, ManifestEntry, add_by_take, estimate, ratio
 from drumvae.trainer.evaluation.markdown import _json_estimate as scores_to_json_value
 
 
-def mean_with_interval(values: np.ndarray) -> Row:
+def mean_with_interval(values: np.ndarray) -> ManifestEntry:
     """Returns the mean of values (T, n) of takes."""
     return estimate(
         {"total": values.sum(axis=1), "count": np.full(len(values), float(values.shape[1]))},

@@ -17,7 +17,7 @@ from drumvae.trainer.evaluation.distances import (
 )
 from drumvae.trainer.evaluation.features import FEEL_FEATURES, HIT_FEATURES, drum_features
 from drumvae.trainer.evaluation.melody_features import MELODY_FEATURES, melody_features
-from drumvae.trainer.evaluation.nearest import Search, find_nearest, hits_key, melody_key, others_key, tap_key
+from drumvae.trainer.evaluation.nearest import NearestQuery, find_nearest, hits_key, melody_key, others_key, tap_key
 
 ONES = np.ones((1, 1, 1))
 
@@ -146,14 +146,14 @@ def test_weights_count_a_loop_as_often_as_they_say() -> None:
 
 def test_a_copy_has_distance_nothing_and_is_found() -> None:
     train = random_grooves(50)
-    (found,) = find_nearest(windows(train), [Search(hits_key, hits_key(train[[7, 31]]))])
+    (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(train[[7, 31]]))])
     assert found.places.tolist() == [7, 31]
     assert found.distances.tolist() == [0, 0]
 
 
 def test_the_distance_counts_cells_and_the_nearest_is_the_nearest_of_all() -> None:
     train, wanted = random_grooves(2500), random_grooves(20, seed=1)  # more than two blocks
-    (found,) = find_nearest(windows(train), [Search(hits_key, hits_key(wanted))])
+    (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(wanted))])
     differing = ((train[None, ..., :9] > 0) != (wanted[:, None, ..., :9] > 0)).sum(axis=(2, 3))
     assert found.distances.tolist() == differing.min(axis=1).tolist()
     assert found.places.tolist() == differing.argmin(axis=1).tolist()
@@ -162,9 +162,9 @@ def test_the_distance_counts_cells_and_the_nearest_is_the_nearest_of_all() -> No
 def test_several_searches_are_answered_at_once_and_an_empty_one_too() -> None:
     train = random_grooves(30)
     searches = [
-        Search(tap_key, tap_key(train[[3]])),
-        Search(hits_key, np.zeros((0, 576), np.float32)),
-        Search(others_key(2), others_key(2)(train[[9]])),
+        NearestQuery(tap_key, tap_key(train[[3]])),
+        NearestQuery(hits_key, np.zeros((0, 576), np.float32)),
+        NearestQuery(others_key(2), others_key(2)(train[[9]])),
     ]
     tap, nothing, others = find_nearest(windows(train), searches)
     assert tap.places.tolist() == [3]
@@ -187,6 +187,6 @@ def test_melodies_are_compared_step_by_step() -> None:
     train = random_melodies(40)
     wanted = train[[11]].copy()
     wanted[0, :3] = 60 + np.arange(3)
-    (found,) = find_nearest(windows(train), [Search(melody_key, melody_key(wanted))])
+    (found,) = find_nearest(windows(train), [NearestQuery(melody_key, melody_key(wanted))])
     assert found.places.tolist() == [11]
     assert found.distances[0] == pytest.approx(3, abs=1e-3)

@@ -6,7 +6,7 @@ from helpers.oracle import random_grooves, random_melodies
 
 from drumvae.music.encoding import grid_to_groove, notes_to_melody
 from drumvae.music.grid import Grid, Onset
-from drumvae.trainer.evaluation.feel import divergence, earth_distance, feel_sums, spread_figures
+from drumvae.trainer.evaluation.feel import divergence, feel_sums, spread_figures, wasserstein
 from drumvae.trainer.evaluation.hits import hit_and_feel_figures, hit_sums
 from drumvae.trainer.evaluation.melody import melody_figures, melody_sums, note_ends
 
@@ -106,7 +106,7 @@ def test_spread_and_distance_are_those_of_numpy() -> None:
 
 def test_hits_that_all_move_by_a_bin_are_a_bin_away() -> None:
     counts = np.array([0.0, 3, 5, 1, 0, 0])
-    assert earth_distance(np.roll(counts, 1), counts) == pytest.approx(1)
+    assert wasserstein(np.roll(counts, 1), counts) == pytest.approx(1)
     assert divergence(counts, counts) == pytest.approx(0)
     assert divergence(np.roll(counts, 3), counts) == pytest.approx(1)  # nothing in common
 

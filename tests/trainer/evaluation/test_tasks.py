@@ -11,7 +11,7 @@ from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import VOICE_COUNT, groove_to_grid, patterns_to_grooves
 from drumvae.music.inputs import tapped_hits, to_tap
 from drumvae.trainer.evaluation.conditional_tasks import draw_left_out, drumified, infilled
-from drumvae.trainer.evaluation.evaluator import Board, tasks_to_score
+from drumvae.trainer.evaluation.evaluator import Evaluator, tasks_to_score
 from drumvae.trainer.evaluation.humanizing import MEAN, SAMPLED, humanized
 from drumvae.trainer.evaluation.interpolation import cut, draw_pairs, path_figures, path_sums, switched
 from drumvae.trainer.evaluation.markdown import scores_to_json, scores_to_markdown
@@ -26,9 +26,9 @@ TAKES = [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
 BPM = np.full(len(TRUE), 120, np.float32)
 
 
-def board(engine: Engine, true: np.ndarray = TRUE) -> Board:
+def board(engine: Engine, true: np.ndarray = TRUE) -> Evaluator:
     train = random_melodies(30, 9) if true.ndim == 2 else random_grooves(30, 9)
-    return Board(engine, windows(true, TAKES), windows(train), loops=8)
+    return Evaluator(engine, windows(true, TAKES), windows(train), loops=8)
 
 
 def rows(scores: TaskScores, table: str) -> dict[str, dict[str, float]]:
@@ -52,7 +52,7 @@ def test_the_first_bar_is_free_for_a_repetition_and_later_bars_are_not() -> None
 
 
 def test_what_a_bundle_cannot_be_forced_to_is_missing_with_its_reason() -> None:
-    scores = board(oracle(can_force=False)).score("reconstruct")
+    scores = board(oracle(has_teacher_forcing=False)).score("reconstruct")
     assert FORCED not in scores.tables["all bars"].rows
     assert scores_to_json(scores)["all bars"]["rows"][FORCED] is None
     assert "not measured, since" in scores_to_markdown("reconstruct", scores)
@@ -140,7 +140,7 @@ def test_a_generator_that_copies_is_found_out() -> None:
     train = windows(random_grooves(30, 9))
     engine = oracle()
     engine.generate = lambda seed, temperature=None, count=1: [groove_to_grid(train.loops(slice(None))[i]) for i in range(count)]  # type: ignore[method-assign]
-    scores = Board(engine, windows(TRUE, TAKES), train, loops=20).score("generate")
+    scores = Evaluator(engine, windows(TRUE, TAKES), train, loops=20).score("generate")
     novelty = rows(scores, "novelty")
     assert (novelty["model"]["copies"], novelty["model"]["nearest_p95"]) == (1, 0)
     assert novelty["real windows"]["copies"] == 0
@@ -211,7 +211,7 @@ def test_every_figure_can_be_told_as_json_and_as_a_table(task: str) -> None:
 def test_windows_of_one_bar_are_scored_too() -> None:
     true = random_grooves(12, steps=16)
     engine = oracle(steps=16)
-    whole = Board(engine, windows(true, TAKES), windows(random_grooves(30, 9, steps=16)), loops=8)
+    whole = Evaluator(engine, windows(true, TAKES), windows(random_grooves(30, 9, steps=16)), loops=8)
     for task in (*TASKS, "interpolate"):
         assert whole.score(task).tables
     assert list(whole.score("reconstruct").tables) == ["all bars"]
@@ -220,7 +220,7 @@ def test_windows_of_one_bar_are_scored_too() -> None:
 def test_scores_do_not_depend_on_how_windows_are_read() -> None:
     backwards = windows(TRUE[::-1], TAKES[::-1])
     train = windows(random_grooves(30, 9))
-    ours, theirs = (rows(Board(oracle(), split, train).score("reconstruct"), "all bars") for split in (windows(TRUE, TAKES), backwards))
+    ours, theirs = (rows(Evaluator(oracle(), split, train).score("reconstruct"), "all bars") for split in (windows(TRUE, TAKES), backwards))
     assert ours["nearest training window"]["f1"] == theirs["nearest training window"]["f1"]
 
 

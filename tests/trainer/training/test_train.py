@@ -18,12 +18,12 @@ from drumvae.models.checkpoint import FORMAT, KEY, load_trained, newest_run, rea
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.trainer.data.corpus import Corpus, load_corpus  # noqa: E402
 from drumvae.trainer.training.calibrate import calibrate, chosen  # noqa: E402
-from drumvae.trainer.training.checkpoint_io import WholeFileIO  # noqa: E402
+from drumvae.trainer.training.checkpoint_io import AtomicCheckpointIO  # noqa: E402
 from drumvae.trainer.training.config import TrainConfig, read_toml  # noqa: E402
 from drumvae.trainer.training.curve import plot_curve, read_curve  # noqa: E402
 from drumvae.trainer.training.losses import divergence  # noqa: E402
-from drumvae.trainer.training.train import Limits, train  # noqa: E402
-from drumvae.trainer.training.vae_module import LoopTask  # noqa: E402
+from drumvae.trainer.training.train import RunOptions, train  # noqa: E402
+from drumvae.trainer.training.vae_module import VAEModule  # noqa: E402
 from drumvae.util.errors import RunError  # noqa: E402
 
 # Lightning's own code trips over deprecations of the torch beside it.
@@ -99,7 +99,7 @@ def test_the_same_seed_trains_the_same_model(corpus: Corpus, tmp_path: Path) -> 
 
 def test_resuming_goes_on_from_the_step_that_was_reached(corpus: Corpus, tmp_path: Path) -> None:
     train(TINY, corpus, tmp_path, progress=False)
-    train(replace(TINY, max_steps=9), corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
+    train(replace(TINY, max_steps=9), corpus, tmp_path, RunOptions(resume=tmp_path / "last.ckpt"), progress=False)
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 9
 
 
@@ -108,7 +108,7 @@ def test_a_resumed_run_ends_with_the_weights_of_one_that_never_stopped(corpus: C
     config = replace(TINY, model=replace(TINY.model, input_keep=0.7), averaging=0.9, batch_size=8, tap_dropout=0.5, drumify_share=0.3)
     train(replace(config, max_steps=9), corpus, tmp_path / "whole", progress=False)
     train(replace(config, max_steps=3), corpus, tmp_path / "parts", progress=False)
-    train(replace(config, max_steps=9), corpus, tmp_path / "parts", Limits(resume=tmp_path / "parts" / "last.ckpt"), progress=False)
+    train(replace(config, max_steps=9), corpus, tmp_path / "parts", RunOptions(resume=tmp_path / "parts" / "last.ckpt"), progress=False)
     assert largest_difference(tmp_path / "whole", tmp_path / "parts") == 0
     whole, parts = (read_curve(tmp_path / name / "curve.csv") for name in ("whole", "parts"))
     assert parts[-1]["validation_loss"] == whole[-1]["validation_loss"]
@@ -203,7 +203,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(
     )
     config = replace(TINY, max_steps=60, validate_every=validate_every)
     with pytest.raises(RunError, match=rf"no number at step {step}; the checkpoints written before are kept.*--resume"):
-        train(config, corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
+        train(config, corpus, tmp_path, RunOptions(resume=tmp_path / "last.ckpt"), progress=False)
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == (7 if validate_every == 7 else 6)
     assert all(bool(value.isfinite().all()) for value in weights(tmp_path).values())
 
@@ -213,9 +213,9 @@ def test_a_validation_loss_that_is_no_number_leaves_the_checkpoints_before_it(
 ) -> None:
     train(TINY, corpus, tmp_path, progress=False)
     before = weights(tmp_path)
-    monkeypatch.setattr(LoopTask, "_answer_costs", lambda self, outputs, *_: {"hits": outputs.sum() * (0 if self.training else math.nan)})
+    monkeypatch.setattr(VAEModule, "_answer_costs", lambda self, outputs, *_: {"hits": outputs.sum() * (0 if self.training else math.nan)})
     with pytest.raises(RunError, match="no number in the validation after step 9"):
-        train(replace(TINY, max_steps=9), corpus, tmp_path, Limits(resume=tmp_path / "last.ckpt"), progress=False)
+        train(replace(TINY, max_steps=9), corpus, tmp_path, RunOptions(resume=tmp_path / "last.ckpt"), progress=False)
     assert all(torch.equal(before[name], weights(tmp_path)[name]) for name in before)
 
 
@@ -233,7 +233,7 @@ def test_the_last_checkpoint_is_the_last_state_even_of_a_run_that_gets_worse(
 def test_a_run_in_parts_is_resumed_at_the_same_place_however_it_is_divided(corpus: Corpus, tmp_path: Path, before: int, after: int) -> None:
     train(replace(TINY, max_steps=9), corpus, tmp_path / "whole", progress=False)
     train(replace(TINY, max_steps=4, accumulate=before), corpus, tmp_path / "parts", progress=False)
-    limits = Limits(resume=tmp_path / "parts" / "last.ckpt")
+    limits = RunOptions(resume=tmp_path / "parts" / "last.ckpt")
     train(replace(TINY, max_steps=9, accumulate=after), corpus, tmp_path / "parts", limits, progress=False)
     assert largest_difference(tmp_path / "whole", tmp_path / "parts") < 1e-5
 
@@ -308,7 +308,7 @@ def test_every_kind_of_training_lowers_its_loss(corpus: Corpus, tmp_path: Path, 
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer, path = WholeFileIO(), tmp_path / "last.ckpt"
+    writer, path = AtomicCheckpointIO(), tmp_path / "last.ckpt"
     good = {"state_dict": {}, KEY: {"format": FORMAT, "preset": "", "tasks": [], "config": {}, "facts": {}, "windows": []}}
     writer.save_checkpoint(good, path)
 
