@@ -9,7 +9,7 @@ import mido
 
 from drumvae.inference.engine import Engine
 from drumvae.midi.drum_file import DrumFile
-from drumvae.util.files import write_whole
+from drumvae.util.files import write_atomic
 
 OUT = Path("scratch")
 BEAT = 480  # ticks
@@ -48,7 +48,7 @@ song.save(OUT / "song.mid")
 file = DrumFile.read(OUT / "song.mid")
 engine = Engine.load(provider="cpu")
 humanized = engine.humanize(file.grid, amount=1.0)  # the same hits, new velocities and offsets
-write_whole(OUT / "song-humanized.mid", file.played(humanized))
+write_atomic(OUT / "song-humanized.mid", file.played(humanized))
 
 print(f"{OUT / 'song-humanized.mid'}: {len(humanized.onsets())} hits, {file.bars} bars")
 for before, after in list(zip(file.grid.onsets(), humanized.onsets(), strict=True))[:8]:
