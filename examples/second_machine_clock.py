@@ -26,9 +26,8 @@ for clock in range(16 * CLOCK_PPQN + 1):
     if clock and clock % (4 * CLOCK_PPQN) == 0:
         timeline = follower.timeline  # a tempo, and one beat whose time is known
         error_ms = (timeline.beat_at(sent_s) - clock / CLOCK_PPQN) * 60_000 / BPM
-        print(
-            f"bar {clock // (4 * CLOCK_PPQN) + 1}: {timeline.bpm:6.2f} bpm, phase error {error_ms:+.2f} ms, jitter {follower.jitter_ms:.2f} ms"
-        )
+        bar = clock // (4 * CLOCK_PPQN) + 1
+        print(f"bar {bar}: {timeline.bpm:6.2f} bpm, phase error {error_ms:+.2f} ms, jitter {follower.jitter_ms:.2f} ms")
 
 # The timeline converts beats to seconds, ahead of time: this is how notes are scheduled.
 print(f"beat 20 is due at {follower.timeline.time_at(20):.3f} s; the second machine's is at {LATE_S + 20 * 60 / BPM:.3f} s")
