@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from helpers.grooves import GROOVE
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker a core: more threads would wait for each other
+
 from drumvae.inference.engine import Engine
 from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
-
 
 SLOW_TESTS = Path(__file__).parent / "slow_tests.txt"
 """Tests that take more than a second, one name a line; a name without its parameters stands for all of them."""
