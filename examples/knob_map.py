@@ -46,5 +46,5 @@ for message in (
     print(f"{message.hex(' ')}  {event.action.name}: {value}")
 
 print(
-    f"density {controls.density:.2f}, swing {controls.swing:.2f}, humanize {controls.humanize:.2f}, muted voices {sorted(controls.muted)}"
+    f"density {controls.density:.2f}, swing {controls.swing:.2f}, humanize {controls.humanize:.2f}, muted voices {sorted(controls.muted_voices)}"
 )
