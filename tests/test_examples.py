@@ -19,9 +19,11 @@ def run(script: Path, *arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "script", [pytest.param(path, marks=pytest.mark.train if path.name in TRAINS else ()) for path in EXAMPLES], ids=lambda path: path.stem
-)
+def marks(script: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.train, pytest.mark.slow] if script.name in TRAINS else []
+
+
+@pytest.mark.parametrize("script", [pytest.param(path, marks=marks(path), id=path.stem) for path in EXAMPLES])
 def test_an_example_runs_in_an_empty_folder(script: Path, tmp_path: Path) -> None:
     if script.name in TRAINS:
         pytest.importorskip("torch")

@@ -140,7 +140,12 @@ def everything(width: int) -> tuple[Page, Status]:
     page.sentence = "A long sentence 東京 " * 20 + "w" * 200
     controls = ControlState("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
     full = replace(
-        PLAYING, controls=controls, filled_slots=frozenset(range(16)), unmapped=dict.fromkeys(range(60), 1), error="Trouble. " * 30, echoes=9
+        PLAYING,
+        controls=controls,
+        filled_slots=frozenset(range(16)),
+        unmapped=dict.fromkeys(range(60), 1),
+        error="Trouble. " * 30,
+        echoes=9,
     )
     return page, replace(full, beat=5.3 + width)
 
