@@ -69,9 +69,9 @@ class Follower:
         return self._timeline
 
     @property
-    def locked(self) -> bool:
+    def synced(self) -> bool:
         """Whether ticks arrive, and the tempo has been followed long enough to be accurate to a tenth of a bpm."""
-        return self._filter.locked and self.state is not State.LOST
+        return self._filter.synced and self.state is not State.LOST
 
     @property
     def jitter_ms(self) -> float:

@@ -21,7 +21,7 @@ class InternalClock:
     11.2
     """
 
-    locked = True
+    synced = True
     jitter_ms = 0.0
     warning: str | None = None
 

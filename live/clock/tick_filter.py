@@ -42,7 +42,7 @@ SAME_TICK_S = 0.0003
 """Before the tempo is known, two ticks within this time are one tick that arrived twice."""
 NEW_PHASE_S = 0.003
 """The first tick after Start may begin a new phase. Below this error the old phase is kept, because it is the steadier estimate."""
-LOCKED_TICKS = 48
+SYNCED_TICKS = 48
 MAX_PERIOD_S = 60 / 20 / CLOCK_PPQN
 """The longest tick: 20 bpm."""
 MIN_PERIOD_S = 60 / 400 / CLOCK_PPQN
@@ -80,9 +80,9 @@ class TickFilter:
         return 60 / (self.period_s * CLOCK_PPQN)
 
     @property
-    def locked(self) -> bool:
+    def synced(self) -> bool:
         """Whether the fit is two beats old."""
-        return self._age >= LOCKED_TICKS
+        return self._age >= SYNCED_TICKS
 
     @property
     def has_period(self) -> bool:

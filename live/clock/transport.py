@@ -56,7 +56,7 @@ class Clock(Protocol):
     def timeline(self) -> Timeline: ...
 
     @property
-    def locked(self) -> bool:
+    def synced(self) -> bool:
         """Whether the tempo has been followed long enough to be accurate."""
 
     @property

@@ -266,7 +266,7 @@ class Performer:
 
     def _attend(self) -> None:
         """Has the requests looked after, which are told the tempo in whole beats a minute: a clock's jitter makes no other loops."""
-        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
+        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.synced else None
         self._scheduler.attend()
 
     def _play(self, timeline: Timeline, now_s: float) -> None:
@@ -342,7 +342,7 @@ class Performer:
             controls=self.player.controls,
             filled_slots=frozenset(self._clip_slots.kept),
             fill_pending=self._scheduler.fill_comes,
-            synced=self.clock.locked,
+            synced=self.clock.synced,
             jitter_ms=self.clock.jitter_ms,
             last_message=self._said,
         )

@@ -82,7 +82,7 @@ def test_the_tempo_of_a_jittered_clock_is_steady_to_a_fifth_of_a_bpm() -> None:
         follower.feed(at_s, message)
         tempi.append(follower.timeline.bpm)
     assert max(abs(np.array(tempi[200:]) - 120)) < 0.2
-    assert follower.locked
+    assert follower.synced
 
 
 def test_after_a_tempo_step_the_error_is_below_two_ms_within_a_second() -> None:

@@ -315,13 +315,13 @@ def test_a_song_without_a_position_is_counted_from_bar_one_with_a_warning() -> N
     assert follower.warning is None
 
 
-# locked and jitter
+# synced and jitter
 
 
-def test_a_follower_is_locked_after_two_beats_and_not_when_the_clock_is_lost() -> None:
-    assert not follow(Sender().ticks(40))[0].locked
-    assert follow(Sender().ticks(60))[0].locked
-    assert not follow(Sender().say(START).ticks(60).rest(1))[0].locked
+def test_a_follower_is_synced_after_two_beats_and_not_when_the_clock_is_lost() -> None:
+    assert not follow(Sender().ticks(40))[0].synced
+    assert follow(Sender().ticks(60))[0].synced
+    assert not follow(Sender().say(START).ticks(60).rest(1))[0].synced
 
 
 def test_jitter_is_the_median_distance_of_ticks_from_their_expected_times() -> None:
@@ -352,4 +352,4 @@ def test_the_internal_clock_can_be_aligned() -> None:
     clock.check(NOW_S)
     assert kinds_and_beats(clock.align(NOW_S + 2.6)) == [("LOCATED", 16)]
     assert clock.timeline.beat_at(NOW_S + 3.0) == pytest.approx(17)
-    assert (clock.locked, clock.jitter_ms, clock.warning) == (True, 0, None)
+    assert (clock.synced, clock.jitter_ms, clock.warning) == (True, 0, None)

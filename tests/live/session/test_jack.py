@@ -294,7 +294,7 @@ def test_the_performance_is_answered_humanized_in_the_next_four_bars(server: Jac
 
     song = without_stalls(play, report)
     section, notes = song.sections[0], note_ons(song.notes)
-    assert f"{len(PLAYED)} notes heard" in song.shown, song.shown[-1000:]
+    assert f"{len(PLAYED)} notes received" in song.shown, song.shown[-1000:]
     assert [note for note in notes if note.frame < section.frame_at(LOOP_BEATS - 0.2)] == []
     answer = [note for note in notes if note.frame < section.frame_at(2 * LOOP_BEATS - 0.2)]
     comparison = match_notes(step_notes(section, LOOP_BEATS), answer, half_a_step(section))
@@ -317,4 +317,4 @@ def test_on_a_shared_bus_its_own_notes_are_ignored(server: JackServer, report: T
     assert len(first) == len(PLAYED)
     assert not again.missing  # nothing was played in the second cycle, so the answer repeats and is not answered itself
     assert [got.velocity for _, got in again.pairs] == [want.velocity for want, _ in again.pairs]
-    assert f"{len(PLAYED)} notes heard" in song.shown, song.shown[-1000:]
+    assert f"{len(PLAYED)} notes received" in song.shown, song.shown[-1000:]

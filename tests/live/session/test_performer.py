@@ -286,7 +286,7 @@ def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
     stage = humanized_stage(sender)
     assert stage.performer.status.notes_received == 1
     assert stage.performer.status.unmapped == {60: 2, 75: 1}
-    assert unmapped_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
+    assert unmapped_title(stage.performer.status) == "3 notes on unmapped pitches: 60, 75"
 
 
 def test_an_offset_moves_every_note() -> None:
