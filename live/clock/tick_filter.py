@@ -3,7 +3,7 @@
 A second-order loop (F. Adriaensen, "Using a DLL to filter time", 2005; FFmpeg's timefilter.h has the same gains): with a bandwidth
 of `o` radians a tick, phase gain sqrt(2) o, period gain o^2. It starts with the gains of a least-squares line through all ticks so far,
 which needs no time to settle. With every tick the gains shrink, until the loop's own gains are larger. Errors that keep one sign widen
-the bandwidth (the tracking signal of Trigg and Leach, 1967), so the filter is slow in noise and quick on a ramp. The tempo is kept as a
+the bandwidth (the tracking signal of Trigg and Leach, 1967). So the filter is slow in noise and quick on a ramp. The tempo is kept as a
 period throughout.
 
 Terms: an outlier is a tick whose error is too large to correct the fit; a burst is several held-up ticks that arrive at once; a missed

@@ -30,13 +30,13 @@ class Daw:
     """Where to switch off the return of drumvae's own notes."""
 
 
-_UNCOMMON = frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF, H.SWEEP_NOTES_OFF))
+_RARE = frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF, H.SWEEP_NOTES_OFF))
 _BURSTS = frozenset((H.WRAP_STOP_START, H.WRAP_STOP_CONTINUE))
 DAWS = (
     Daw(
         "Ableton Live",
         observed=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.NOTE_OFFS)),
-        never_observed=_UNCOMMON | _BURSTS | {H.POSITION_START, H.RESTART},
+        never_observed=_RARE | _BURSTS | {H.POSITION_START, H.RESTART},
         clock="Settings > Link, Tempo & MIDI > Output Ports: on the row of that port turn Sync on, clock type Song",
         position="Settings > Link, Tempo & MIDI > Output Ports: set the clock type of that port to Song, not Pattern",
         echo="Settings > Link, Tempo & MIDI > Input Ports: Sync off on the drum port; only your own track has MIDI To the clock port",
@@ -44,7 +44,7 @@ DAWS = (
     Daw(
         "Logic Pro",
         observed=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.WRAP_STOP_CONTINUE, H.RESTART)),
-        never_observed=_UNCOMMON | {H.POSITION_START, H.WRAP_STOP_START},
+        never_observed=_RARE | {H.POSITION_START, H.WRAP_STOP_START},
         clock="File > Project Settings > Synchronization > MIDI: choose that port as a Destination and tick Clock",
         position="File > Project Settings > Synchronization > MIDI: a Clock Mode that sends song position at play start and cycle jump",
         echo="on the drum track set MIDI In Port to the drum port and the channel to 10; no External MIDI track sends it on",
@@ -52,7 +52,7 @@ DAWS = (
     Daw(
         "Bitwig Studio",
         observed=frozenset((H.POSITION_START, H.POSITION_CONTINUE, H.WRAP_STOP_START, H.CONTINUE_ALONE)),  # the last with SPP off
-        never_observed=_UNCOMMON - {H.IDLE_CLOCK} | {H.WRAP_POSITION, H.WRAP_STOP_CONTINUE},
+        never_observed=_RARE - {H.IDLE_CLOCK} | {H.WRAP_POSITION, H.WRAP_STOP_CONTINUE},
         clock="Settings > Synchronization > MIDI Sync Out: on the row of that port turn on Clock, Start/Stop and song position (SPP)",
         position="Settings > Synchronization > MIDI Sync Out: on the row of that port turn on song position (SPP)",
         echo="the drum track has no HW Instrument or MIDI output to the clock port",
@@ -74,14 +74,14 @@ DAWS = (
     Daw(
         "Ardour",
         observed=frozenset((H.POSITION_CONTINUE, H.WRAP_STOP_CONTINUE)),
-        never_observed=_UNCOMMON | {H.POSITION_START, H.WRAP_POSITION, H.WRAP_STOP_START, H.RESTART},
+        never_observed=_RARE | {H.POSITION_START, H.WRAP_POSITION, H.WRAP_STOP_START, H.RESTART},
         clock="Preferences > MIDI (or Transport > Chase/Generate): Generate MIDI clock; Window > MIDI Connections: connect MIDI Clock out",
         echo="Window > MIDI Connections: the drum track's output is not connected to that port",
     ),
     Daw("Renoise", observed=frozenset((H.IDLE_CLOCK,))),
     Daw("Cubase", observed=frozenset((H.IDLE_CLOCK,))),
-    Daw("Reason", observed=frozenset((H.POSITION_CONTINUE,)), never_observed=_UNCOMMON | _BURSTS),
-    Daw("Pro Tools", observed=frozenset((H.CONTINUE_ALONE,)), never_observed=_UNCOMMON),
+    Daw("Reason", observed=frozenset((H.POSITION_CONTINUE,)), never_observed=_RARE | _BURSTS),
+    Daw("Pro Tools", observed=frozenset((H.CONTINUE_ALONE,)), never_observed=_RARE),
     Daw("zynthian", observed=frozenset((H.PAIR,))),
 )
 ANY = Daw(

@@ -182,7 +182,7 @@ class Evidence:
     def _echo(self) -> Finding | None:
         if self.notes.echo_s is None:
             return None
-        sentence = f"Drumvae's own note came back after {self.notes.echo_s * 1000:.0f} ms: the DAW sends drumvae's notes back to it."
+        sentence = f"A note of drumvae's came back after {self.notes.echo_s * 1000:.0f} ms: the DAW sends drumvae's notes back to it."
         two_ports = 'with a separate port for each direction nothing comes back: drumvae-live --in "Bus 1" --out "Bus 2"'
         return Finding("echo", sentence, (*self._clicks("echo"), two_ports))
 

@@ -21,7 +21,7 @@ from .report import PROBE_ECHO_S, Diagnosis, diagnose
 LISTEN_S = 60.0
 """The longest time of listening."""
 BARS = 4
-"""After this many bars the user is told to press stop."""
+"""After this many bars the doctor requests a stop."""
 POLL_S = 0.01
 AFTER_STOP_S = 2.0
 """Listening continues this long after Stop: a source may then send a position, or ticks."""
@@ -117,7 +117,7 @@ def listen(
         now: Returns the time in monotonic seconds.
         sleep: Sleeps for a time in seconds.
         seconds: The longest time to listen.
-        bars: After how many bars the user is asked to press stop.
+        bars: The number of bars after which the doctor requests a stop.
 
     Returns:
         The received messages in order.

@@ -65,7 +65,7 @@ class SyncReport:
 
     def lines(self) -> list[str]:
         """Returns the report in sentences."""
-        moves = (
+        transport_counts = (
             counted(self.starts, "start"),
             counted(self.stops, "stop"),
             counted(self.seeks, "seek"),
@@ -77,7 +77,8 @@ class SyncReport:
             counted(self.worker_restarts, "restart of the model", "restarts of the model"),
             counted(self.stale, "hit left out, too late to play", "hits left out, too late to play"),
         )
-        lines = (self._clock_line(), self._notes_line(), _list("The transport", moves), _list("Problems", problems), self._priority_line())
+        lists = (_list("The transport", transport_counts), _list("Problems", problems))
+        lines = (self._clock_line(), self._notes_line(), *lists, self._priority_line())
         return [line for line in lines if line]
 
     def _clock_line(self) -> str:
@@ -90,7 +91,7 @@ class SyncReport:
             return f"Followed {counted(clock.ticks, 'clock tick')} in {span}: too few to measure."
         if clock.bpm_max - clock.bpm_min > STEADY_BPM:
             return f"Followed {clock.bpm_min:.1f} to {clock.bpm_max:.1f} bpm (mean {clock.bpm_mean:.1f}) for {span}; {clock.sentence}."
-        return f"Locked to {clock.bpm_mean:.1f} bpm for {span} (spread {clock.bpm_spread:.2f} bpm); {clock.sentence}."
+        return f"In sync at {clock.bpm_mean:.1f} bpm for {span} (spread {clock.bpm_spread:.2f} bpm); {clock.sentence}."
 
     def _notes_line(self) -> str:
         sent = counted(self.sent, "note") or "no note"
@@ -117,6 +118,13 @@ class SyncMeter:
 
     Thread-safe: no.
     Realtime-safe: yes.
+
+    >>> meter = SyncMeter()
+    >>> meter.transport(TransportEvent(TransportKind.LOCATED, at_s=100.0, beat=0.0))
+    >>> meter.sent(late_s=0.0004)
+    >>> report = meter.report(now_s=160.0)
+    >>> report.minutes, report.starts, report.sent
+    (1.0, 1, 1)
     """
 
     notes_received: int = 0

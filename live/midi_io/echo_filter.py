@@ -1,6 +1,6 @@
-"""Recognizes this program's own notes when they come back: on a bus shared with the DAW, every sent note arrives at the input too.
+"""Recognises this program's own notes when they come back: on a bus shared with the DAW, every sent note arrives at the input too.
 
-Only note-ons are checked: no other message counts as a hit, and feedback.py recognizes the controllers that it sent.
+Only note-ons are checked: no other message counts as a hit, and feedback.py recognises the controllers that it sent.
 
 The share of recent notes that came back shows whether the port is shared. Until that is known, every copy within 30 ms is an echo.
 On a shared port, a note comes back no more often than most do, no sooner than most do, and on the same channel; a further copy was
@@ -25,8 +25,7 @@ RECENT_NOTES = 16
 SHARED_SHARE, UNSHARED_SHARE = 0.5, 0.25
 """From this share of returned notes on, the port is shared; below the second, it is not."""
 MARGIN_S = 0.002
-"""An echo may come sooner than the first decile of delays by this and a quarter of the deciles' spread, and later too, because
-threads may run late."""
+"""An echo's delay may exceed the first and last decile of recent delays by this, plus a quarter of the deciles' distance."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 A client cannot notice through rtmidi that the server died, because libjack keeps the list of ports in memory and answers from there.
 It has to be noticed, for two reasons. rtmidi waits forever once the buffer of a dead port is full. And libjack frees the remains of a
-dead server's clients as soon as a new client is opened, which rtmidi then frees again (seen with 1.9.22).
+dead server's clients as soon as a new client is opened. rtmidi then frees them again (seen with 1.9.22).
 """
 
 import ctypes

@@ -46,7 +46,7 @@ class Port:
         self.lost = False
         """Whether the port is away; set by any thread, reset by the main thread."""
         self.loss_reported = False
-        """Whether the user was told about the loss."""
+        """Whether the loss was reported to the user."""
         self.reconnect_count = 0
         """How often the port was reopened; a controller must be sent its whole state again after each."""
         self.sibling_port: str | None = None

@@ -33,7 +33,11 @@ class CachedGridRows:
 
 
 class Window(NamedTuple):
-    """The visible columns of a grid's row, and the playhead's column among them."""
+    """The visible columns of a grid's row, and the playhead's column among them.
+
+    >>> Window.at(beat=4.25, width=80)
+    Window(columns=slice(11, 79, None), playhead=18)
+    """
 
     columns: slice
     playhead: int | None

@@ -1,7 +1,6 @@
 """Compares captured notes with the expected notes, on the timeline of the captured MIDI clock.
 
-Times are frames of the sound server, one count for the clock and the notes, so that the result does not depend on the speed of the
-machine that captured them.
+Times are frames of the sound server, one count for the clock and the notes. The result does not depend on the speed of the machine.
 """
 
 from collections import defaultdict

@@ -156,7 +156,7 @@ def test_a_clock_that_was_lost_too_long_waits_for_start() -> None:
 
 
 @pytest.mark.parametrize("check_s", [None, 0.005])
-def test_stop_and_start_are_recognized_after_a_lost_clock(check_s: float | None) -> None:
+def test_stop_and_start_are_recognised_after_a_lost_clock(check_s: float | None) -> None:
     sender = Sender().say(START).beats(4).rest(1).say(STOP).rest(0.1).say(START).ticks(1)
     kinds = [kind for kind, _ in kinds_and_beats(follow(sender, check_s=check_s)[1])]
     assert kinds[0] == "LOCATED"

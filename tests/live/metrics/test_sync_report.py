@@ -165,7 +165,7 @@ def run_report() -> SyncReport:
 def test_a_report_is_printed_in_sentences() -> None:
     text = "\n".join(run_report().lines())
     for words in (
-        "Locked to 120.0 bpm for 3.2 minutes",
+        "In sync at 120.0 bpm for 3.2 minutes",
         "within 0.40 ms",
         "p95 1.10, worst 2.00",
         "Sent 1234 notes, 0.05 ms late (p95 0.10, p99 0.20, worst 0.90)",

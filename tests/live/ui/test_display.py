@@ -83,7 +83,7 @@ SHOWN = {
     "notes": (PLAYING, ["42 notes received"]),
     "echoes": (replace(PLAYING, echoes=3), ["3 echoes dropped"]),
     "unmapped": (replace(PLAYING, unmapped={75: 2, 60: 1}), ["3 notes on unmapped pitches: 60, 75"]),
-    "trouble": (replace(PLAYING, error="The model is ill."), ["The model is ill."]),
+    "error": (replace(PLAYING, error="The model has failed."), ["The model has failed."]),
     "names": (PLAYING, ["in and out", "Ctrl-C stops"]),
 }
 
@@ -144,7 +144,7 @@ def everything(width: int) -> tuple[Page, Status]:
         controls=controls,
         filled_slots=frozenset(range(16)),
         unmapped=dict.fromkeys(range(60), 1),
-        error="Trouble. " * 30,
+        error="An error. " * 30,
         echoes=9,
     )
     return page, replace(full, beat=5.3 + width)
