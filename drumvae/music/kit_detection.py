@@ -23,7 +23,7 @@ _EDGES, _EDGE_SHARE = (22, 26), 0.02
 _HEADS, _RIMS = (48, 45), (50, 47)
 
 
-def recognised(counts: Mapping[int, int]) -> Kit | None:
+def detect_kit(counts: Mapping[int, int]) -> Kit | None:
     """Returns the known kit that explains best how often each pitch was played, or None before there are EVIDENCE_NOTES of them.
 
     It is the default unless another is better by far and knows, on two voices or more, notes that the default does not: tambourine

@@ -52,7 +52,7 @@ WHOLE_LABELS = FIRST_LABELS + SECOND_LABELS + [0, 0, 0, 0] + THIRD_LABELS
 
 MUSICVAE_KIT = Kit(
     "MusicVAE",
-    heard=(
+    input_notes=(
         (36, 35),
         (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
         (42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22),
@@ -63,7 +63,7 @@ MUSICVAE_KIT = Kit(
         (49, 52, 55, 57, 58),
         (51, 53, 59, 82),
     ),
-    played=(36, 38, 42, 46, 45, 48, 50, 49, 51),
+    output_notes=(36, 38, 42, 46, 45, 48, 50, 49, 51),
 )
 MID_TOM = 32  # its part of a label: pitch 60, a bongo, which no voice of the default kit hears
 
