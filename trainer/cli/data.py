@@ -32,7 +32,7 @@ def data(
     """Say what a data set holds: takes, hours, splits, styles, tempi, pitches, density, velocity, timing, and what is left out."""
     options = CorpusOptions(bars=bars, min_duration_s=min_duration, kind=kind)
     if kind != DRUMS and data is None:
-        raise DataError(f"The Groove MIDI Dataset holds drums, and {kind} was asked for; name a folder or zip of MIDI files with --data.")
+        raise DataError(f"The Groove MIDI Dataset holds drums, not {kind}; name a folder or zip of MIDI files with --data.")
     if out:
         require_extra("Drawing the plots", "train", "matplotlib")
         check_writable(out, "The report", "name another folder with --out")

@@ -78,7 +78,7 @@ class BatchBuilder:
     ) -> None:
         """`windows` (n,) are all that there are to learn from."""
         self._config, self._labeller, self._loops, self._windows = config, labeller, loops, windows
-        crowd = labeller.crowd(windows).astype(np.float64)
+        crowd = labeller.windows_per_take(windows).astype(np.float64)
         self._chances = [np.cumsum(crowd ** -(part / (PARTS - 1))) for part in range(PARTS)]
 
     def lesson(self, windows: NDArray[np.int64], seed: int, step: int, first: int) -> DrummerBatch[Array]:
@@ -131,13 +131,13 @@ class BatchBuilder:
     def _played(self, windows: NDArray[np.int64], kind: NDArray[np.int64], random: np.random.Generator) -> tuple[Array, Labels]:
         """Returns windows as they are played this time; the second half of some comes from elsewhere in the take."""
         config = self._config
-        loops, labels = self._loops(windows), self._labeller.of(windows)
-        others = self._labeller.partners(windows, random.random(len(windows), np.float32))
+        loops, labels = self._loops(windows), self._labeller.for_windows(windows)
+        others = self._labeller.same_take(windows, random.random(len(windows), np.float32))
         mixed = (random.random(len(windows)) < config.mixed_halves) & (kind != KINDS.index("generate"))
         half = loops.shape[1] // 2
         loops = np.where(mixed[:, None, None] & (np.arange(loops.shape[1]) >= half)[:, None], self._loops(others), loops)
         bars = labels.fill.shape[1]
-        fill = np.where(mixed[:, None] & (np.arange(bars) >= bars // 2), self._labeller.of(others).fill, labels.fill)
+        fill = np.where(mixed[:, None] & (np.arange(bars) >= bars // 2), self._labeller.for_windows(others).fill, labels.fill)
         if config.velocity_scaling:
             loops = scale_velocities(loops, random, config.velocity_scaling)
         if config.timing_shift:

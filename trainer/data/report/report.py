@@ -17,7 +17,7 @@ from drumvae.music.kit import DEFAULT_KIT, VOICES
 from drumvae.util.progress import watched
 
 from ..corpus import Corpus
-from ..ingest import Facts
+from ..ingest import TakeStats
 from ..manifest import DRUMS
 from .histogram import Histogram
 
@@ -55,7 +55,7 @@ class _Group:
     used_hours: float = 0.0
     notes: int = 0
 
-    def add(self, take: Facts) -> None:
+    def add(self, take: TakeStats) -> None:
         hours, used = take.duration_s / _SECONDS_PER_HOUR, not take.rejection
         self.takes, self.used_takes = self.takes + 1, self.used_takes + used
         self.hours, self.used_hours = self.hours + hours, self.used_hours + hours * used
@@ -91,11 +91,11 @@ def _windows(corpus: Corpus) -> Counter[str]:
     return counts
 
 
-def _labelled(corpus: Corpus) -> Iterator[tuple[str, Facts]]:
+def _labelled(corpus: Corpus) -> Iterator[tuple[str, TakeStats]]:
     """Yields every take with the split that it is in."""
     splits = {take.name: take.split for take in corpus.takes}
     count = len(corpus.takes) + sum(corpus.rejected.values())
-    for take in watched(corpus.facts(), "Counting takes", count):
+    for take in watched(corpus.take_stats(), "Counting takes", count):
         yield splits.get(take.name, take.split) or UNSPLIT, take
 
 
@@ -111,7 +111,7 @@ class _Pitches:
     def __init__(self) -> None:
         self._counts: dict[int, Counter[str]] = {}
 
-    def add(self, labels: Iterable[str], take: Facts) -> None:
+    def add(self, labels: Iterable[str], take: TakeStats) -> None:
         for pitch, count in take.notes_by_pitch.items():
             self._counts.setdefault(int(pitch), Counter()).update(dict.fromkeys(labels, count))
 
@@ -132,7 +132,7 @@ class _Voices:
     def __init__(self) -> None:
         self._counts = {label: np.zeros((2, len(VOICES)), np.int64) for label in (ALL, USED)}
 
-    def add(self, labels: Iterable[str], take: Facts) -> None:
+    def add(self, labels: Iterable[str], take: TakeStats) -> None:
         if take.hits_by_voice:
             for label in labels:
                 counts = self._counts.setdefault(label, np.zeros((2, len(VOICES)), np.int64))
