@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from drumvae.bundle.format import LISTENER
-from drumvae.inference.conditional import LIKELY_HIT
+from drumvae.music.sampling import LIKELY_HIT
 from drumvae.inference.engine import Engine
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import Array

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from drumvae.inference.conditional import LIKELY_HIT  # noqa: E402
+from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.midi.io import write_midi  # noqa: E402
 from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, Feel, lagged  # noqa: E402

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 from dataclasses import replace  # noqa: E402
 
-from drumvae.inference.codec import MIN_TEMPERATURE  # noqa: E402
+from drumvae.music.sampling import MIN_TEMPERATURE  # noqa: E402
 from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
