@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from drumvae.bundle.format import DECODER, shape_of
-from drumvae.music.sampling import MIN_TEMPERATURE
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer, Known
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.inputs import tap_of
+from drumvae.music.sampling import MIN_TEMPERATURE
 from drumvae.util.errors import BundleError
 
 TOLERANCE = 1e-4

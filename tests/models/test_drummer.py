@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.midi.io import write_midi  # noqa: E402
 from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, Feel, lagged  # noqa: E402
 from drumvae.models.features import tap_features  # noqa: E402
 from drumvae.music.encoding import VOICE_COUNT  # noqa: E402
 from drumvae.music.grid import Grid  # noqa: E402
+from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.trainer.data.corpus import CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.data.labels import FILL_HITS, Labeller, main_style  # noqa: E402
 from drumvae.trainer.training.calibrate import spread_factors  # noqa: E402
