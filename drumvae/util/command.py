@@ -44,11 +44,17 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def need_training(what: str, *modules: str) -> None:
-    """Looks for what the extra `train` brings, without importing it; raises RunError with what to type where it is not installed."""
+def require_extra(what: str, extra: str, *modules: str) -> None:
+    """Raises RunError, with the pip command to type, where a module of an optional extra is not installed; imports none of them.
+
+    Args:
+        what: The activity that needs the modules, as the first words of the sentence ("Training").
+        extra: The extra of drumvae that installs them ("train").
+        *modules: Names as an import statement spells them ("torch").
+    """
     for name in modules:
         if sys.modules.get(name, name) is None or find_spec(name) is None:
-            raise RunError(f"{what} needs {name}, which is not installed; type: pip install 'drumvae[train]'")
+            raise RunError(f"{what} needs {name}, which is not installed; type: pip install 'drumvae[{extra}]'")
 
 
 def _fail(sentence: str) -> NoReturn:

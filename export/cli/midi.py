@@ -103,7 +103,7 @@ def midi(
     from secrets import randbelow
 
     from drumvae.music.kits import kit_named
-    from drumvae.util.command import need_training
+    from drumvae.util.command import require_extra
 
     from ..midi.request import VERBS, RenderRequest, bars_named, check_count, check_options, chosen_verb, temperature_for, voices_named
 
@@ -118,7 +118,7 @@ def midi(
     count = VERBS[verb].count if count is None else count
     check_count(verb, count, temperature)
     if sheet:
-        need_training("Drawing a sheet", "matplotlib")
+        require_extra("Drawing a sheet", "train", "matplotlib")
     wish = RenderRequest(
         verb,
         files.get(verb, ()),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drumvae.util.command import need_training, show_version
+from drumvae.util.command import require_extra, show_version
 from drumvae.util.command import run as run_app
 
 from .midi import EPILOG, midi
@@ -67,7 +67,7 @@ def onnx_command(
     Writes the graphs and bundle.json, runs them in ONNX Runtime beside PyTorch on fixed seeds and real
     windows, and leaves no bundle behind whose hits differ or whose values are off by more than 0.0001.
     """
-    need_training("Exporting", "torch", "onnxscript")
+    require_extra("Exporting", "train", "torch", "onnxscript")
     from rich.console import Console
 
     from drumvae.bundle.format import read_bundle
@@ -105,7 +105,7 @@ def convert_command(
     Weights are rounded to half precision (fp16) or to bytes (int8), and what then comes out is compared with what the whole model
     writes. The bundle must be one that drumvae exported, in fp32.
     """
-    need_training("Converting", "torch", "onnxscript")
+    require_extra("Converting", "train", "torch", "onnxscript")
     from rich.console import Console
 
     from drumvae.bundle.format import default_bundle

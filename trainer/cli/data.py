@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from drumvae.util.command import need_training
+from drumvae.util.command import require_extra
 from drumvae.util.errors import DataError, DrumVAEError
 from drumvae.util.files import check_writable
 
@@ -34,7 +34,7 @@ def data(
     if kind != DRUMS and data is None:
         raise DataError(f"The Groove MIDI Dataset holds drums, and {kind} was asked for; name a folder or zip of MIDI files with --data.")
     if out:
-        need_training("Drawing the plots", "matplotlib")
+        require_extra("Drawing the plots", "train", "matplotlib")
         check_writable(out, "The report", "name another folder with --out")
     try:
         _report(data, options, out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from drumvae.util.command import need_training, show_version
+from drumvae.util.command import require_extra, show_version
 from drumvae.util.command import run as run_app
 from drumvae.util.errors import DrumVAEError, RunError
 from drumvae.util.files import check_writable
@@ -86,7 +86,7 @@ def train(
         return
     from ..training.run_config import resolve
 
-    need_training("Training", "torch", "lightning")
+    require_extra("Training", "train", "torch", "lightning")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     changes: dict[str, Any] = {"max_steps": max_steps, "batch_size": batch_size, "min_duration_s": min_duration, "seed": seed}
     begun = resolve(preset, config, settings or [], {name: value for name, value in changes.items() if value is not None}, start, resume)

@@ -267,7 +267,7 @@ def test_an_unwritable_folder_is_refused_before_the_work(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("drumvae.trainer.cli.data.need_training", lambda *_: None)
+    monkeypatch.setattr("drumvae.trainer.cli.data.require_extra", lambda *_: None)
     assert command(monkeypatch, tmp_path / "xdg", "--data", str(folder), "--out", str(tmp_path / "file" / "out")) == 2
     printed, errors = capsys.readouterr()
     assert "cannot be written into" in errors
@@ -286,7 +286,7 @@ def test_without_matplotlib_the_sentence_says_what_to_type(
 def test_a_folder_that_was_made_for_nothing_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("drumvae.trainer.cli.data.need_training", lambda *_: None)
+    monkeypatch.setattr("drumvae.trainer.cli.data.require_extra", lambda *_: None)
     (tmp_path / "empty").mkdir()
     assert command(monkeypatch, tmp_path / "xdg", "--data", str(tmp_path / "empty"), "--out", str(tmp_path / "out")) == 2
     assert "holds no MIDI file" in capsys.readouterr().err
