@@ -50,11 +50,11 @@ class ConditionalStrategy:
         if not inputs["density"].any():
             inputs["density"] = self._usual_densities(seed, count, temperature) * np.float32(max(density, _MIN_DENSITY))
         inputs |= {
-            "heard": np.zeros(1, np.float32),
-            "touch": np.stack([each.standard_normal((self._info.steps, _EXPRESSION), np.float32) for each in generators]),
-            "mood": np.stack([each.standard_normal(self._info.moods, np.float32) for each in generators]),
-            "looseness": np.ones(1, np.float32),
-            "push": push(density, complexity, self._info.steps)[None],
+            "has_latent": np.zeros(1, np.float32),
+            "note_noise": np.stack([each.standard_normal((self._info.steps, _EXPRESSION), np.float32) for each in generators]),
+            "loop_noise": np.stack([each.standard_normal(self._info.loop_factors, np.float32) for each in generators]),
+            "expression_temperature": np.ones(1, np.float32),
+            "logit_bias": push(density, complexity, self._info.steps)[None],
         }
         thresholds = hit_thresholds(self._info, temperature)
         return playable(self._model.decode(self._no_latent(count), noise, temperature, thresholds=thresholds, conditioning=inputs))
@@ -76,7 +76,7 @@ class ConditionalStrategy:
             return cut_windows(np.concatenate(loops), windows.grid_steps, windows.size)
         nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
         inputs = _inputs(np.zeros_like(taps), nothing, nothing, conditioning)
-        inputs |= {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
+        inputs |= {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "has_tap": np.ones(len(taps), np.float32)}
         if temperature:
             return self._sample_tapped(inputs, taps, windows, seed, temperature)
         probability = self._hit_shares(inputs, windows, seed, "drumify")
@@ -95,12 +95,12 @@ class ConditionalStrategy:
         temperature: float,
         conditioning: Conditioning,
     ) -> Array:
-        known = np.array(np.broadcast_to(~new_voices, (*loops.shape[:2], VOICE_COUNT)), np.float32)
-        inputs = _inputs(loops, known, known, conditioning)
+        mask = np.array(np.broadcast_to(~new_voices, (*loops.shape[:2], VOICE_COUNT)), np.float32)
+        inputs = _inputs(loops, mask, mask, conditioning)
         if temperature:
-            return playable(self._decode(inputs, windows, seed, temperature, "infill"), known)
+            return playable(self._decode(inputs, windows, seed, temperature, "infill"), mask)
         probability = self._hit_shares(inputs, windows, seed, "infill")
-        hits = np.where(known > 0.5, inputs["locked_hits"], probability >= _INFILL_SHARE)
+        hits = np.where(mask > 0.5, inputs["hit_values"], probability >= _INFILL_SHARE)
         return self._play(hits, probability, inputs, windows, seed, "infill")
 
     def variation_target(self, seed: int, steps: int, temperature: float, conditioning: Conditioning) -> Target:
@@ -145,11 +145,11 @@ class ConditionalStrategy:
         place = slice(half * size, half * size + size)
         context = np.zeros((1, *loop.shape), np.float32)
         context[0, :size] = np.roll(loop, -place.stop, axis=0)[:size]  # the half that is played before it
-        known = np.zeros((1, self._info.steps, VOICE_COUNT), np.float32)
-        known[:, :size] = 1
-        inputs, seed = _inputs(context, known, known, conditioning), int(generator.integers(2**32))
+        mask = np.zeros((1, self._info.steps, VOICE_COUNT), np.float32)
+        mask[:, :size] = 1
+        inputs, seed = _inputs(context, mask, mask, conditioning), int(generator.integers(2**32))
         decoded = self._decode(inputs, Windows(1, self._info.steps, self._info.steps), seed, temperature, "generate")
-        written = playable(decoded, known)[0, size:]
+        written = playable(decoded, mask)[0, size:]
         in_both = np.tile(written[:, :VOICE_COUNT] * loop[place, :VOICE_COUNT] > 0, 3)
         continued = loop.copy()
         continued[place] = np.where(new_bars[:, None], np.where(in_both, loop[place], written), loop[place])
@@ -159,7 +159,7 @@ class ConditionalStrategy:
         """Returns sampled grooves (B, S, 27) for taps; tapped steps without a hit are sampled again with higher odds."""
 
         def sample(logit_bias: Array) -> Array:
-            return playable(self._decode(inputs | {"push": logit_bias}, windows, seed, temperature, "drumify"), inputs["locked"])
+            return playable(self._decode(inputs | {"logit_bias": logit_bias}, windows, seed, temperature, "drumify"), inputs["hit_mask"])
 
         logit_bias = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
         grooves = sample(logit_bias)
@@ -179,12 +179,12 @@ class ConditionalStrategy:
         generators = [np.random.default_rng(seed + number) for number in range(_SAMPLES)]
         noise = np.stack([windows.per_step(each.random, VOICE_COUNT) for each in generators], axis=1)  # (B, samples, S, V)
         thresholds = hit_thresholds(self._info, 1.0, task=task)
-        known = {name: value for name, value in inputs.items() if name not in ("locked_hits", "locked")}
-        shares = np.empty(inputs["locked"].shape, np.float32)
+        rest = {name: value for name, value in inputs.items() if name not in ("hit_values", "hit_mask")}
+        shares = np.empty(inputs["hit_mask"].shape, np.float32)
         for window, draws in enumerate(noise):
             this = slice(window, window + 1)
-            conditioning = {name: value[this] for name, value in known.items()}
-            hits, mask = inputs["locked_hits"][this], inputs["locked"][this]
+            conditioning = {name: value[this] for name, value in rest.items()}
+            hits, mask = inputs["hit_values"][this], inputs["hit_mask"][this]
             samples = self._model.decode(self._no_latent(1), draws, 1.0, hits, mask, thresholds, conditioning=conditioning)
             shares[window] = samples[..., :VOICE_COUNT].mean(axis=0)
         return shares
@@ -194,20 +194,20 @@ class ConditionalStrategy:
     ) -> Array:
         """Returns grooves (B, S, 27) with the playable ones of the hits, given the known ones, and the most likely expression."""
         grooves = np.concatenate([hits, hits * probability, np.zeros_like(probability)], axis=-1)  # velocity decides what stays
-        played = playable(np.asarray(grooves, np.float32), inputs["locked"])[..., :VOICE_COUNT]
-        return self._decode(inputs | {"locked_hits": played, "locked": np.ones_like(played)}, windows, seed, 0.0, task)
+        played = playable(np.asarray(grooves, np.float32), inputs["hit_mask"])[..., :VOICE_COUNT]
+        return self._decode(inputs | {"hit_values": played, "hit_mask": np.ones_like(played)}, windows, seed, 0.0, task)
 
     def _decode(self, inputs: Mapping[str, Array], windows: Windows, seed: int, temperature: float, task: str) -> Array:
         """Returns grooves (B, S, 27) decoded with the random numbers of a seed."""
         generator = np.random.default_rng(seed)
         noise = windows.per_step(generator.random, VOICE_COUNT)
-        conditioning = {name: value for name, value in inputs.items() if name not in ("locked_hits", "locked")}
+        conditioning = {name: value for name, value in inputs.items() if name not in ("hit_values", "hit_mask")}
         conditioning |= {
-            "touch": windows.per_step(generator.standard_normal, _EXPRESSION),
-            "mood": windows.per_window(generator.standard_normal, self._info.moods),
-            "looseness": np.full(1, temperature, np.float32),
+            "note_noise": windows.per_step(generator.standard_normal, _EXPRESSION),
+            "loop_noise": windows.per_window(generator.standard_normal, self._info.loop_factors),
+            "expression_temperature": np.full(1, temperature, np.float32),
         }
-        hits, mask = inputs["locked_hits"], inputs["locked"]
+        hits, mask = inputs["hit_values"], inputs["hit_mask"]
         thresholds = hit_thresholds(self._info, temperature, task=task)
         return self._model.decode(self._no_latent(len(hits)), noise, temperature, hits, mask, thresholds, conditioning=conditioning)
 
@@ -224,9 +224,9 @@ def _inputs(loops: Array, known_hits: Array, known_expression: Array, conditioni
     """Returns decoder inputs for windows (B, S, 27), in which hits and expression are known where the masks (B, S, V) are 1."""
     hits, expression = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
     inputs = _repeated(conditioning, len(loops))
-    inputs |= {"locked_hits": hits * known_hits, "locked": known_hits}
-    inputs |= {"felt": known_expression * hits, "feel": expression * np.tile(known_expression, 2)}
-    return inputs | {"heard": np.zeros(len(loops), np.float32)}
+    inputs |= {"hit_values": hits * known_hits, "hit_mask": known_hits}
+    inputs |= {"expression_mask": known_expression * hits, "expression": expression * np.tile(known_expression, 2)}
+    return inputs | {"has_latent": np.zeros(len(loops), np.float32)}
 
 
 def _repeated(conditioning: Conditioning, count: int) -> dict[str, Array]:

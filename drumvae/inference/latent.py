@@ -36,7 +36,7 @@ class LatentStrategy:
     def humanize(self, loops: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
         hits = loops[..., :VOICE_COUNT]
         latent = self._encode(without_feel(loops), windows, temperature, np.random.default_rng(seed))
-        return self._model.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
+        return self._model.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits))
 
     def drumify(self, taps: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
         return self._translate(taps, windows, seed, temperature)
@@ -98,11 +98,11 @@ class LatentStrategy:
         windows: Windows,
         seed: int,
         temperature: float,
-        locked_hits: Array | None = None,
-        locked: Array | None = None,
+        hit_values: Array | None = None,
+        hit_mask: Array | None = None,
     ) -> Array:
         """Returns the grooves (B, S, 27) that are decoded from the latents of windows (B, S, 27)."""
         generator = np.random.default_rng(seed)
         latent = self._encode(loops, windows, temperature, generator)
         noise = windows.per_step(generator.random, VOICE_COUNT)
-        return self._model.decode(latent, noise, temperature, locked_hits, locked, hit_thresholds(self._model.info, temperature))
+        return self._model.decode(latent, noise, temperature, hit_values, hit_mask, hit_thresholds(self._model.info, temperature))

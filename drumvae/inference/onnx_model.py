@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..bundle.format import DECODER, ENCODER, LISTENER, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.format import DECODER, ENCODER, OPTIONAL, TAP_MODEL, BundleInfo, default_bundle, read_bundle, shape_of
 from ..music.grid import Array
 from ..music.sampling import MIN_TEMPERATURE
 from ..util.errors import BundleError
@@ -115,11 +115,11 @@ class OnnxModel:
         latent: Array,
         noise: Array | None = None,
         temperature: float = 0.0,
-        locked_hits: Array | None = None,
-        locked: Array | None = None,
+        hit_values: Array | None = None,
+        hit_mask: Array | None = None,
         thresholds: Array | None = None,
-        known: Array | None = None,
-        forced: Array | None = None,
+        teacher_target: Array | None = None,
+        teacher_forcing: Array | None = None,
         conditioning: Mapping[str, Array] = NO_CONDITIONING,
     ) -> Array:
         """Decodes latents into groove tensors (B, S, 27) or melody classes (B, S).
@@ -131,18 +131,18 @@ class OnnxModel:
             latent: Latents (B, Z).
             noise: Uniform in [0, 1), (B, S, 9) or for melodies (B, S); decides each draw.
             temperature: Spread of the draws. Below `MIN_TEMPERATURE` the most likely loop is written and the noise is ignored.
-            locked_hits: Hits (B, S, 9), kept where `locked` is 1; drums only.
-            locked: 0 or 1, (B, S, 9).
+            hit_values: Hits (B, S, 9), kept where `hit_mask` is 1; drums only.
+            hit_mask: 0 or 1, (B, S, 9).
             thresholds: Probability from which a hit is written, (9,); by default the bundle's.
-            known: Loops that are fed back where `forced` is 1; 1 everywhere is teacher forcing.
-            forced: 0 or 1, (B, S); needs `has_teacher_forcing`.
+            teacher_target: Loops that are fed back where `teacher_forcing` is 1; 1 everywhere is teacher forcing.
+            teacher_forcing: 0 or 1, (B, S); needs `has_teacher_forcing`.
             conditioning: Further inputs of a drummer's decoder by their names in the schema; a missing one counts as unknown.
 
         Raises:
             BundleError: The graph cannot run, or has no teacher forcing.
             ValueError: A temperature without noise.
         """
-        if forced is not None and not self.has_teacher_forcing:
+        if teacher_forcing is not None and not self.has_teacher_forcing:
             raise BundleError("This bundle has no teacher forcing; export its run again with drumvae-export onnx.")
         if temperature < MIN_TEMPERATURE:
             temperature = MIN_TEMPERATURE
@@ -154,11 +154,11 @@ class OnnxModel:
             "noise": noise,
             "temperature": np.full(1, temperature, np.float32),
             "thresholds": np.array(self.info.thresholds if thresholds is None else thresholds, np.float32),
-            "locked_hits": locked_hits,
-            "locked": locked,
-            "known": known,
-            "forced": forced,
-            "heard": np.ones(1, np.float32),
+            "hit_values": hit_values,
+            "hit_mask": hit_mask,
+            "teacher_target": teacher_target,
+            "teacher_forcing": teacher_forcing,
+            "has_latent": np.ones(1, np.float32),
             **conditioning,
         }
         count = len(latent) if noise is None else len(noise)
@@ -174,7 +174,7 @@ class OnnxModel:
         """
         unknown = np.zeros((len(tap), 1 + len(self.info.styles)), np.float32)
         conditioning = {"bpm": unknown[:, 0] if bpm is None else bpm, "style": unknown[:, 1:] if style is None else style}
-        (probability,) = self._run(LISTENER, {"tap": tap, **conditioning}, len(tap))
+        (probability,) = self._run(TAP_MODEL, {"tap": tap, **conditioning}, len(tap))
         return probability
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:
@@ -229,7 +229,7 @@ def _seconds_per_loop(info: BundleInfo, graphs: Graphs, threads: int) -> float:
     model = OnnxModel(info, graphs)
     loops = np.zeros((1 if threads == 1 else _TIMED_BATCH, *model.loop_shape), np.float32)
     model.decode(model.encode(loops)[0])  # warm-up
-    if LISTENER in info.graphs:
+    if TAP_MODEL in info.graphs:
         model.hit_probability(loops[..., :3])
     latent = np.zeros((len(loops), info.latent_size), np.float32)
     start_s = time.perf_counter()
