@@ -38,15 +38,15 @@ class DrummerBatch(NamedTuple, Generic[T]):
     """What should be played; (n, S, 27)."""
     read: T
     """What the encoder reads, where it reads; (n, S, 27)."""
-    heard: T
+    has_latent: T
     """1 where the encoder reads; (n,)."""
-    locked: T
+    hit_mask: T
     """1 where hits are shown; (n, S, V)."""
-    felt: T
+    expression_mask: T
     """1 where it is shown how they are played; (n, S, V)."""
     tap: T
     """The loop as it would be tapped; (n, S, 3)."""
-    tapped: T
+    has_tap: T
     """1 where that is shown; (n,)."""
     style: T
     """(n, T)."""
@@ -101,15 +101,15 @@ class BatchBuilder:
         shares = [getattr(config, f"{kind}_share") for kind in KINDS[:-1]]
         kind = np.searchsorted(np.cumsum(shares), random.random(count), "right")
         target, labels = self._played(windows, kind, random)
-        heard = (kind == KINDS.index("reconstruct")).astype(np.float32)
-        locked, felt = _shown(kind, target, random)
-        tapped = (kind == KINDS.index("drumify")).astype(np.float32)
+        has_latent = (kind == KINDS.index("reconstruct")).astype(np.float32)
+        hit_mask, expression_mask = _shown(kind, target, random)
+        has_tap = (kind == KINDS.index("drumify")).astype(np.float32)
         tap = self._tapped(target, random)
         kept = random.random((*target.shape[:2], VOICE_COUNT)) >= config.input_hit_drop
-        read = np.asarray(target * np.tile(kept, 3) * heard[:, None, None], np.float32)
+        read = np.asarray(target * np.tile(kept, 3) * has_latent[:, None, None], np.float32)
         style, bpm, density, fill = _told(target, labels, random, config.conditions_keep)
         rhythm = self._rhythm(count, random)
-        return DrummerBatch(target, read, heard, locked, felt, tap, tapped, style, bpm, density, fill, noise, *rhythm)
+        return DrummerBatch(target, read, has_latent, hit_mask, expression_mask, tap, has_tap, style, bpm, density, fill, noise, *rhythm)
 
     def _rhythm(self, count: int, random: np.random.Generator) -> tuple[Array, Array, Array, Array, Array]:
         """Returns what readers of taps read and should expect, the styles and tempi that they are told, and which of them read it."""
@@ -153,13 +153,13 @@ def _shown(kind: NDArray[np.int64], target: Array, random: np.random.Generator) 
     bars = steps // STEPS_PER_BAR
     until = random.integers(1, bars, count) * STEPS_PER_BAR
     begun = np.broadcast_to((np.arange(steps) < until[:, None])[..., None], kept.shape)
-    locked, felt = np.zeros(kept.shape, np.float32), np.zeros(kept.shape, np.float32)
+    hit_mask, expression_mask = np.zeros(kept.shape, np.float32), np.zeros(kept.shape, np.float32)
     for name, hits, feel in (("humanize", np.ones_like(kept), None), ("infill", kept, kept), ("continue", begun, begun)):
         mine = kind == KINDS.index(name)
-        locked[mine] = hits[mine]
+        hit_mask[mine] = hits[mine]
         if feel is not None:
-            felt[mine] = feel[mine]
-    return locked, felt
+            expression_mask[mine] = feel[mine]
+    return hit_mask, expression_mask
 
 
 def _told(target: Array, labels: Labels, random: np.random.Generator, keep: float) -> tuple[Array, Array, Array, Array]:

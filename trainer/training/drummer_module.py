@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from drumvae.inference.conditional import LIKELY_HIT
 from drumvae.models.drummer import Drummer, Known, in_reach
 from drumvae.models.features import tap_features
 from drumvae.music.encoding import VOICE_COUNT
+from drumvae.music.sampling import LIKELY_HIT
 
 from .base_module import DrumModule
 from .calibrate import Write
@@ -39,14 +39,14 @@ class DrummerModule(DrumModule):
         context = model.decoder.context(latent, known)
         logits = model.decoder.logits(context, hits)
         feel = model.decoder.feel(context, hits)
-        asked = (hits * (1 - known.felt)).repeat(1, 1, 2)
+        asked = (hits * (1 - known.expression_mask)).repeat(1, 1, 2)
         costs = {
-            "hits": hits_loss(logits.float(), hits, known.locked),
+            "hits": hits_loss(logits.float(), hits, known.hit_mask),
             "middle": loc_loss(feel, played, asked),
             "spread": scale_loss(feel, played, asked),
         }
         beta = config.beta * (1 - config.beta_rate ** max(self.global_step, 1))
-        reading = known.heard.sum().clamp(min=1)
+        reading = known.has_latent.sum().clamp(min=1)
         loss = costs["hits"] + config.feel_weight * (costs["middle"] + costs["spread"])
         if len(nats):
             loss = loss + kl_loss(nats, config.free_bits, beta) * reading / len(target)
@@ -58,7 +58,7 @@ class DrummerModule(DrumModule):
         """Returns what the readers of taps are wrong by in a rhythm, the mean over them; each reads its part of the rhythms."""
         features = tap_features(lesson.rhythm)
         total = features.new_zeros(())
-        readers = self.vae.listener.readers
+        readers = self.vae.tap_model.readers
         for number, reader in enumerate(readers):
             mine = lesson.part == number % PARTS
             odds = reader(features[mine], lesson.rhythm_bpm[mine], lesson.rhythm_style[mine])
@@ -68,10 +68,10 @@ class DrummerModule(DrumModule):
     def _latent(self, lesson: DrummerBatch[Tensor]) -> tuple[Tensor, Tensor]:
         """Returns latents (B, Z), zero where nothing is heard, and the divergence in nats of those that are."""
         read, noise = lesson.read, lesson.noise
-        heard = lesson.heard > 0
-        mean, scale = (value.float() for value in self.vae.encoder(read[heard]))
+        has_latent = lesson.has_latent > 0
+        mean, scale = (value.float() for value in self.vae.encoder(read[has_latent]))
         latent = torch.zeros_like(noise)
-        latent[heard] = mean + scale * noise[heard]
+        latent[has_latent] = mean + scale * noise[has_latent]
         return latent, divergence(mean, scale)
 
     def write_for(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,8 +87,9 @@ class DrummerModule(DrumModule):
 def known_of(lesson: DrummerBatch[Tensor], target: Tensor) -> Known:
     """Returns what a lesson shows, in tensors."""
     hits, played = torch.split(target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
-    wanted = (lesson.tap, lesson.tapped, lesson.style, lesson.bpm, lesson.density, lesson.fill)
-    return Known(lesson.heard, hits * lesson.locked, lesson.locked, played * lesson.felt.repeat(1, 1, 2), lesson.felt, *wanted)
+    wanted = (lesson.tap, lesson.has_tap, lesson.style, lesson.bpm, lesson.density, lesson.fill)
+    expression = played * lesson.expression_mask.repeat(1, 1, 2)
+    return Known(lesson.has_latent, hits * lesson.hit_mask, lesson.hit_mask, expression, lesson.expression_mask, *wanted)
 
 
 @torch.no_grad()
@@ -103,9 +104,9 @@ def write_for(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds:
     if task == "reconstruct":
         latent = model.encoder(loops)[0].float()
     if task == "drumify" and thresholds is None:
-        expected = model.listener(known.tap, known.bpm, known.style)
-        known = known._replace(locked_hits=(expected >= LIKELY_HIT).to(loops), locked=torch.ones_like(known.locked))
-    return model.likeliest(latent, known, thresholds), lesson.locked
+        expected = model.tap_model(known.tap, known.bpm, known.style)
+        known = known._replace(hit_values=(expected >= LIKELY_HIT).to(loops), hit_mask=torch.ones_like(known.hit_mask))
+    return model.likeliest(latent, known, thresholds), lesson.hit_mask
 
 
 @torch.no_grad()
@@ -119,8 +120,9 @@ def played_loosely(model: Drummer, loops: Tensor, bpm: Tensor) -> Write:
         known = known_of(validation_batch("humanize", some, bpm[first : first + _AT_ONCE], model.config), some)
         context = model.decoder.context(some.new_zeros(len(some), model.config.latent_size), known)
         feel = model.decoder.feel(context, some[..., :VOICE_COUNT])
-        touch, mood = (torch.randn(shape, generator=draw).to(some) for shape in (feel.spread.shape, (len(some), model.config.moods)))
+        shapes = (feel.spread.shape, (len(some), model.config.moods))
+        note_noise, loop_noise = (torch.randn(shape, generator=draw).to(some) for shape in shapes)
         middles.append(feel.middle)
-        drawn.append(feel.drawn(touch, mood))
+        drawn.append(feel.drawn(note_noise, loop_noise))
     middle, off = torch.cat(middles), torch.cat(drawn)
     return lambda factors: torch.cat([hits, in_reach(middle + factors * off) * hits.repeat(1, 1, 2)], dim=-1)

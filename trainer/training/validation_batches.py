@@ -15,21 +15,21 @@ from .vae_batches import view_for
 def validation_batch(task: str, loops: Tensor, bpm: Tensor, model: ModelConfig) -> DrummerBatch[Tensor]:
     """Returns what is shown of loops (B, S, 27) for a task, their tempi (B,) told and nothing else; tensors in place of arrays."""
     count, steps = loops.shape[:2]
-    _, locked = view_for(task, loops.cpu().numpy())
-    given = torch.tensor(locked).to(loops)
+    _, hit_mask = view_for(task, loops.cpu().numpy())
+    given = torch.tensor(hit_mask).to(loops)
     nothing = torch.zeros_like(given)
     tap = torch.from_numpy(tap_of(loops.cpu().numpy())).to(loops)
     no_style = loops.new_zeros(count, len(model.styles))
-    tapped = loops.new_full((count,), float(task == "drumify"))
-    heard = loops.new_full((count,), float(task == "reconstruct"))
+    has_tap = loops.new_full((count,), float(task == "drumify"))
+    has_latent = loops.new_full((count,), float(task == "reconstruct"))
     return DrummerBatch(
         target=loops,
         read=loops,
-        heard=heard,
-        locked=given,
-        felt=given if task == "infill" else nothing,
+        has_latent=has_latent,
+        hit_mask=given,
+        expression_mask=given if task == "infill" else nothing,
         tap=tap,
-        tapped=tapped,
+        has_tap=has_tap,
         style=no_style,
         bpm=bpm.to(loops),
         density=loops.new_zeros(count),
