@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..music.conditions import UNCONDITIONED, Conditions, push
+from ..music.conditions import UNCONDITIONED, Conditions, logit_bias
 from ..music.encoding import VOICE_COUNT, grid_to_groove, groove_to_grid
 from ..music.grid import STEPS_PER_BAR, Array, Grid
 from ..music.inputs import TAP_VOICE
@@ -112,7 +112,7 @@ class DrummerEngine(Engine):
         if conditions.hits_a_bar is None:
             told["density"] = self._densities(seed, count, temperature) * np.float32(max(density, _SPARSEST))
         told |= {"heard": np.zeros(count, np.float32), "touch": touch, "mood": mood, "looseness": np.ones(count, np.float32)}
-        told["push"] = np.repeat(push(density, complexity, self.steps)[None], count, axis=0)
+        told["push"] = np.repeat(logit_bias(density, complexity, self.steps)[None], count, axis=0)
         latent = np.zeros((count, self.info.latent_size), np.float32)
         return playable(self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature), told=told))
 
