@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..bundle.format import DECODER, ENCODER, LISTENER, OPTIONAL, BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.format import DECODER, ENCODER, OPTIONAL, TAP_MODEL, BundleInfo, default_bundle, read_bundle, shape_of
 from ..music.grid import Array
 from ..util.errors import BundleError
 from .providers import candidates
@@ -91,7 +91,7 @@ class Codec:
         codec = cls(info, graphs)
         loops = np.zeros((1 if threads == 1 else _BATCH, *codec.loop_shape), np.float32)
         codec.decode(codec.encode(loops)[0])  # warms up, and finds what a provider cannot do
-        if LISTENER in info.graphs:
+        if TAP_MODEL in info.graphs:
             codec.hit_probability(loops[..., :3])
         began = time.perf_counter()
         took_s: list[float] = []
@@ -136,22 +136,22 @@ class Codec:
         latent: Array,
         noise: Array | None = None,
         temperature: float = 0.0,
-        locked_hits: Array | None = None,
-        locked: Array | None = None,
+        hit_values: Array | None = None,
+        hit_mask: Array | None = None,
         thresholds: Array | None = None,
-        known: Array | None = None,
-        forced: Array | None = None,
+        teacher_target: Array | None = None,
+        teacher_forcing: Array | None = None,
         told: Mapping[str, Array] = NO_CONDITIONS,
     ) -> Array:
         """Returns groove tensors (B, S, 27) or melody classes (B, S), written from latents (B, Z).
 
         `noise`, uniform in [0, 1), (B, S, 9) or for melodies (B, S), decides what is drawn; a `temperature` below `MIN_TEMPERATURE`
-        needs none and writes what is likeliest. Drums only: where `locked` (B, S, 9) is 1, `locked_hits` (B, S, 9) are kept;
-        `thresholds` (9,) are by default the bundle's. Where `forced` (B, S) is 1, the next step sees that step of the loops
-        `known` instead of the one written here: 1 everywhere is teacher forcing, which needs `has_teacher_forcing`. `told` holds what
-        else a drummer's decoder reads, by the names of its contract; what is not there is unknown.
+        needs none and writes what is likeliest. Drums only: where `hit_mask` (B, S, 9) is 1, `hit_values` (B, S, 9) are kept;
+        `thresholds` (9,) are by default the bundle's. Where `teacher_forcing` (B, S) is 1, the next step sees that step of the loops
+        `teacher_target` instead of the one written here: 1 everywhere is teacher forcing, which needs `has_teacher_forcing`. `told`
+        holds what else a drummer's decoder reads, by the names of its contract; what is not there is unknown.
         """
-        if forced is not None and not self.has_teacher_forcing:
+        if teacher_forcing is not None and not self.has_teacher_forcing:
             raise BundleError("This bundle cannot be shown a true loop step by step; export its run again with drumvae-export onnx.")
         if temperature < MIN_TEMPERATURE:
             temperature, noise = MIN_TEMPERATURE, None
@@ -162,11 +162,11 @@ class Codec:
             "noise": noise,
             "temperature": np.full(len(latent), temperature, np.float32),
             "thresholds": np.array(self.info.thresholds if thresholds is None else thresholds, np.float32),
-            "locked_hits": locked_hits,
-            "locked": locked,
-            "known": known,
-            "forced": forced,
-            "heard": np.ones(len(latent), np.float32),
+            "hit_values": hit_values,
+            "hit_mask": hit_mask,
+            "teacher_target": teacher_target,
+            "teacher_forcing": teacher_forcing,
+            "has_latent": np.ones(len(latent), np.float32),
             **told,
         }
         (loops,) = self._run(
@@ -181,7 +181,7 @@ class Codec:
         """
         unknown = np.zeros((len(tap), 1 + len(self.styles)), np.float32)
         told = {"bpm": unknown[:, 0] if bpm is None else bpm, "style": unknown[:, 1:] if style is None else style}
-        (expected,) = self._run(LISTENER, {"tap": tap, **told}, len(tap))
+        (expected,) = self._run(TAP_MODEL, {"tap": tap, **told}, len(tap))
         return expected
 
     def _run(self, graph: str, feeds: dict[str, Array], count: int) -> list[Array]:

@@ -71,10 +71,10 @@ class DrummerEngine(Engine):
         mine = slice(half * size, half * size + size)
         shown = np.zeros((1, *loop.shape), np.float32)
         shown[0, :size] = np.roll(loop, -mine.stop, axis=0)[:size]  # what sounds before it
-        locked = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
-        locked[:, :size] = 1
-        told, seed = self._told(shown, locked, locked, conditions), int(draw.integers(2**32))
-        written = playable(self._shared(told, self.steps, seed, temperature or self.info.temperature, "generate"), locked)[0, size:]
+        hit_mask = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
+        hit_mask[:, :size] = 1
+        told, seed = self._told(shown, hit_mask, hit_mask, conditions), int(draw.integers(2**32))
+        written = playable(self._shared(told, self.steps, seed, temperature or self.info.temperature, "generate"), hit_mask)[0, size:]
         both = np.tile(written[:, :VOICE_COUNT] * loop[mine, :VOICE_COUNT] > 0, 3)
         after = loop.copy()
         after[mine] = np.where(anew[:, None], np.where(both, loop[mine], written), loop[mine])
@@ -107,12 +107,13 @@ class DrummerEngine(Engine):
         temperature = self._own(seed, temperature, count)
         _, noise = self._drawn(seed, count)
         feel = [self._feel_draws(np.random.default_rng([seed, index, 1])) for index in range(count)]
-        touch, mood = (np.stack(each) for each in zip(*feel, strict=True))
+        note_noise, loop_noise = (np.stack(each) for each in zip(*feel, strict=True))
         told = conditions.arrays(self.info.styles, self.steps, count)
         if conditions.hits_a_bar is None:
             told["density"] = self._densities(seed, count, temperature) * np.float32(max(density, _SPARSEST))
-        told |= {"heard": np.zeros(count, np.float32), "touch": touch, "mood": mood, "looseness": np.ones(count, np.float32)}
-        told["push"] = np.repeat(push(density, complexity, self.steps)[None], count, axis=0)
+        told |= {"has_latent": np.zeros(count, np.float32), "expression_temperature": np.ones(count, np.float32)}
+        told |= {"note_noise": note_noise, "loop_noise": loop_noise}
+        told["logit_bias"] = np.repeat(push(density, complexity, self.steps)[None], count, axis=0)
         latent = np.zeros((count, self.info.latent_size), np.float32)
         return playable(self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature), told=told))
 
@@ -151,22 +152,22 @@ class DrummerEngine(Engine):
 
         How likely they are, many answers say, each of which hangs together, and of a tap the readers that expect nothing else.
         """
-        kept = told["locked"]
+        kept = told["hit_mask"]
         if temperature:
 
             def draw(push: Array) -> Array:
-                return playable(write({"push": push}, 0, temperature), kept)
+                return playable(write({"logit_bias": push}, 0, temperature), kept)
 
             return draw(np.zeros(kept.shape, np.float32)) if taps is None else self._without_gaps(taps, draw)
         likely = np.mean([write({}, number, 1.0)[..., :VOICE_COUNT] for number in range(_ANSWERS)], axis=0)
         if taps is None:
-            hits = np.where(kept > 0.5, told["locked_hits"], likely >= _AGREED)
+            hits = np.where(kept > 0.5, told["hit_values"], likely >= _AGREED)
         else:
             likely += (1 - _OF_ANSWERS) * (self.hit_probability(told["tap"], told["bpm"], told["style"]) - likely)
             hits = likely >= LIKELY_HIT
             hits = np.where(_gaps(taps, hits)[..., None], _first(likely), hits)
         hits = _by_hand(hits, likely, kept)
-        return write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0)
+        return write({"hit_values": hits, "hit_mask": np.ones_like(hits)}, 0, 0.0)
 
     def _without_gaps(self, taps: Array, draw: Callable[[Array], Array]) -> Array:
         """Returns what is drawn for taps (B, S, 27); where nothing is at a tapped step, it is drawn again, more readily there."""
@@ -183,51 +184,52 @@ class DrummerEngine(Engine):
     # what is told of windows (B, S, 27)
 
     def _hits_of(self, loops: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
-        locked = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
-        return self._told(loops, locked, np.zeros_like(locked), conditions)
+        hit_mask = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
+        return self._told(loops, hit_mask, np.zeros_like(hit_mask), conditions)
 
     def _tap_of(self, taps: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
         nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
         told = self._told(np.zeros_like(taps), nothing, nothing, conditions)
-        return told | {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
+        return told | {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "has_tap": np.ones(len(taps), np.float32)}
 
     def _others_of(self, heard: Array, anew: NDArray[np.bool_], conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
-        locked = np.array(np.broadcast_to(~anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
-        return self._told(heard, locked, locked, conditions)
+        hit_mask = np.array(np.broadcast_to(~anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
+        return self._told(heard, hit_mask, hit_mask, conditions)
 
-    def _told(self, loops: Array, locked: Array, felt: Array, conditions: Conditions) -> dict[str, Array]:
+    def _told(self, loops: Array, hit_mask: Array, expression_mask: Array, conditions: Conditions) -> dict[str, Array]:
         """Returns what a decoder is told of windows of which hits and feel are shown where 1, each (B, S, V)."""
         hits, feel = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
         told = conditions.arrays(self.info.styles, self.steps, len(loops))
-        told |= {"locked_hits": hits * locked, "locked": locked, "felt": felt * hits, "feel": feel * np.tile(felt, 2)}
-        return told | {"heard": np.zeros(len(loops), np.float32)}
+        told |= {"hit_values": hits * hit_mask, "hit_mask": hit_mask}
+        told |= {"expression_mask": expression_mask * hits, "expression": feel * np.tile(expression_mask, 2)}
+        return told | {"has_latent": np.zeros(len(loops), np.float32)}
 
     # how it is played
 
     def _shared(self, told: dict[str, Array], steps: int, seed: int, temperature: float, task: str) -> Array:
         """Returns grooves (B, S, 27) for windows of a number of steps; a step is drawn alike in every window in which it lies."""
-        draw, count = np.random.default_rng(seed), len(told["heard"])
+        draw, count = np.random.default_rng(seed), len(told["has_latent"])
         length = window_starts(steps, self.steps)[-1] + self.steps
         noise = cut_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
-        touch = cut_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
-        mood = np.tile(draw.standard_normal((1, self.info.moods), np.float32), (count, 1))
-        return self._played(told, noise, touch, mood, temperature, task)
+        note_noise = cut_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
+        loop_noise = np.tile(draw.standard_normal((1, self.info.loop_factors), np.float32), (count, 1))
+        return self._played(told, noise, note_noise, loop_noise, temperature, task)
 
     def _alone(self, told: dict[str, Array], seed: int, temperature: float, task: str) -> Array:
         """Returns grooves (B, S, 27) for windows that are drawn each by itself."""
-        draw, count = np.random.default_rng(seed), len(told["heard"])
+        draw, count = np.random.default_rng(seed), len(told["has_latent"])
         noise = draw.random((count, self.steps, VOICE_COUNT), np.float32)
-        touch = draw.standard_normal((count, self.steps, _FEEL), np.float32)
-        mood = draw.standard_normal((count, self.info.moods), np.float32)
-        return self._played(told, noise, touch, mood, temperature, task)
+        note_noise = draw.standard_normal((count, self.steps, _FEEL), np.float32)
+        loop_noise = draw.standard_normal((count, self.info.loop_factors), np.float32)
+        return self._played(told, noise, note_noise, loop_noise, temperature, task)
 
-    def _played(self, told: dict[str, Array], noise: Array, touch: Array, mood: Array, temperature: float, task: str) -> Array:
-        loose = np.full(len(mood), temperature, np.float32)
-        more = {name: value for name, value in told.items() if name not in ("locked_hits", "locked")}
-        more |= {"touch": touch, "mood": mood, "looseness": loose}
-        latent = np.zeros((len(mood), self.info.latent_size), np.float32)
+    def _played(self, told: dict[str, Array], noise: Array, note_noise: Array, loop_noise: Array, temperature: float, task: str) -> Array:
+        loose = np.full(len(loop_noise), temperature, np.float32)
+        more = {name: value for name, value in told.items() if name not in ("hit_values", "hit_mask")}
+        more |= {"note_noise": note_noise, "loop_noise": loop_noise, "expression_temperature": loose}
+        latent = np.zeros((len(loop_noise), self.info.latent_size), np.float32)
         thresholds = self._thresholds(temperature, task=task)
-        return self.decode(latent, noise, temperature, told["locked_hits"], told["locked"], thresholds, told=more)
+        return self.decode(latent, noise, temperature, told["hit_values"], told["hit_mask"], thresholds, told=more)
 
     def _densities(self, seed: int, count: int, temperature: float) -> Array:
         """Returns how many hits a bar has in a seed's loops, (count,), as people vary it; at temperature 0 the middle one."""
@@ -236,8 +238,8 @@ class DrummerEngine(Engine):
 
     def _feel_draws(self, draw: np.random.Generator) -> tuple[Array, Array]:
         """Returns touch (S, 18) and mood (K,) of one loop."""
-        touch = draw.standard_normal((self.steps, _FEEL), np.float32)
-        return touch, draw.standard_normal(self.info.moods, np.float32)
+        note_noise = draw.standard_normal((self.steps, _FEEL), np.float32)
+        return note_noise, draw.standard_normal(self.info.loop_factors, np.float32)
 
     def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
         return staggered_morph(first, last, written, share)

@@ -101,7 +101,7 @@ class Engine(Roaming):
         """Returns the hits of windows (B, S, 27) as they are played."""
         hits = loops[..., :VOICE_COUNT]
         latent = self._heard(without_feel(loops), temperature, np.random.default_rng(seed))
-        return self.decode(latent, locked_hits=hits, locked=np.ones_like(hits))
+        return self.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits))
 
     def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
         """Returns a kit's groove for a rhythm, of which is read when and how loud it was struck, and not on which drum.
@@ -171,8 +171,8 @@ class Engine(Roaming):
         anew = np.isin(np.arange(VOICE_COUNT), voices)
         heard = without_voices(heard, anew)
         hits = heard[..., :VOICE_COUNT]
-        locked = np.array(np.broadcast_to(~anew, hits.shape), np.float32)
-        written = self.decode(self.encode(heard)[0], locked_hits=hits, locked=locked, thresholds=self._thresholds(0.0))
+        hit_mask = np.array(np.broadcast_to(~anew, hits.shape), np.float32)
+        written = self.decode(self.encode(heard)[0], hit_values=hits, hit_mask=hit_mask, thresholds=self._thresholds(0.0))
         return np.asarray(np.where(np.tile(anew, 3), written, heard))
 
     def _heard(self, loops: Array, temperature: float, draw: np.random.Generator) -> Array:
@@ -181,7 +181,7 @@ class Engine(Roaming):
         return np.asarray(mean + np.float32(temperature) * scale * draw.standard_normal((1, self.info.latent_size), np.float32))
 
     def _answered(
-        self, heard: Array, steps: int, seed: int, temperature: float, locked_hits: Array | None = None, locked: Array | None = None
+        self, heard: Array, steps: int, seed: int, temperature: float, hit_values: Array | None = None, hit_mask: Array | None = None
     ) -> Array:
         """Returns the grooves (B, S, 27) that are written from what is heard in the windows (B, S, 27) of a number of steps.
 
@@ -191,7 +191,7 @@ class Engine(Roaming):
         latent = self._heard(heard, temperature, draw)
         length = window_starts(steps, self.steps)[-1] + self.steps
         noise = cut_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
-        return self.decode(latent, noise, temperature, locked_hits, locked, self._thresholds(temperature))
+        return self.decode(latent, noise, temperature, hit_values, hit_mask, self._thresholds(temperature))
 
 
 def with_taps(written: Array, taps: Array) -> Array:

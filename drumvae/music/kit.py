@@ -65,16 +65,17 @@ class Kit:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values; chokes only where there are any, so that what was written before there were chokes stays as it was."""
-        values: dict[str, Any] = {"name": self.name, "heard": [list(p) for p in self.input_notes], "played": list(self.output_notes)}
+        notes = {"input_notes": [list(p) for p in self.input_notes], "output_notes": list(self.output_notes)}
+        values: dict[str, Any] = {"name": self.name, **notes}
         return values | ({"chokes": list(self.chokes)} if self.chokes else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Kit":
         """Reads what `to_dict` wrote; raises BundleError where it is not a kit of nine voices."""
         try:
-            heard: Sequence[Sequence[int]] = values["heard"]
+            heard: Sequence[Sequence[int]] = values["input_notes"]
             rows = tuple(tuple(int(pitch) for pitch in row) for row in heard)
-            return cls(str(values["name"]), rows, tuple(map(int, values["played"])), tuple(map(int, values.get("chokes", ()))))
+            return cls(str(values["name"]), rows, tuple(map(int, values["output_notes"])), tuple(map(int, values.get("chokes", ()))))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The kit is not a table of nine voices ({str(error).rstrip('.')}); export the model again.") from None
 

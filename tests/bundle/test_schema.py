@@ -70,8 +70,8 @@ def decoder(**more: Any) -> Graph:
     nodes = [
         node("Less", "noise share", "drawn"),
         node("Cast", "drawn", "hit", to=TensorProto.FLOAT),
-        node("Greater", "locked half", "kept"),
-        node("Where", "kept locked_hits hit", "hits"),
+        node("Greater", "hit_mask half", "kept"),
+        node("Where", "kept hit_values hit", "hits"),
         node("Mul", "hits loud", "velocities"),
         node("Slice", "latent zero one one", "first"),
         node("Tanh", "first", "late"),
@@ -93,7 +93,7 @@ def encoder(
         node("Unsqueeze", "flat last", "column"),
         *(mean or [node("Mul", "column ones", "mean")]),
         node("Mul", "mean nothing", "none"),
-        node("Add", "none ones", "scale"),
+        node("Add", "none ones", "std"),
     ]
     arrays = {"axes": np.array([1, 2], np.int64), "last": np.array([1], np.int64), "ones": np.ones((1, LATENT), np.float32)}
     arrays["nothing"] = np.array(0, np.float32)
@@ -296,8 +296,8 @@ def test_a_bundle_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "clause"),
     [
-        (lambda v: v.update(format=2), "of format 2, and this version reads format 1 alone"),
-        (lambda v: v.update(format=2, graphs={"weights.bin": ""}), "of format 2, and this version reads format 1 alone"),
+        (lambda v: v.update(format=1), "of format 1, and this version reads format 2 alone. Type drumvae-export onnx to make a new one"),
+        (lambda v: v.update(format=3, graphs={"weights.bin": ""}), "of format 3, and this version reads format 2 alone"),
         (lambda v: v.update(steps=10**12), "it has 1000000000000 steps"),
         (lambda v: v.update(latent_size=10**15), "latent dimensions, of at most 4096 and 65536"),
         (lambda v: v.update(steps=True, latent_size=-1), "latent dimensions"),

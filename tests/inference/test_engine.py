@@ -379,7 +379,7 @@ def test_a_draw_above_the_coldest_needs_noise(former: Engine) -> None:
 class FormerDecoder:
     """A decoder that was exported before loops could be shown to one; it answers silence."""
 
-    inputs = frozenset(("latent", "noise", "temperature", "thresholds", "locked_hits", "locked"))
+    inputs = frozenset(("latent", "noise", "temperature", "thresholds", "hit_values", "hit_mask"))
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         assert feeds.keys() == self.inputs
@@ -392,7 +392,9 @@ def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(fo
     assert not older.has_teacher_forcing
     assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)
     with pytest.raises(BundleError, match="cannot be shown a true loop"):
-        older.decode(np.zeros((2, 256), np.float32), known=np.zeros((2, 64, 27), np.float32), forced=np.ones((2, 64), np.float32))
+        older.decode(
+            np.zeros((2, 256), np.float32), teacher_target=np.zeros((2, 64, 27), np.float32), teacher_forcing=np.ones((2, 64), np.float32)
+        )
 
 
 def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:

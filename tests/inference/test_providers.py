@@ -215,10 +215,10 @@ def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batc
             "noise": draw.random((loops, 64, 9), np.float32),
             "temperature": np.full(loops, 0.9, np.float32),
             "thresholds": np.full(9, 0.4, np.float32),
-            "locked_hits": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
-            "locked": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+            "hit_values": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+            "hit_mask": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
         }
-        feeds |= {name: np.zeros((loops, 64, *rest), np.float32) for name, rest in (("known", (27,)), ("forced", ()))}
+        feeds |= {name: np.zeros((loops, 64, *rest), np.float32) for name, rest in (("teacher_target", (27,)), ("teacher_forcing", ()))}
         (expected,), (found,) = plain.run(feeds), bound.run(feeds)
         assert np.array_equal(expected, found)
     assert sorted(bound._bound) == [1, 2, 3]

@@ -47,28 +47,46 @@ def train(
     context: typer.Context,
     data: DataOption = None,
     preset: Annotated[
-        str | None, typer.Option(help="The model to train; --list-presets describes all of them.", show_default="drummer_4bar, the bundle that ships")
+        str | None,
+        typer.Option(help="The model to train; --list-presets describes all of them.", show_default="drummer_4bar, the bundle that ships"),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Read settings from a TOML file, such as the config.toml of an earlier run.", show_default=False)
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change one setting: --set model.latent_size=128. Can be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option("--set", help="Change one setting: --set model.latent_size=128. Can be repeated.", show_default=False),
     ] = None,
     fine_tune: Annotated[
         Path | None, typer.Option("--from", help="Fine-tune the weights of a bundle or an earlier run on your data.", show_default=False)
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for checkpoints and logs. By default a new folder in runs/.", show_default=False)] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps of the optimizer.", show_default="from the preset")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many minutes, with a validation and a checkpoint.", show_default="no limit")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows (four-bar excerpts) in a step of the optimizer.", show_default="from the preset")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints and logs. By default a new folder in runs/.", show_default=False)
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many steps of the optimizer.", show_default="from the preset")
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Stop after this many minutes, with a validation and a checkpoint.", show_default="no limit"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Windows (four-bar excerpts) in a step of the optimizer.", show_default="from the preset")
+    ] = None,
     min_duration: Annotated[
         float | None, typer.Option(min=0, help="Leave out takes shorter than this many seconds.", show_default="from the preset")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of all random numbers. The same seed on the same machine trains the same model.", show_default="from the preset")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seed of all random numbers. The same seed on the same machine trains the same model.",
+            show_default="from the preset",
+        ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Continue an interrupted run, from its folder or a checkpoint (last.ckpt).", show_default=False)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue an interrupted run, from its folder or a checkpoint (last.ckpt).", show_default=False)
+    ] = None,
     devices: Annotated[
         int | None, typer.Option(min=1, help="Number of GPUs, or of processes on a CPU.", show_default="all GPUs, or one process")
     ] = None,

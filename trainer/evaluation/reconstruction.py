@@ -68,5 +68,5 @@ def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, An
 def _written(engine: Engine, true: Array, mean: Array) -> dict[str, Array]:
     written = {FREE: engine.decode(mean)}
     if engine.has_teacher_forcing:
-        written[FORCED] = engine.decode(mean, known=true, forced=np.ones(true.shape[:2], np.float32))
+        written[FORCED] = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
     return written

@@ -120,8 +120,7 @@ class TrainConfig:
     input_hit_drop: float = 0.0
     """Share of the hits that are dropped from the encoder's input, as regularization."""
     tap_dropout: float = 0.0
-    """Largest share of hits that are dropped before a window is converted to a tap. The share is drawn for each window; soft hits are dropped
-    first."""
+    """Largest share of hits, drawn for each window, that are dropped before it is converted to a tap; soft hits are dropped first."""
     taps_thinned: float = 0.0
     """Share of the taps from which hits are dropped; drummer only."""
     taps_styled: float = 0.0
@@ -154,9 +153,7 @@ class TrainConfig:
         if self.model.steps % STEPS_PER_BAR:
             raise RunError(f"model.steps is {self.model.steps}; a loop is whole bars of {STEPS_PER_BAR} steps.")
         if self.batch_size % self.accumulate:
-            raise RunError(
-                f"A batch of {self.batch_size} does not divide into {self.accumulate} equal parts; set accumulate to a divisor."
-            )
+            raise RunError(f"A batch of {self.batch_size} does not divide into {self.accumulate} equal parts; set accumulate to a divisor.")
         self._check_tasks()
 
     def _check_tasks(self) -> None:

@@ -133,9 +133,7 @@ class WindowData(L.LightningDataModule):
         assert self.trainer is not None
         world_size = self.trainer.world_size
         if len(self.validation) < world_size:
-            raise RunError(
-                f"There are {len(self.validation)} windows to validate on {world_size} devices; add takes, or type --devices 1."
-            )
+            raise RunError(f"There are {len(self.validation)} windows to validate on {world_size} devices; add takes, or type --devices 1.")
         windows = self.validation[self.trainer.global_rank :: world_size]
         size = min(VALIDATION_BATCH, max(4 * micro_batch_size(self.config, world_size), 64))
         batches = [windows[first : first + size] for first in range(0, len(windows), size)]

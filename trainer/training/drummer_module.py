@@ -81,9 +81,7 @@ class DrummerModule(DrumModule):
 
 
 @torch.no_grad()
-def predict_loops(
-    model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def predict_loops(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Returns a drummer's most likely loops for a task, and 1 in the cells (B, S, V) whose hits the task gives.
 
     Args:

@@ -127,7 +127,7 @@ def test_a_bundle_of_melodies_refuses_what_is_asked_of_drums(drummer: Engine, op
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.zeros((count, 64), np.int64)
 
-    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), Graphs(drummer._sessions, "cpu"))
+    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), loop_factors=0), Graphs(drummer._sessions, "cpu"))
     assert len(render_loops(tunes, RenderRequest(count=2))) == 2
     with pytest.raises(BundleError, match="writes melodies and cannot be asked for a "):
         render_loops(tunes, RenderRequest(count=2, **option))  # type: ignore[arg-type]

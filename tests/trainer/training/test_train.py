@@ -213,7 +213,9 @@ def test_a_validation_loss_that_is_not_finite_keeps_the_earlier_checkpoints(
 ) -> None:
     train(TINY, corpus, tmp_path, progress=False)
     before = weights(tmp_path)
-    monkeypatch.setattr(VAEModule, "_reconstruction_losses", lambda self, outputs, *_: {"hits": outputs.sum() * (0 if self.training else math.nan)})
+    monkeypatch.setattr(
+        VAEModule, "_reconstruction_losses", lambda self, outputs, *_: {"hits": outputs.sum() * (0 if self.training else math.nan)}
+    )
     with pytest.raises(RunError, match="not finite in the validation after step 9"):
         train(replace(TINY, max_steps=9), corpus, tmp_path, RunOptions(resume=tmp_path / "last.ckpt"), progress=False)
     assert all(torch.equal(before[name], weights(tmp_path)[name]) for name in before)
@@ -416,7 +418,9 @@ def test_thresholds_correct_the_number_of_hits(corpus: Corpus, tmp_path: Path) -
         return abs(float(written.sum() / windows[..., :9].sum()) - 1)
 
     assert error([0.5] * 9) > 0.2
-    assert error(find_thresholds(lambda thresholds: trained.model.write_back(windows, thresholds=thresholds), windows)) < 0.5 * error([0.5] * 9)
+    assert error(find_thresholds(lambda thresholds: trained.model.write_back(windows, thresholds=thresholds), windows)) < 0.5 * error(
+        [0.5] * 9
+    )
 
 
 def test_the_best_f1_wins_among_thresholds_with_about_the_right_number_of_hits() -> None:
