@@ -107,15 +107,18 @@ class Song:
 def without_stalls(play: Callable[[], Song], report: TimingReport) -> Song:
     """Repeats a song until the sound server had no long stall, ATTEMPTS times at most; returns the song with the shortest stall.
 
-    Across a long stall the expected notes are uncertain. Every repetition adds one line to the report.
+    Across a long stall the expected notes are uncertain. The report gets one line on a song that was repeated.
     """
-    songs: list[Song] = []
-    while len(songs) < ATTEMPTS:
+    songs = [play()]
+    while has_long_stall(songs[-1].stalls, songs[-1].bpm) and len(songs) < ATTEMPTS:
         songs.append(play())
-        if not has_long_stall(songs[-1].stalls, songs[-1].bpm):
-            return songs[-1]
-        report.add(f"{songs[-1].bpm} bpm, song {len(songs)} of at most {ATTEMPTS} is repeated: {stall_summary(songs[-1].stalls)}")
-    return min(songs, key=lambda song: max((stall.frames for stall in song.stalls), default=0.0))
+    if has_long_stall(songs[-1].stalls, songs[-1].bpm):
+        song = min(songs, key=lambda song: max((stall.frames for stall in song.stalls), default=0.0))
+    else:
+        song = songs[-1]
+    if len(songs) > 1:
+        report.add(f"{song.bpm} bpm, played {len(songs)} times, because the {stall_summary(songs[0].stalls)} in the first")
+    return song
 
 
 def song_of(rig: Rig, drummer: Drummer, loops: Sequence[Grid] = ()) -> Song:
