@@ -3,23 +3,32 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SETUP := pyproject.toml constraints.txt tools/environment.sh
 
-.PHONY: help live test lint types bench
+.PHONY: help live test test-all lint types docs bench
 
 help: ## lists these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | while read -r target words; do printf '  make %-6s %s\n' "$$target" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | while read -r target words; do printf '  make %-8s %s\n' "$$target" "$$words"; done
 
 live: $(VENV)/.drumvae ## installs what plays, and plays the demo
 	$(BIN)/drumvae-live --demo
 
-test: $(VENV)/.drumvae-dev ## installs everything, and runs the tests
-	$(BIN)/pytest $(ARGS)
+test: $(VENV)/.drumvae-dev ## installs everything, and runs the fast tests: about a minute
+	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
 
-lint: $(VENV)/.drumvae-dev ## checks style and layout of the code
+test-all: $(VENV)/.drumvae-dev ## runs every test: training, export, real ports, the data set
+	$(BIN)/pytest -n auto -m "not jack" $(ARGS)
+	$(BIN)/pytest -m jack $(ARGS)
+
+lint: $(VENV)/.drumvae-dev ## checks style and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/lint_imports.py
 
 types: $(VENV)/.drumvae-dev ## checks the types
 	$(BIN)/mypy
+
+docs: $(VENV)/.drumvae-dev ## builds the documentation in site/
+	$(BIN)/python docs/bundle_tables.py --check
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.drumvae-dev ## prints speeds beside something to compare them with
 	@for file in $(filter-out %/soak.py %/sleepers.py %/parity.py,$(wildcard benchmarks/[a-z]*.py)); do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done

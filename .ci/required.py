@@ -8,9 +8,10 @@ import pytest
 REQUIRED = set(os.environ.get("DRUMVAE_REQUIRED_MARKS", "").split())
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuses a run in which a required mark has no test at all."""
-    present = {mark.name for item in session.items for mark in item.iter_markers()}
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Refuses a test suite in which a required mark has no test at all; runs before -m selects some of them."""
+    present = {mark.name for item in items for mark in item.iter_markers()}
     if REQUIRED - present:
         raise pytest.UsageError(f"no test is marked {', '.join(sorted(REQUIRED - present))}")
 

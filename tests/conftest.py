@@ -6,9 +6,24 @@ from pathlib import Path
 import pytest
 from helpers.grooves import GROOVE
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker a core: more threads would wait for each other
+
 from drumvae.inference.engine import Engine
 from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
+
+SLOW_TESTS = Path(__file__).parent / "slow_tests.txt"
+"""Tests that take more than a second, one name a line; a name without its parameters stands for all of them."""
+SLOW_MARKS = ("jack", "gmd")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what needs JACK or the data set, and what is listed in slow_tests.txt."""
+    listed = {line for line in SLOW_TESTS.read_text("utf-8").splitlines() if line and not line.startswith("#")}
+    for item in items:
+        if any(item.get_closest_marker(mark) for mark in SLOW_MARKS) or not listed.isdisjoint((item.nodeid, item.nodeid.split("[")[0])):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture
@@ -29,13 +44,20 @@ def gmd() -> Path:
 
 
 @pytest.fixture(scope="session")
-def drummer_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle that knows styles; exported once, because that takes seconds."""
+def bundle_cache(request: pytest.FixtureRequest) -> Path:
+    """Where exported bundles are kept between runs."""
+    return Path(request.config.cache.mkdir("bundles"))
+
+
+@pytest.fixture(scope="session")
+def drummer_bundle(bundle_cache: Path) -> Path:
+    """The folder of a bundle with styles; exporting it takes seconds."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
+    from helpers.cached import cached_folder
     from helpers.drummers import write_drummer
 
-    return write_drummer(tmp_path_factory.mktemp("drummer"))
+    return cached_folder(bundle_cache, "drummer", write_drummer)
 
 
 @pytest.fixture(scope="session")

@@ -1,85 +1,52 @@
-from dataclasses import replace
+"""Every example runs as a user would run it: a script without arguments, in an empty folder."""
 
-import numpy as np
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from drumvae.models.config import ModelConfig
-from drumvae.music.inputs import to_tap, without_feel
-from drumvae.trainer.training.config import TrainConfig
-from drumvae.trainer.training.vae_batches import draw_example, view_for
-
-SMALL = TrainConfig(model=ModelConfig(latent_size=4), tap_dropout=0.8, input_hit_drop=0.2, scheduled_sampling=10.0)
-EVERY_TASK = replace(SMALL, humanize_share=0.25, drumify_share=0.25, infill_share=0.25, velocity_scaling=0.2, timing_shift=0.1)
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+TRAINS = {"train_on_folder.py"}
 
 
-def grooves(count: int, seed: int = 0) -> "np.ndarray":
-    draw = np.random.default_rng(seed)
-    hits = (draw.random((count, 64, 9)) < 0.2).astype(np.float32)
-    return np.concatenate([hits, hits * draw.random(hits.shape), hits * (draw.random(hits.shape) - 0.5)], axis=-1).astype(np.float32)
+def run(script: Path, *arguments: str, cwd: Path) -> str:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(cwd / "cache")}
+    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, cwd=cwd, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_an_example_does_not_depend_on_how_its_step_is_divided() -> None:
-    loops = grooves(100)
-    whole = draw_example(EVERY_TASK, loops, seed=1, step=7, first=0)
-    for cut in (1, 31, 32, 50, 99):
-        parts = [draw_example(EVERY_TASK, loops[:cut], 1, 7, 0), draw_example(EVERY_TASK, loops[cut:], 1, 7, cut)]
-        for one, two, both in zip(*parts, whole, strict=True):
-            assert np.array_equal(np.concatenate([one, two]), both)
+def marks(script: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.train, pytest.mark.slow] if script.name in TRAINS else []
 
 
-@pytest.mark.parametrize("other", [{"seed": 2}, {"step": 8}, {"first": 32}])
-def test_seed_step_and_place_each_draw_anew(other: dict[str, int]) -> None:
-    arguments = {"seed": 1, "step": 7, "first": 0}
-    loops = grooves(32)
-    one, two = draw_example(EVERY_TASK, loops, **arguments), draw_example(EVERY_TASK, loops, **(arguments | other))
-    assert not np.array_equal(one.heard, two.heard)
-    assert not np.array_equal(one.noise, two.noise)
-    assert not np.array_equal(one.target, two.target)  # augmentation is drawn anew, too
+@pytest.mark.parametrize("script", [pytest.param(path, marks=marks(path), id=path.stem) for path in EXAMPLES])
+def test_an_example_runs_in_an_empty_folder(script: Path, tmp_path: Path) -> None:
+    if script.name in TRAINS:
+        pytest.importorskip("torch")
+        pytest.importorskip("onnxscript")
+    assert run(script, cwd=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"scratch", "cache"}, "an example writes into scratch/ alone"
 
 
-def test_every_task_is_shown_as_often_as_its_share() -> None:
-    config = replace(EVERY_TASK, input_hit_drop=0.0, tap_dropout=0.0)
-    example = draw_example(config, grooves(2000), 0, 0, 0)
-    plain = (example.heard == without_feel(example.target)).all(axis=(1, 2))
-    tapped = (example.heard == to_tap(example.target)).all(axis=(1, 2))
-    whole = (example.heard == example.target).all(axis=(1, 2))
-    for share in (plain.mean(), tapped.mean(), whole.mean(), (~plain & ~tapped & ~whole).mean()):
-        assert share == pytest.approx(0.25, abs=5 * (0.25 * 0.75 / 2000) ** 0.5)
-    assert np.array_equal(plain, example.given > 0)
+def test_there_are_six_examples() -> None:
+    assert len(EXAMPLES) == 6
 
 
-def test_a_window_to_fill_in_lacks_one_voice_that_sounds_and_nothing_else() -> None:
-    loops = grooves(200)
-    example = draw_example(replace(SMALL, infill_share=1.0), loops, 0, 0, 0)
-    changed = (example.heard != loops).reshape(200, 64, 3, 9).any(axis=(1, 2))
-    assert (changed.sum(axis=1) == 1).all()
-    assert len(np.unique(changed.argmax(axis=1))) == 9
+def test_the_tables_of_the_bundle_format_are_those_of_the_code(tmp_path: Path) -> None:
+    run(ROOT / "docs" / "bundle_tables.py", "--check", cwd=tmp_path)
 
 
-def test_missed_hits_are_as_many_as_asked_and_the_answer_keeps_them() -> None:
-    loops = grooves(200)
-    example = draw_example(SMALL, loops, 0, 0, 0)
-    assert np.array_equal(example.target, loops)
-    hits = int(loops[..., :9].sum())
-    assert float(example.heard[..., :9].sum()) / hits == pytest.approx(0.8, abs=5 * (0.16 / hits) ** 0.5)
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+def test_the_python_of_a_page_writes_a_loop(page: str, tmp_path: Path) -> None:
+    (code,) = [block.split("```")[0] for block in (ROOT / page).read_text("utf-8").split("```python\n")[1:]]
+    (tmp_path / "page.py").write_text(code, "utf-8")
+    run(tmp_path / "page.py", cwd=tmp_path)
+    assert (tmp_path / "loop.mid").stat().st_size
 
 
-def test_the_noise_of_the_latent_is_standard_normal() -> None:
-    noise = draw_example(SMALL, grooves(2000), 0, 0, 0).noise
-    assert noise.mean() == pytest.approx(0, abs=5 / noise.size**0.5)
-    assert noise.std() == pytest.approx(1, abs=5 / noise.size**0.5)
-
-
-@pytest.mark.parametrize(("task", "given"), [("reconstruct", 0), ("humanize", 9), ("drumify", 0), ("infill", 8)])
-def test_what_is_given_beforehand_is_what_the_task_keeps(task: str, given: int) -> None:
-    heard, locked = view_for(task, grooves(10))
-    assert heard.shape == (10, 64, 27)
-    assert (locked.sum(axis=2) == given).all()
-
-
-def test_a_melody_is_read_and_written_as_it_is() -> None:
-    config = replace(SMALL, model=ModelConfig("melody", "categorical", latent_size=4))
-    loops = np.arange(40 * 64, dtype=np.float32).reshape(40, 64) % 90
-    example = draw_example(config, loops, 0, 0, 0)
-    assert np.array_equal(example.heard, loops)
-    assert np.array_equal(example.target, loops)
+def test_the_readme_fits_on_a_page() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
