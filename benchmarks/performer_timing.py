@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def play(options: argparse.Namespace) -> None:
     """Plays, and leaves in a folder when the clock started and when each message was sent."""
-    from drumvae.live.clock.follower import InternalClock
+    from drumvae.live.clock.internal_clock import InternalClock
     from drumvae.live.session.performer import Performer
     from drumvae.live.session.run import run_session
     from drumvae.live.ui.display import make_display

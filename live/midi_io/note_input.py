@@ -38,7 +38,7 @@ class NoteInput:
 
     def news(self) -> str:
         """Returns a sentence on what was found out since the last call, or nothing: the kit that is played on, a bus that echoes."""
-        if self.echo and self.echo.recognised and not self._knows_bus:
+        if self.echo and self.echo.echoes_detected and not self._knows_bus:
             self._knows_bus = True
             return "What is sent comes back and is dropped; turn off MIDI thru, or use two ports."
         if (recognised := self.kit.look()) is not None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from drumvae.midi.constants import CLOCK, NOTE_ON, SYSEX
 from drumvae.music.grid import BEATS_PER_BAR, LOOP_BEATS, Grid
 
-from ..clock.follower import Clock, Kind, State, Transport
 from ..clock.timeline import EARLY_BEATS, Timeline, bar_of, cycle_at, cycle_start, next_boundary
+from ..clock.transport import Clock, State, TransportEvent, TransportKind
 from ..controls.actions import Event
 from ..controls.feedback import Feedback
 from ..controls.mapping import ControlMap, Positions
@@ -98,7 +98,7 @@ class Performer:
     _layers: Grid = field(default_factory=Grid.empty)  # what was overdubbed
     _positions: Positions = field(default_factory=Positions)
     _said: str = ""
-    _returns: int = 0
+    _reconnect_count: int = 0
     _end_beats: float = float("inf")
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
@@ -206,25 +206,25 @@ class Performer:
             self._early = [*self._early[-EARLY_NOTES:], note]
 
     def _record(self, note: PendingNote, timeline: Timeline) -> None:
-        self.meter.heard += 1
+        self.meter.notes_received += 1
         self._recording = self._recording.with_note(timeline.beat_at(note.at_s), note.voice, note.velocity)
 
     # the transport
 
-    def _transport(self, event: Transport, now_s: float) -> None:
+    def _transport(self, event: TransportEvent, now_s: float) -> None:
         expected = self._timeline.beat_at(event.at_s) - self._unrolled_beats if (self._rolling or self._held) and self._timeline else None
         self.meter.transport(event, expected)
-        if event.kind is Kind.LOCATED:
+        if event.kind is TransportKind.LOCATED:
             self._seat(event, now_s)
         else:
             self._rolling = False
-            self._held = event.kind is Kind.STOP_PENDING
+            self._held = event.kind is TransportKind.STOP_PENDING
             self._cut, self._early = self._output_queue.silence(self.player.all_notes_off(now_s)), []
             if not self._held:
                 self._report_played(now_s)
         self._publish(now_s)
 
-    def _seat(self, event: Transport, now_s: float) -> None:
+    def _seat(self, event: TransportEvent, now_s: float) -> None:
         """Unrolls the song: beats go on growing, by the least that agrees with the song's place within four bars.
 
         A wrap of whole passes in time is no jump at all: nothing stops, and an early first hit that has sounded stays sounded.
@@ -266,7 +266,7 @@ class Performer:
 
     def _attend(self) -> None:
         """Has the requests looked after, which are told the tempo in whole beats a minute: a clock's jitter makes no other loops."""
-        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
+        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.synced else None
         self._scheduler.attend()
 
     def _play(self, timeline: Timeline, now_s: float) -> None:
@@ -334,15 +334,15 @@ class Performer:
             bar=self._pass_start[2],
             cycle=self._recorded_pass,
             recording=self._recording,
-            notes_received=self.meter.heard,
+            notes_received=self.meter.notes_received,
             echoes=self.meter.echoes,
             unmapped=dict(self._note_input.unmapped),
             hits_played=self.player.hits_played,
-            error=self.generator.error or self.clock.advice,
+            error=self.generator.error or self.clock.warning,
             controls=self.player.controls,
             filled_slots=frozenset(self._clip_slots.kept),
             fill_pending=self._scheduler.fill_comes,
-            synced=self.clock.locked,
+            synced=self.clock.synced,
             jitter_ms=self.clock.jitter_ms,
             last_message=self._said,
         )
@@ -351,8 +351,8 @@ class Performer:
     def _feed_back(self, now_s: float) -> None:
         """Shows a controller where everything stands."""
         if self._feedback and self.shows_controls:
-            if self._returns != self.sink.reconnect_count:  # what shows it was away
-                self._returns = self.sink.reconnect_count
+            if self._reconnect_count != self.sink.reconnect_count:  # what shows it was away
+                self._reconnect_count = self.sink.reconnect_count
                 self._feedback.forget()
             beat = self.status.beat if self._rolling else None
             fill = self._scheduler.fill_comes

@@ -102,13 +102,13 @@ def _watch_over(
         if now_s - watched_s > WATCH_S:
             watched_s = now_s
             for sentence in watch():
-                display.say(sentence)
+                display.show_message(sentence)
         if now_s - shown_s > SHOW_S:
             shown_s = now_s
             display.show(performer.status)
             for once in {performer.status.error or "", error() or ""} - said - {""}:
                 said.add(once)
-                display.say(once)
+                display.show_message(once)
         time.sleep(0.02)  # short, so that a signal is acted upon at once
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import Clock, Follower
+from drumvae.live.clock.follower import Follower
+from drumvae.live.clock.transport import Clock
 from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.generator import Generator
 from drumvae.live.generation.modes import make_loop, offered_modes

@@ -201,7 +201,7 @@ def test_data_beyond_seven_bits_is_no_note_and_no_control(data: tuple[int, int])
         sender.song += [(sender.at_s, bytes((0x99, *data))), (sender.at_s, bytes((0xBF, *data)))]
         sender.beats(0.5)
     stage = stage_of(sender, "humanize").play(sender.at_s)
-    assert stage.performer.meter.heard == 0
+    assert stage.performer.meter.notes_received == 0
     assert dict(stage.performer.status.unmapped) == {}
 
 

@@ -12,7 +12,8 @@ import pytest
 from helpers.fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, Stage, position
 from helpers.performances import assert_same_hits, expected_hits, loop_of, performance
 
-from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import loop_seed
 from drumvae.live.looper.player import cycle_hits
@@ -285,7 +286,7 @@ def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
     stage = humanized_stage(sender)
     assert stage.performer.status.notes_received == 1
     assert stage.performer.status.unmapped == {60: 2, 75: 1}
-    assert unmapped_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
+    assert unmapped_title(stage.performer.status) == "3 notes on unmapped pitches: 60, 75"
 
 
 def test_an_offset_moves_every_note() -> None:
@@ -374,7 +375,7 @@ class Quiet:
 
     def show(self, status: object) -> None: ...
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         self.said.append(sentence)
 
     def close(self) -> None: ...
