@@ -120,7 +120,7 @@ def live(
         internal_bpm=bpm if commands.checked("clock", clock, commands.CLOCKS) == "internal" or demo else None,
         bundle=bundle,
         provider=provider,
-        seed=commands.drawn_seed() if seed is None else seed,
+        seed=commands.random_seed() if seed is None else seed,
         controls=ControlState(
             mode,
             temperature,
@@ -137,7 +137,7 @@ def live(
         ),
         input_kit=kit_named(input_kit) if input_kit else None,
         control_map=read_map(controls) if controls else default_map(),
-        shows_controls=show_controls,
+        sends_feedback=show_controls,
         report=report,
         record=record,
         bars=bars,

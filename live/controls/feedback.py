@@ -76,7 +76,7 @@ class Feedback:
             self._sent.popleft()
         return any(message == sent for _, sent in self._sent)
 
-    def heard(self, message: bytes) -> None:
+    def received(self, message: bytes) -> None:
         """Takes a CC that the player moved: that is what it shows now."""
         if len(message) == 3 and message[0] & 0xF0 == STATUS["cc"]:
             self._shown[message[0], message[1]] = message[2]

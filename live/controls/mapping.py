@@ -41,7 +41,7 @@ class Binding(NamedTuple):
         return self[:2] == other[:2] and (self.channel == other.channel or None in (self.channel, other.channel))
 
 
-class Positions:
+class ControllerValues:
     """Remembers where every controller stood last, so that a rise through 64 is seen. Owned by the thread that reads messages."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class ControlMap:
                 actions[place] = action
         object.__setattr__(self, "_actions", actions)
 
-    def read(self, message: bytes, positions: Positions) -> Event | None:
+    def read(self, message: bytes, values: ControllerValues) -> Event | None:
         """Returns what a message does, or None where it does nothing; it raises nothing, whatever the message is."""
         if len(message) != 3:
             return None
@@ -84,7 +84,7 @@ class ControlMap:
             return None
         if status & 0xF0 == STATUS["note"]:
             return Event(action) if value else None  # velocity 0 is a note-off
-        rises = positions.rises(status, number, value)
+        rises = values.rises(status, number, value)
         if action.kind is Kind.AMOUNT:
             return Event(action, action.amount(value))
         if action.kind is Kind.SWITCH:

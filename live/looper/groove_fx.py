@@ -18,11 +18,11 @@ SWING_STEPS = 1 / 3
 _DEEPEST = STEPS_PER_BAR.bit_length() - 1  # 4: how often a bar can be halved into steps
 
 
-def shaped(grid: Grid, controls: ControlState) -> Grid:
+def apply_controls(grid: Grid, controls: ControlState) -> Grid:
     """Returns a loop of the same shape; the very same one where nothing is turned. A density above 1 changes nothing here."""
     grid = change_speed(grid, controls.speed)
     grid = thin(grid, controls.density)
-    grid = muted(grid, controls.muted_voices)
+    grid = mute_voices(grid, controls.muted_voices)
     grid = fit_velocity_range(grid, controls.velocity_low, controls.velocity_high)
     return apply_swing(grid, controls.swing)
 
@@ -83,12 +83,12 @@ def apply_swing(grid: Grid, amount: float) -> Grid:
     return Grid(grid.hits, grid.velocities, grid.offsets + late)
 
 
-def muted(grid: Grid, voices: Collection[int]) -> Grid:
+def mute_voices(grid: Grid, voices: Collection[int]) -> Grid:
     """Returns a loop without some voices."""
-    return merged(Grid.empty(grid.steps), grid, voices) if voices else grid
+    return merge_voices(Grid.empty(grid.steps), grid, voices) if voices else grid
 
 
-def merged(old: Grid, new: Grid, locked: Collection[int]) -> Grid:
+def merge_voices(old: Grid, new: Grid, locked: Collection[int]) -> Grid:
     """Returns the locked voices of the old loop with the other voices of the new one."""
     if not locked:
         return new

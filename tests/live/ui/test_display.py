@@ -9,7 +9,7 @@ from rich.console import Console
 
 from drumvae.live.clock.follower import State
 from drumvae.live.controls.state import ControlState
-from drumvae.live.looper.player import Loop
+from drumvae.live.looper.loop import Loop
 from drumvae.live.looper.recorder import Recording
 from drumvae.live.messages import Status
 from drumvae.live.ui.display import Lines, Screen, make_display
@@ -140,7 +140,12 @@ def everything(width: int) -> tuple[Page, Status]:
     page.sentence = "A long sentence 東京 " * 20 + "w" * 200
     controls = ControlState("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
     full = replace(
-        PLAYING, controls=controls, filled_slots=frozenset(range(16)), unmapped=dict.fromkeys(range(60), 1), error="Trouble. " * 30, echoes=9
+        PLAYING,
+        controls=controls,
+        filled_slots=frozenset(range(16)),
+        unmapped=dict.fromkeys(range(60), 1),
+        error="Trouble. " * 30,
+        echoes=9,
     )
     return page, replace(full, beat=5.3 + width)
 
