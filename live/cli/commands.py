@@ -179,7 +179,7 @@ def demo(config: LiveConfig) -> None:
     check_names(config)
     ignored = {"--record": config.record, "--report": config.report, "--bars": config.bars, "--hold": config.controls.hold}
     if given := [name for name, value in ignored.items() if value]:
-        print(f"The demo plays eight bars by itself and leaves demo.mid; {', '.join(given)} {'is' if len(given) == 1 else 'are'} left out.")
+        print(f"The demo plays eight bars and writes demo.mid; {', '.join(given)} {'is' if len(given) == 1 else 'are'} ignored.")
     target = Path("demo.mid")
     check_writable(Path.cwd(), target.name, "change to a folder of your own")
     with closing(start_model(config)) as model:
@@ -202,16 +202,16 @@ def _demo_ports(config: LiveConfig) -> Ports | None:
     try:
         ports = Ports(config.input_name, config.output_name, config.backend)
     except PortError as error:
-        print(f"The demo plays without a port, so nothing will be heard. {str(error).replace(f', or {NO_DRIVER}', '')}")
+        print(f"The demo plays without a port, so there is no sound. {str(error).replace(f', or {NO_DRIVER}', '')}")
         return None
-    print(f"The demo plays on {ports.output.title} ({ports.backend}); connect it to drums to hear it.")
+    print(f"The demo plays on {ports.output.title} ({ports.backend}); connect it to a drum instrument.")
     return ports
 
 
 def _demo_on(ports: Ports | None, model: ModelHost, info: ModelInfo, config: LiveConfig) -> list[PlayedLoop]:
     opening, mode = performance(), demo_mode(info)
     if mode != "humanize":
-        print("This bundle cannot humanize: the answer is a loop of its own.")
+        print("This bundle cannot humanize; the answer is a generated loop.")
     clock = InternalClock(config.internal_bpm or 120.0)
     played: list[PlayedLoop] = []
     options = PerformerOptions(
