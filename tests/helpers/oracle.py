@@ -8,7 +8,7 @@ from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
-from drumvae.trainer.evaluation.windows import ValDataset
+from drumvae.trainer.evaluation.windows import Windows
 
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
@@ -46,12 +46,12 @@ def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = T
     return Engine(OnnxModel(info, Graphs(sessions, "cpu")))
 
 
-def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> ValDataset:
+def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:
     """Returns loops as windows, each of a take of its own unless they are told."""
     numbers = np.arange(len(loops))
     cut_from = numbers if takes is None else np.array(takes)
     tempi = np.full(len(loops), bpm, np.float32)
-    return ValDataset(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
+    return Windows(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
 
 
 def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int = 64) -> np.ndarray:

@@ -155,7 +155,7 @@ def test_a_kit_for_a_rhythm_on_keys_goes_beside_it_on_channel_10(tmp_path: Path,
     one, other = pretty_midi.PrettyMIDI(str(path)), pretty_midi.PrettyMIDI(str(after))
     assert [part.is_drum for part in other.instruments] == [False, True]
     assert len(other.instruments[0].notes) == len(one.instruments[0].notes)
-    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").played)
+    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").output_notes)
     assert other.instruments[1].notes
 
 
@@ -176,7 +176,7 @@ def test_new_loops_are_written_for_the_kit_that_is_named(tmp_path: Path) -> None
     export("--count", "2", "--seed", "1", "--kit", "ad2", "--out", tmp_path)
     for path in tmp_path.iterdir():
         notes = pretty_midi.PrettyMIDI(str(path)).instruments[0].notes
-        assert {n.pitch for n in notes} <= set(kit_named("ad2").played)
+        assert {n.pitch for n in notes} <= set(kit_named("ad2").output_notes)
 
 
 @pytest.mark.parametrize("count", [1, 3])
