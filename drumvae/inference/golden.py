@@ -15,7 +15,7 @@ from ..music.encoding import VOICE_COUNT
 from ..music.grid import Array
 from ..music.inputs import tap_of
 from ..util.errors import BundleError
-from .codec import Codec
+from .engine import Engine
 
 LOOPS = 4
 TEMPERATURE = 1.0
@@ -55,7 +55,7 @@ class Difference:
         return f"{self.loops} loops: {self.cells} of {self.of_cells} hits differ, values by at most {self.value:.1e}"
 
 
-def record(engine: Codec) -> bytes:
+def record(engine: Engine) -> bytes:
     """Returns what an engine answers to the first seeds whose loops are sure: that noise which is off a little draws no other."""
     found: list[dict[str, Array]] = []
     for seed in range(_SEEDS):
@@ -69,7 +69,7 @@ def record(engine: Codec) -> bytes:
     return zlib.compress(b"".join(arrays[name].astype("<f4").tobytes() for name in _shapes(engine.info)), 9)
 
 
-def difference(engine: Codec, data: bytes) -> Difference:
+def difference(engine: Engine, data: bytes) -> Difference:
     """Returns how far an engine is from what was recorded; raises BundleError where that is not whole."""
     arrays = _read(data, engine.info)
     cells = of_cells = 0
@@ -87,12 +87,12 @@ def difference(engine: Codec, data: bytes) -> Difference:
     return Difference(LOOPS, cells, of_cells, value, engine.info.precision)
 
 
-def _is_sure(engine: Codec, latent: Array, noise: Array) -> bool:
+def _is_sure(engine: Engine, latent: Array, noise: Array) -> bool:
     low, own, high = (engine.decode(latent, np.clip(noise + by, 0, 1), TEMPERATURE) for by in (-_NUDGE, 0, _NUDGE))
     return np.array_equal(_hits(low), _hits(own)) and np.array_equal(_hits(own), _hits(high))
 
 
-def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dict[str, Array]:
+def _answers(engine: Engine, asked: dict[str, Array], drawn: Array | None) -> dict[str, Array]:
     """Returns what an engine answers; `drawn` are the loops that are encoded and locked, by default those that it draws."""
     latent = asked["latent"]
     answers = {_DRAWN: engine.decode(latent, asked["noise"], TEMPERATURE), _COLD: engine.decode(latent)}
@@ -100,13 +100,13 @@ def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dic
     answers["mean"], answers["std"] = engine.encode(loops)
     if engine.encoding != "melody":
         hits = loops[..., :VOICE_COUNT]
-        answers[_LOCKED] = engine.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits), told=_touch(engine, asked))
+        answers[_LOCKED] = engine.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits), conditioning=_touch(engine, asked))
     if TAP_MODEL in engine.info.graphs:
         answers["hit_probability"] = engine.hit_probability(tap_of(loops))
     return answers
 
 
-def _touch(engine: Codec, asked: dict[str, Array]) -> dict[str, Array]:
+def _touch(engine: Engine, asked: dict[str, Array]) -> dict[str, Array]:
     """Returns how a drummer is to play hits that are given: as loosely as people, by the draws that there are."""
     if TAP_MODEL not in engine.info.graphs:
         return {}

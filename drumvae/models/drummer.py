@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
+from ..music.sampling import MIN_TEMPERATURE
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import VOICE_COUNT
+from ..music.sampling import MIN_TEMPERATURE
 from .config import ModelConfig
 from .decoder import Decoder
 from .encoder import Encoder

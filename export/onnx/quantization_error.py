@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from drumvae.bundle.format import TAP_MODEL
-from drumvae.inference.conditional import LIKELY_HIT
 from drumvae.inference.engine import Engine
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import Array
 from drumvae.music.inputs import tap_of
+from drumvae.music.sampling import LIKELY_HIT
 from drumvae.util.errors import BundleError
 
 OWN_LOOPS = 1000

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from drumvae.bundle.format import DECODER, shape_of
-from drumvae.inference.codec import MIN_TEMPERATURE
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer, Known
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.inputs import tap_of
+from drumvae.music.sampling import MIN_TEMPERATURE
 from drumvae.util.errors import BundleError
 
 TOLERANCE = 1e-4
@@ -116,7 +116,7 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
     share, and what follows is another loop. Where the next step is shown what was written, open steps alone are left out.
     """
     told = {name: value for name, value in more.items() if name in Known._fields + _PLAYED and name not in ("hit_values", "hit_mask")}
-    given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"told": told} if told else {})
+    given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"conditioning": told} if told else {})
     found, expected = engine.decode(latent, temperature=temperature, **given), _written(engine, model, latent, temperature, more)
     shown = {"teacher_target": expected, "teacher_forcing": np.ones(expected.shape[:2], np.float32)} | dict(more)
     low, high = (_hits(_written(engine, model, latent, temperature, shown, nudge)) for nudge in (-TOLERANCE, TOLERANCE))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from drumvae.music.conditions import UNCONDITIONED, Conditions, styled
+from drumvae.music.conditions import UNCONDITIONED, Conditions, one_hot_style
 from drumvae.music.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 from drumvae.util.errors import BundleError, DrumVAEError, nearest
 
@@ -190,7 +190,7 @@ NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills
 
 def check_supported(controls: ControlState, facts: ModelProperties) -> None:
     """Refuses a style that the model does not know, with the nearest names, and what only a drummer takes; raises BundleError."""
-    styled(controls.style, facts.styles)
+    one_hot_style(controls.style, facts.styles)
     if not facts.styles and (controls.complexity or controls.fill_every):
         raise BundleError(NO_STYLES)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from drumvae.music.conditions import styled
+from drumvae.music.conditions import one_hot_style
 from drumvae.music.kit import Kit
 from drumvae.util.errors import BundleError
 
@@ -63,7 +63,7 @@ class ControlHandler:
         if action.verb in _DRUMMERS_OWN and not self.requests.styles:
             return NO_STYLES
         try:
-            styled(action.style, self.requests.styles)
+            one_hot_style(action.style, self.requests.styles)
         except BundleError as error:
             return str(error)
         return None

@@ -24,7 +24,7 @@ class LoopWriter:
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder and tries to write into it; raises DataError where that fails."""
-        import pretty_midi  # noqa: F401  # loaded now, not while the first loop plays
+        import mido  # noqa: F401  # loaded now, not while the first loop plays
 
         self.folder = folder
         self.written = 0

@@ -24,6 +24,7 @@ from drumvae.export.cli.onnx import app  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
 from drumvae.inference.golden import record  # noqa: E402
+from drumvae.inference.strategy import seed_noise  # noqa: E402
 from drumvae.live.generation.modes import Job  # noqa: E402
 from drumvae.live.generation.supervisor import WorkerProcess  # noqa: E402
 from drumvae.live.generation.worker_main import load_engine  # noqa: E402
@@ -146,7 +147,7 @@ def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
     draw = np.random.default_rng([7, 1])
     latent = draw.standard_normal(size, np.float32)
     noise = draw.random((64, 9), np.float32)
-    latents, noises = engine._drawn(7, 2)
+    latents, noises = seed_noise(engine.model, 7, 2)
     assert np.array_equal(latents[1], latent)
     assert np.array_equal(noises[1], noise)
 
@@ -253,7 +254,7 @@ def test_a_graph_that_writes_no_numbers_is_refused_when_it_does(tmp_path: Path) 
     model = decoder()
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
     engine = Engine.load(bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu")
-    with pytest.raises(BundleError, match="wrote values into groove that are no numbers"):
+    with pytest.raises(BundleError, match="wrote values into groove that are not finite"):
         engine.generate(0)
 
 
@@ -406,7 +407,7 @@ def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) 
         assert maker.take() is None
         assert not maker.busy
         assert maker.trouble is not None
-        assert "no numbers" in maker.trouble
+        assert "not finite" in maker.trouble
         assert maker.trouble.endswith("the last loop plays on.")
         assert maker.restarts == 0
     finally:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
-from drumvae.trainer.evaluation.windows import ValDataset
+from drumvae.trainer.evaluation.windows import Windows
 
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
@@ -24,7 +24,7 @@ class _Decoder:
     """Writes the latent, with locked hits in their place; what is above 0.5 is a hit."""
 
     def __init__(self, shape: tuple[int, ...], inputs: frozenset[str]) -> None:
-        self.shape, self.inputs = shape, inputs
+        self.shape, self.inputs, self.per_draw = shape, inputs, inputs
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         loops = feeds["latent"].reshape(-1, *self.shape).copy()
@@ -43,15 +43,15 @@ def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = T
     thresholds = () if encoding == "melody" else (0.5,) * 9
     info = BundleInfo(encoding, steps, int(np.prod(shape)), tasks, DEFAULT_KIT, 1.0, thresholds, **facts)
     sessions: dict[str, Any] = {ENCODER: _Encoder(), DECODER: _Decoder(shape, frozenset(inputs))}
-    return Engine(info, Graphs(sessions, "cpu"))
+    return Engine(OnnxModel(info, Graphs(sessions, "cpu")))
 
 
-def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> ValDataset:
+def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:
     """Returns loops as windows, each of a take of its own unless they are told."""
     numbers = np.arange(len(loops))
     cut_from = numbers if takes is None else np.array(takes)
     tempi = np.full(len(loops), bpm, np.float32)
-    return ValDataset(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
+    return Windows(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
 
 
 def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int = 64) -> np.ndarray:

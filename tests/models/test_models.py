@@ -4,11 +4,11 @@ torch = pytest.importorskip("torch")
 
 from dataclasses import replace  # noqa: E402
 
-from drumvae.inference.codec import MIN_TEMPERATURE  # noqa: E402
 from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
 from drumvae.models.vae import LoopVAE  # noqa: E402
+from drumvae.music.sampling import MIN_TEMPERATURE  # noqa: E402
 from drumvae.trainer.training.presets import parameter_count, presets  # noqa: E402
 from drumvae.util.errors import RunError  # noqa: E402
 

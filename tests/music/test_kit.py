@@ -36,9 +36,11 @@ def test_percussion_is_what_no_voice_hears() -> None:
 
 
 def kit(
-    played: tuple[int, ...] = DEFAULT_KIT.output_notes, heard: tuple[tuple[int, ...], ...] = DEFAULT_KIT.input_notes, *chokes: int
+    output_notes: tuple[int, ...] = DEFAULT_KIT.output_notes,
+    input_notes: tuple[tuple[int, ...], ...] = DEFAULT_KIT.input_notes,
+    *chokes: int,
 ) -> Kit:
-    return Kit("mine", heard, played, chokes)
+    return Kit("mine", input_notes, output_notes, chokes)
 
 
 @pytest.mark.parametrize("chokes", [(), (50, 58)])
@@ -60,9 +62,9 @@ def test_the_bundle_that_ships_carries_the_default_kit() -> None:
 
 def test_a_pitch_cannot_belong_to_two_voices() -> None:
     with pytest.raises(ValueError, match="kick and snare both hear 36, and a note belongs to no two voices"):
-        kit(heard=((36,), (38, 36), *DEFAULT_KIT.input_notes[2:]))
+        kit(input_notes=((36,), (38, 36), *DEFAULT_KIT.input_notes[2:]))
     with pytest.raises(ValueError, match="kick and snare both hear 36"):
-        kit(heard=((36,),) * 9)
+        kit(input_notes=((36,),) * 9)
 
 
 def test_two_voices_cannot_play_one_note() -> None:
@@ -80,7 +82,7 @@ def test_a_note_lies_between_0_and_127(note: int) -> None:
     with pytest.raises(ValueError, match=f"{note} is no note; type one of 0 to 127"):
         kit((note, *DEFAULT_KIT.output_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
-        kit(heard=((36, note), *DEFAULT_KIT.input_notes[1:]))
+        kit(input_notes=((36, note), *DEFAULT_KIT.input_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
         kit(DEFAULT_KIT.output_notes, DEFAULT_KIT.input_notes, note)
 

@@ -5,10 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-from drumvae.inference.conditional import LIKELY_HIT
 from drumvae.models.drummer import Drummer, Known, in_reach
 from drumvae.models.features import tap_features
 from drumvae.music.encoding import VOICE_COUNT
+from drumvae.music.sampling import LIKELY_HIT
 
 from .base_module import DrumModule
 from .calibrate import Predict
