@@ -8,26 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-<<<<<<< HEAD
-=======
-from drumvae.midi.io import write_midi  # noqa: E402
->>>>>>> main
 from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, lagged  # noqa: E402
 from drumvae.models.features import tap_features  # noqa: E402
 from drumvae.music.encoding import VOICE_COUNT  # noqa: E402
-<<<<<<< HEAD
-=======
-from drumvae.music.grid import Grid  # noqa: E402
-from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
-from drumvae.trainer.data.corpus import CorpusOptions, load_corpus  # noqa: E402
-from drumvae.trainer.data.labels import FILL_HITS, Labeller, main_style  # noqa: E402
-from drumvae.trainer.training.calibrate import spread_factors  # noqa: E402
-from drumvae.trainer.training.config import TrainConfig  # noqa: E402
-from drumvae.trainer.training.drummer_batches import KINDS, PARTS, Lesson, Teacher  # noqa: E402
-from drumvae.trainer.training.drummer_losses import spread_cost  # noqa: E402
-from drumvae.trainer.training.drummer_module import DrummerTask, known_of, played_loosely, write_for  # noqa: E402
->>>>>>> main
 from drumvae.trainer.training.presets import parameter_count, preset  # noqa: E402
 from drumvae.util.errors import RunError  # noqa: E402
 

@@ -11,8 +11,8 @@ pytest.importorskip("lightning")
 
 from helpers.drummers import SMALL as SMALLEST  # noqa: E402
 
-from drumvae.inference.conditional import LIKELY_HIT  # noqa: E402
 from drumvae.models.drummer import Drummer, Feel, Known  # noqa: E402
+from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.trainer.training.calibrate import find_scale_factors  # noqa: E402
 from drumvae.trainer.training.config import TrainConfig  # noqa: E402
 from drumvae.trainer.training.drummer_batches import TAP_GROUPS, map_batches  # noqa: E402
