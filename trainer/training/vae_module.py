@@ -19,31 +19,13 @@ from .vae_batches import VAEBatch, view_for
 class VAEModule(DrumModule):
     """Trains a LoopVAE to reconstruct loops from the input views of the configuration's tasks."""
 
+    vae: LoopVAE
+
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.vae = LoopVAE(config.model)
 
     def batch_losses(self, batch: VAEBatch[Tensor]) -> dict[str, Tensor]:
-        return self._losses(batch)
-
-    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
-        """Returns the losses for the first task, with the mean latents."""
-        task = self.config.learned_tasks[0]
-        view, _ = self._view(task, loops)
-        zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
-        given = loops.new_full((len(loops),), float(task == "humanize"))
-        return self._losses(VAEBatch(view, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)))
-
-    def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
-        view, fixed = self._view(task, loops)
-        given_hits = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], fixed)
-        return self.vae.write_back(view, *given_hits), fixed
-
-    def _view(self, task: str, loops: Tensor) -> tuple[Tensor, Tensor]:
-        view, fixed = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
-        return view, fixed
-
-    def _losses(self, batch: VAEBatch[Tensor]) -> dict[str, Tensor]:
         target, given = batch.target, batch.given
         mean, std = (value.float() for value in self.vae.encoder(batch.view))  # half precision would distort the divergence
         features = loop_features(target, self.config.model.encoding)
@@ -55,6 +37,23 @@ class VAEModule(DrumModule):
         beta = self.config.beta * (1 - self.config.beta_rate ** max(self.global_step, 1))  # annealed as in MusicVAE
         loss = sum(losses.values()) + kl_loss(nats, self.config.free_bits, beta)
         return {"loss": loss, **losses, "bits": nats.mean() / math.log(2)}
+
+    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+        """Returns the losses for the first task, with the mean latents."""
+        task = self.config.learned_tasks[0]
+        view, _ = self._view(task, loops)
+        zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
+        given = loops.new_full((len(loops),), float(task == "humanize"))
+        return self.batch_losses(VAEBatch(view, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)))
+
+    def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
+        view, fixed = self._view(task, loops)
+        given_hits = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], fixed)
+        return self.vae.write_back(view, *given_hits), fixed
+
+    def _view(self, task: str, loops: Tensor) -> tuple[Tensor, Tensor]:
+        view, fixed = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
+        return view, fixed
 
     def _sampled_previous(self, latent: Tensor, features: Tensor, given: Tensor, uniform: Tensor) -> Tensor:
         """Returns the previous steps that the decoder reads, (B, S, F), some of them replaced by samples of the model.
