@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drumvae.bundle.format import DECODER, DRUMMER, GRAPHS
 from drumvae.models.config import LAGS
-from drumvae.models.drummer import DrummerDecoder, Known
+from drumvae.models.drummer import Conditioning, DrummerDecoder
 from drumvae.music.encoding import VOICE_COUNT
 
 from .graphs import export_module
@@ -19,7 +19,7 @@ from .graphs import export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-_KNOWN = Known._fields
+_KNOWN = Conditioning._fields
 _EACH_STEP = ("gates", "skip", "shown", "told")
 _DRAWS = (
     *("noise", "temperature", "logit_bias", "note_noise", "loop_noise", "expression_temperature"),
@@ -58,7 +58,7 @@ class Begin(nn.Module):
         teacher_forcing: Tensor,
     ) -> tuple[Tensor, ...]:
         """Returns `_EACH_STEP` for all steps side by side, the context, and a state and a step of silence."""
-        all_known = Known(has_latent, hit_values, hit_mask, expression, expression_mask, tap, has_tap, style, bpm, density, fill)
+        all_known = Conditioning(has_latent, hit_values, hit_mask, expression, expression_mask, tap, has_tap, style, bpm, density, fill)
         context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, logit_bias, all_known)
         each = (value.flatten(1) for value in (gates, skip, teacher_forcing > 0.5, teacher_target[..., :VOICE_COUNT]))
         state = latent.new_zeros(latent.shape[0], self.decoder.units)
@@ -99,7 +99,7 @@ class End(nn.Module):
     ) -> Tensor:
         """Returns grooves (B, S, 27)."""
         hits = hits.view(-1, self.decoder.steps, VOICE_COUNT)
-        return self.decoder.played(context, hits, note_noise, loop_noise, expression_temperature, expression, expression_mask)
+        return self.decoder.with_expression(context, hits, note_noise, loop_noise, expression_temperature, expression, expression_mask)
 
 
 def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], output: str, opset: int) -> "Model":
