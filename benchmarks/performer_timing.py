@@ -96,7 +96,7 @@ def play(options: argparse.Namespace) -> None:
     performer = Performer(InternalClock(options.bpm, AHEAD_S), port, port, maker, options.seed, bars=options.bars)
     performer.prepare()
     maker.start()
-    maker.await_first(FIRST_LOOP_S)
+    maker.wait_for_first(FIRST_LOOP_S)
     display = make_display("performer_timing", "wait")
     performer.clock.check(time.perf_counter())
     _announce(options.play / "start", repr(performer.clock.timeline.origin_s))
@@ -154,16 +154,16 @@ class Unpaused:
     def busy(self) -> bool:
         return self._asked > 0
 
-    def ask(self, job: Any) -> None:
+    def submit(self, job: Any) -> None:
         self._asked += 1
-        self._maker.ask(job)
+        self._maker.submit(job)
 
-    def take(self) -> Any:
+    def poll(self) -> Any:
         from drumvae.live.generation.modes import Job
 
-        loop = self._maker.take()
+        loop = self._maker.poll()
         if not self._maker.busy:
-            self._maker.ask(Job(-1, self.made, "generate"))
+            self._maker.submit(Job(-1, self.made, "generate"))
         self.made += loop is not None
         if loop is None or loop.index < 0:
             return None

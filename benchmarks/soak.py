@@ -67,7 +67,7 @@ class Soak:
         time.sleep(self._draw.uniform(*PAUSE_S))
 
     def next_loop(self) -> None:
-        binding = next(binding for binding, action in MAP.bindings.items() if binding.sort == "note" and action is ACTIONS["next"])
+        binding = next(binding for binding, action in MAP.bindings.items() if binding.message_type == "note" and action is ACTIONS["next"])
         self._send(bytes((0x90 | (binding.channel or 1) - 1, binding.number, 100)))
 
     def seek(self) -> None:
@@ -81,11 +81,11 @@ class Soak:
         self.rig.start()
 
     def knob(self) -> None:
-        binding = self._draw.choice([binding for binding in MAP.bindings if binding.sort == "cc"])
+        binding = self._draw.choice([binding for binding in MAP.bindings if binding.message_type == "cc"])
         self._send(bytes((0xB0 | (binding.channel or 1) - 1, binding.number, self._draw.randrange(128))))
 
     def pad(self) -> None:
-        binding = self._draw.choice([b for b, action in MAP.bindings.items() if b.sort == "note" and action is not ACTIONS["hold"]])
+        binding = self._draw.choice([b for b, action in MAP.bindings.items() if b.message_type == "note" and action is not ACTIONS["hold"]])
         self._send(bytes((0x90 | (binding.channel or 1) - 1, binding.number, 100)))
 
     def bars(self) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
 from .clock.follower import State
-from .controls.state import Controls
+from .controls.state import ControlState
 from .looper.player import Loop
 from .looper.recorder import Recording
 
@@ -30,7 +30,7 @@ class Output(Protocol):
     """Where messages go."""
 
     @property
-    def returns(self) -> int:
+    def reconnect_count(self) -> int:
         """How often it was away and has come back."""
 
     def send(self, message: bytes) -> None:
@@ -38,7 +38,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedLoop:
     """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo, on a kit."""
 
     loop: Loop
@@ -58,27 +58,25 @@ class Status:
     loop: Loop | None = None
     bar: int = 1
     """The bar of the song where the loop came in."""
-    number: int = 0
+    cycle: int = 0
     """The pass that `heard` is recorded for."""
-    heard: Recording = field(default_factory=Recording)
-    notes: int = 0
+    recording: Recording = field(default_factory=Recording)
+    notes_received: int = 0
     """How many notes were heard as a performance."""
     unmapped: Mapping[int, int] = field(default_factory=dict)
     """The pitches that came and that no voice hears, and how often."""
     echoes: int = 0
-    struck: int = 0
-    late_ms: float = 0.0
-    """The largest delay, since the last status, between a message's due time and its sending."""
-    trouble: str | None = None
-    controls: Controls = field(default_factory=Controls)
+    hits_played: int = 0
+    error: str | None = None
+    controls: ControlState = field(default_factory=ControlState)
     """What the player has turned to."""
-    kept: frozenset[int] = frozenset()
+    filled_slots: frozenset[int] = frozenset()
     """The numbers of the slots that hold a loop."""
-    fill: bool = False
+    fill_pending: bool = False
     """Whether a loop that has yet to come ends in the fill that was asked for."""
-    locked: bool = False
+    synced: bool = False
     """Whether the tempo has been followed long enough to be trusted."""
     jitter_ms: float = 0.0
     """The median distance of the last beat's ticks from where they were expected."""
-    said: str = ""
+    last_message: str = ""
     """The last message, in words."""

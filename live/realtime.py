@@ -92,7 +92,7 @@ def settle() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-class Loop(threading.Thread):
+class PerformerThread(threading.Thread):
     """Calls `step(now_s)`, which says when it wants to be called again, until stopped; then `close(now_s)`, whatever happened."""
 
     def __init__(self, step: Callable[[float], NextCall], close: Callable[[float], None], done: Callable[[], bool]) -> None:

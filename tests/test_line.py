@@ -1,6 +1,7 @@
 """Every preset, from MIDI files to scored loops, by the commands that a user types."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,9 @@ NARROW = {
     "model.core_units": "8",
     "validation_windows": "64",
 }
-DRUMS = [name for name in presets() if name != "hierdec_melody_4bar"]
+FAMILIES = ("drummer_4bar", "segment_drums_4bar")
+"""Presets that every run trains beside the melody preset; DRUMVAE_ALL_PRESETS=1, as in the nightly workflow, trains all."""
+DRUMS = [name for name in presets() if name != "hierdec_melody_4bar"] if os.environ.get("DRUMVAE_ALL_PRESETS") else FAMILIES
 
 
 def run_line(name: str, data: Path, folder: Path) -> tuple[Engine, dict[str, object], list[Path]]:

@@ -23,8 +23,8 @@ from ..diagnostics.listen import run_doctor
 from ..generation.generator import LoopGenerator
 from ..generation.modes import MODES, check_mode, check_playable, check_supported, make_loop, offered_modes
 from ..generation.supervisor import WorkerProcess
-from ..generation.worker_main import ModelFacts, load_engine
-from ..messages import Played
+from ..generation.worker_main import ModelInfo, load_engine
+from ..messages import PlayedLoop
 from ..metrics.sync_report import check_report, write_report
 from ..midi_io.backends import NO_DRIVER
 from ..midi_io.input_kit import InputKit
@@ -44,7 +44,7 @@ class Stage(LoopGenerator, Protocol):
 
     restarts: int
 
-    def ready(self) -> ModelFacts:
+    def ready(self) -> ModelInfo:
         """Waits until the model is loaded; raises what loading it raised."""
 
 
@@ -101,7 +101,7 @@ def play(config: LiveConfig) -> None:
         print(f"{writer.written} loops are in {writer.folder}.")
 
 
-def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter | None, config: LiveConfig) -> None:
+def _play_on(ports: Ports, model: Stage, facts: ModelInfo, writer: LoopWriter | None, config: LiveConfig) -> None:
     performer = Performer(
         clock=_clock(config),
         source=ports.input,
@@ -116,19 +116,19 @@ def _play_on(ports: Ports, model: Stage, facts: ModelFacts, writer: LoopWriter |
         shows_controls=config.shows_controls,
         bars=config.bars,
         offset_s=config.offset_s,
-        on_played=writer.add if writer else None,
+        on_loop_played=writer.add if writer else None,
     )
     performer.prepare()
-    model.await_first(FIRST_LOOP_S)  # ready means ready
-    if facts.chosen:
-        print(f"the model runs on {facts.chosen}")
+    model.wait_for_first(FIRST_LOOP_S)  # ready means ready
+    if facts.provider_reason:
+        print(f"the model runs on {facts.provider_reason}")
     print(f"ready: {config.controls.mode}, seed {config.seed}, {facts.provider}, {ports.title}", flush=True)
     if ports.hint:
         print(ports.hint)
     hint = "send MIDI clock to the input and press play   " if config.internal_bpm is None else ""
     display = make_display(f"{ports.title}   seed {config.seed}", f"{hint}Ctrl-C stops")
     try:
-        thread = run_session(performer, display, ports.watch, lambda: writer.trouble if writer else None)
+        thread = run_session(performer, display, ports.watch, lambda: writer.error if writer else None)
     finally:
         display.close()
     _report(performer, ports, model, thread.real_time, config.report)
@@ -142,7 +142,8 @@ def _report(performer: Performer, ports: Ports, model: Stage, real_time: bool | 
         print(unmapped_title(status))
     report = meter.report(time.perf_counter())
     print("\n".join(report.lines()))
-    print(f"stopped: {status.struck} hits played, {status.notes} notes heard, {'real-time' if real_time else 'ordinary'} priority")
+    priority = "real-time" if real_time else "ordinary"
+    print(f"stopped: {status.hits_played} hits played, {status.notes_received} notes heard, {priority} priority")
     if path:
         write_report(path, report)
 
@@ -211,12 +212,12 @@ def _demo_ports(config: LiveConfig) -> Ports | None:
     return ports
 
 
-def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveConfig) -> list[Played]:
+def _demo_on(ports: Ports | None, model: Stage, facts: ModelInfo, config: LiveConfig) -> list[PlayedLoop]:
     opening, mode = performance(), demo_mode(facts)
     if mode != "humanize":
         print("This bundle cannot humanize: the answer is a loop of its own.")
     clock = InternalClock(config.internal_bpm or 120.0)
-    played: list[Played] = []
+    played: list[PlayedLoop] = []
     performer = Performer(
         clock=clock,
         source=Script(opening.grid, clock),
@@ -229,9 +230,9 @@ def _demo_on(ports: Ports | None, model: Stage, facts: ModelFacts, config: LiveC
         bars=DEMO_BARS,
         offset_s=config.offset_s,
         echo=None,
-        on_played=played.append,
+        on_loop_played=played.append,
     )
-    performer.player.offer(opening)
+    performer.player.queue_loop(opening)
     print(f"ready: demo, {DEMO_BARS} bars at {clock.timeline.bpm:g} bpm, seed {config.seed}, {facts.provider}", flush=True)
     display = make_display(f"demo   seed {config.seed}", "Ctrl-C stops")
     try:

@@ -100,7 +100,7 @@ def live(
     from drumvae.music.kits import kit_named
 
     from ..controls.mapping_file import default_map, read_map
-    from ..controls.state import Controls
+    from ..controls.state import ControlState
     from ..session.run import DEFAULT_NAME, LiveConfig
     from . import commands
 
@@ -121,7 +121,7 @@ def live(
         bundle=bundle,
         provider=provider,
         seed=commands.drawn_seed() if seed is None else seed,
-        controls=Controls(
+        controls=ControlState(
             mode,
             temperature,
             amount,

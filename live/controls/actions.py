@@ -8,30 +8,10 @@ from typing import NamedTuple, TypeVar
 
 from drumvae.music.kit import VOICES
 from drumvae.music.kits import known_kits
+from drumvae.music.styles import STYLE_NAMES
 
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
 """Every mode there is, in the order in which the amount `mode` goes through them."""
-STYLE_NAMES = (
-    "afrobeat",
-    "afrocuban",
-    "blues",
-    "country",
-    "dance",
-    "funk",
-    "gospel",
-    "highlife",
-    "hiphop",
-    "jazz",
-    "latin",
-    "middleeastern",
-    "neworleans",
-    "pop",
-    "punk",
-    "reggae",
-    "rock",
-    "soul",
-)
-"""The styles that can be put on a pad, those of the Groove MIDI Dataset; `style` and `next style` reach whatever a bundle knows."""
 FILL_EVERY = (0, 1, 2, 4, 8)
 """After how many loops one ends in a fill, in the order in which the amount `fill_every` goes through them; 0 is never."""
 SLOTS = tuple(range(1, 9))

@@ -14,10 +14,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from drumvae.music.grid import LOOP_BEATS
+from drumvae.music.styles import STYLE_NAMES
 
-from .actions import FILL_EVERY, MODE_NAMES, ON, STYLE_NAMES, TOP, Action, Kind, choice_at
+from .actions import FILL_EVERY, MODE_NAMES, ON, TOP, Action, Kind, choice_at
 from .mapping import STATUS, Binding, ControlMap
-from .state import Controls
+from .state import ControlState
 
 OWN_CHANNEL = 16
 """Where a CC that is heard on any channel is shown."""
@@ -40,12 +41,12 @@ class Feedback:
     _sent: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.sort == "cc"]
+        self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.message_type == "cc"]
 
     def messages(
         self,
         now_s: float,
-        controls: Controls,
+        controls: ControlState,
         kept: Collection[int] = (),
         beat: float | None = None,
         at_most: int = 128,
@@ -84,7 +85,7 @@ class Feedback:
         """Has everything sent again: what shows it was away, or the map is another one."""
         self._shown.clear()
 
-    def _value(self, action: Action, controls: Controls, kept: Collection[int], beat: float | None) -> int | None:
+    def _value(self, action: Action, controls: ControlState, kept: Collection[int], beat: float | None) -> int | None:
         """Returns what a CC is to show, from 0 to 127, or None where there is nothing to show."""
         if action.kind is Kind.SWITCH:
             return TOP if controls.is_on(action) else 0
@@ -126,4 +127,4 @@ class Feedback:
 
 
 def _place(binding: Binding) -> tuple[int, int]:
-    return STATUS[binding.sort] | (binding.channel or OWN_CHANNEL) - 1, binding.number
+    return STATUS[binding.message_type] | (binding.channel or OWN_CHANNEL) - 1, binding.number

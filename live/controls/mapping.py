@@ -20,7 +20,7 @@ CHANNELS = range(1, 17)
 class Binding(NamedTuple):
     """Names a controller or a note."""
 
-    sort: MessageType
+    message_type: MessageType
     number: int
     """From 0 to 119 for a controller, to 127 for a note."""
     channel: int | None = None
@@ -28,7 +28,7 @@ class Binding(NamedTuple):
 
     @property
     def title(self) -> str:
-        name = "CC" if self.sort == "cc" else "note"
+        name = "CC" if self.message_type == "cc" else "note"
         return f"{name} {self.number} on channel {self.channel}" if self.channel else f"{name} {self.number}"
 
     @property
@@ -66,7 +66,7 @@ class ControlMap:
         for binding, action in self.bindings.items():
             _check(binding, action)
             for channel in CHANNELS if binding.channel is None else (binding.channel,):
-                place = STATUS[binding.sort] | channel - 1, binding.number
+                place = STATUS[binding.message_type] | channel - 1, binding.number
                 if place in actions:
                     raise DrumVAEError(
                         f"{binding.sentence} is bound twice, to {actions[place].name} and to {action.name}; leave one of them out."
@@ -104,15 +104,17 @@ class ControlMap:
 
 def learned(controls: ControlMap, action: Action, binding: Binding) -> ControlMap:
     """Returns a map in which a binding moves an action, and no other one of its sort does; whatever held the binding loses it."""
-    kept = {b: a for b, a in controls.bindings.items() if not (b.overlaps(binding) or (a is action and b.sort == binding.sort))}
+    kept = {
+        b: a for b, a in controls.bindings.items() if not (b.overlaps(binding) or (a is action and b.message_type == binding.message_type))
+    }
     return ControlMap({**kept, binding: action})
 
 
 def _check(binding: Binding, action: Action) -> None:
     if binding.channel is not None and binding.channel not in CHANNELS:
         raise DrumVAEError(f"There is no channel {binding.channel}; channels go from 1 to 16.")
-    if not 0 <= binding.number <= LAST[binding.sort]:
-        why = ", because DAWs send those above by themselves" if binding.sort == "cc" else ""
-        raise DrumVAEError(f"{binding.sentence} cannot be bound to {action.name}; choose one from 0 to {LAST[binding.sort]}{why}.")
-    if binding.sort == "note" and action.kind is Kind.AMOUNT:
+    if not 0 <= binding.number <= LAST[binding.message_type]:
+        why = ", because DAWs send those above by themselves" if binding.message_type == "cc" else ""
+        raise DrumVAEError(f"{binding.sentence} cannot be bound to {action.name}; choose one from 0 to {LAST[binding.message_type]}{why}.")
+    if binding.message_type == "note" and action.kind is Kind.AMOUNT:
         raise DrumVAEError(f"{binding.sentence} cannot move {action.name}, which is an amount; bind it to a CC, under [cc].")

@@ -67,7 +67,9 @@ def parse_map(text: str) -> ControlMap:
 
 def to_toml(controls: ControlMap) -> str:
     """Returns the text of a file that reads as a map."""
-    return "\n".join(f"[{sort}]\n" + "".join(_line(b, a) for b, a in controls.bindings.items() if b.sort == sort) for sort in MESSAGE_TYPES)
+    return "\n".join(
+        f"[{sort}]\n" + "".join(_line(b, a) for b, a in controls.bindings.items() if b.message_type == sort) for sort in MESSAGE_TYPES
+    )
 
 
 def updated(text: str, controls: ControlMap) -> str:
@@ -76,7 +78,10 @@ def updated(text: str, controls: ControlMap) -> str:
     What is new stands first below its heading. A file that is written in another way than a line a binding is written anew.
     """
     old, channel = parse_map(text).bindings, tomllib.loads(text).get("channel")
-    new = {sort: [_line(b, a) for b, a in controls.bindings.items() if b.sort == sort and old.get(b) is not a] for sort in MESSAGE_TYPES}
+    new = {
+        sort: [_line(b, a) for b, a in controls.bindings.items() if b.message_type == sort and old.get(b) is not a]
+        for sort in MESSAGE_TYPES
+    }
     gone = {binding for binding, action in old.items() if controls.bindings.get(binding) is not action}
     out = []
     for line, sort, heading, key in _walk(text):

@@ -34,7 +34,7 @@ class ControllerTravel:
             binding = binding_of(message)
             if binding:
                 value = message[2]
-                low, high = self._ends.get(binding, (value if binding.sort == "cc" else 0, value))
+                low, high = self._ends.get(binding, (value if binding.message_type == "cc" else 0, value))
                 self._ends[binding] = min(low, value), max(high, value)
 
     def most_moved(self, kind: Kind, but: Collection[Binding] = ()) -> Binding | None:
@@ -43,14 +43,14 @@ class ControllerTravel:
         A struck note goes before a controller, because some pads send both; it cannot give an amount.
         """
         ways = {binding: self._way(binding, kind) for binding in self._ends if binding not in but}
-        binding = max(ways, key=lambda one: (one.sort == "note" and ways[one] > 0, ways[one]), default=None)
-        enough = 1 if binding and binding.sort == "note" else TRAVEL
+        binding = max(ways, key=lambda one: (one.message_type == "note" and ways[one] > 0, ways[one]), default=None)
+        enough = 1 if binding and binding.message_type == "note" else TRAVEL
         return binding if binding and ways[binding] >= enough else None
 
     def _way(self, binding: Binding, kind: Kind) -> int:
         low, high = self._ends[binding]
         if kind is Kind.AMOUNT:
-            return high - low if binding.sort == "cc" else 0
+            return high - low if binding.message_type == "cc" else 0
         return high if low == 127 else high - low  # a button that sends 127 at every press and nothing after it
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
 from drumvae.music.kits import known_kits
+from drumvae.music.styles import STYLE_NAMES
 
-from .actions import FILL_EVERY, MODE_NAMES, STYLE_NAMES, Action, Event, Kind, choice_at
+from .actions import FILL_EVERY, MODE_NAMES, Action, Event, Kind, choice_at
 
 
 def fills_title(every: int) -> str:
@@ -15,7 +16,7 @@ def fills_title(every: int) -> str:
 
 
 @dataclass(frozen=True)
-class Controls:
+class ControlState:
     """Holds every amount and switch; the defaults leave a loop as the model wrote it."""
 
     mode: str = "generate"
@@ -38,9 +39,9 @@ class Controls:
     """How late every second sixteenth is played: 0 as written, 1 a triplet's third, a third of a step late."""
     speed: float = 1.0
     """0.5 half time, 1 as written, 2 double time."""
-    muted: frozenset[int] = frozenset()
+    muted_voices: frozenset[int] = frozenset()
     """Voices, from 0 to 8, that are not played."""
-    locked: frozenset[int] = frozenset()
+    locked_voices: frozenset[int] = frozenset()
     """Voices, from 0 to 8, that keep what they play while loops change."""
     hold: bool = False
     """Whether the loop that plays is kept."""
@@ -63,7 +64,7 @@ class Controls:
     def double_time(self) -> bool:
         return self.speed > 1
 
-    def after(self, event: Event, modes: Sequence[str] = MODE_NAMES, styles: Sequence[str] = STYLE_NAMES) -> "Controls":
+    def after(self, event: Event, modes: Sequence[str] = MODE_NAMES, styles: Sequence[str] = STYLE_NAMES) -> "ControlState":
         """Returns the controls once an event is over; a trigger that only does something leaves them as they are.
 
         `modes` are those that the amount `mode` goes through, the ones that are offered, and `styles` those of the bundle. The end
@@ -92,7 +93,7 @@ class Controls:
     def is_on(self, action: Action) -> bool:
         """Says whether a switch is on."""
         if action.voice is not None:
-            return action.voice in (self.muted if action.verb == "mute" else self.locked)
+            return action.voice in (self.muted_voices if action.verb == "mute" else self.locked_voices)
         return bool(getattr(self, action.name))
 
     def _style_after(self, event: Event, choices: Sequence[str | None]) -> str | None:
@@ -104,9 +105,9 @@ class Controls:
             return choices[(here + 1) % len(choices)]
         return action.style
 
-    def _switched(self, action: Action, on: bool) -> "Controls":
+    def _switched(self, action: Action, on: bool) -> "ControlState":
         if action.voice is not None:
-            field = "muted" if action.verb == "mute" else "locked"
+            field = "muted_voices" if action.verb == "mute" else "locked_voices"
             voices = getattr(self, field) | {action.voice} if on else getattr(self, field) - {action.voice}
             return replace(self, **{field: voices})
         if action.name not in ("half_time", "double_time"):

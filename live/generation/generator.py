@@ -17,7 +17,7 @@ from .modes import Job
 class LoopGenerator(Protocol):
     """Makes loops one after the other, in the order in which they were asked for; what it hands over is frozen."""
 
-    trouble: str | None
+    error: str | None
     """What went wrong last, or came right again, in a sentence; any thread may read it."""
 
     def start(self) -> None:
@@ -26,33 +26,33 @@ class LoopGenerator(Protocol):
     def close(self) -> None:
         """Ends the work; jobs that wait are dropped. Called by the main thread."""
 
-    def await_first(self, timeout_s: float) -> None:
+    def wait_for_first(self, timeout_s: float) -> None:
         """Waits until the first job is done, well or badly. Called by the main thread, before the performer runs."""
 
     @property
     def busy(self) -> bool:
         """Whether a job was asked for whose result was not taken yet. Called by the performer's thread."""
 
-    def ask(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         """Queues a job and returns at once. Called by the performer's thread."""
 
-    def take(self) -> Loop | None:
+    def poll(self) -> Loop | None:
         """Returns a finished loop, or None at once; takes a failed job off the count too. Called by the performer's thread."""
 
 
-class Answer(NamedTuple):
+class GenerationResult(NamedTuple):
     """What became of a job: a loop, or the sentence that says why there is none; both where the model went elsewhere to make it."""
 
     loop: Loop | None
-    trouble: str | None = None
+    error: str | None = None
 
 
-def answer(make: Callable[[Job], Loop], job: Job) -> Answer:
+def run_job(make: Callable[[Job], Loop], job: Job) -> GenerationResult:
     """Does one job; whatever the model raises becomes a sentence, because a model that fails must not stop the music."""
     try:
-        return Answer(make(job))
+        return GenerationResult(make(job))
     except Exception as error:
-        return Answer(None, f"The model failed on loop {job.index} ({type(error).__name__}: {error}); the last loop plays on.")
+        return GenerationResult(None, f"The model failed on loop {job.index} ({type(error).__name__}: {error}); the last loop plays on.")
 
 
 class Pending:
@@ -63,7 +63,7 @@ class Pending:
         self._first_done = threading.Event()
         self._outstanding = 0  # touched by the performer's thread only, so that no result is counted before it is taken
 
-    def await_first(self, timeout_s: float) -> None:
+    def wait_for_first(self, timeout_s: float) -> None:
         if self._outstanding:
             self._first_done.wait(timeout_s)
 
@@ -71,7 +71,7 @@ class Pending:
     def busy(self) -> bool:
         return self._outstanding > 0
 
-    def take(self) -> Loop | None:
+    def poll(self) -> Loop | None:
         try:
             loop = self._results.get_nowait()
         except Empty:
@@ -92,7 +92,7 @@ class Generator(Pending):
         self._make = make
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="generator", daemon=True)
-        self.trouble: str | None = None
+        self.error: str | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -101,7 +101,7 @@ class Generator(Pending):
         """Lets the thread end after the job at hand; does not wait for it."""
         self._jobs.put(None)
 
-    def ask(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self._outstanding += 1
         self._jobs.put(job)
 
@@ -115,7 +115,7 @@ class Generator(Pending):
         job = self._jobs.get()
         if job is None:
             return False
-        loop, self.trouble = answer(self._make, job)
+        loop, self.error = run_job(self._make, job)
         self._hand_over(loop)
         return True
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from drumvae.music.conditions import UNCONDITIONED, Conditions, styled
+from drumvae.music.conditions import UNCONDITIONED, Conditions, one_hot_style
 from drumvae.music.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 from drumvae.util.errors import BundleError, DrumVAEError, nearest
 
-from ..controls.state import Controls
+from ..controls.state import ControlState
 from ..looper.player import Loop
 
 
-class Verbs(Protocol):
+class DrumEngine(Protocol):
     """What the modes need of the engine; drumvae.inference.engine.Engine has it."""
 
     @property
@@ -43,7 +43,7 @@ class Verbs(Protocol):
     def morph(self, first: Grid, last: Grid, position: float) -> Grid: ...
 
 
-class Facts(Protocol):
+class ModelProperties(Protocol):
     """What must be known of a model before it plays."""
 
     @property
@@ -70,7 +70,7 @@ class Job:
     """A key of MODES."""
     given: tuple[Grid, ...] = ()
     """What the mode works on: nothing, what was played or is varied, or the two loops that are morphed."""
-    controls: Controls = field(default_factory=Controls)
+    controls: ControlState = field(default_factory=ControlState)
     draft: bool = False
     """Whether four bars are answered before they are over, in case the whole answer comes too late."""
     remake: bool = False
@@ -90,13 +90,13 @@ class Job:
 class When(Enum):
     """When a mode asks for the next loop."""
 
-    AHEAD = auto()
+    PREFETCH = auto()
     """As soon as the last one is taken."""
-    ANSWER = auto()
+    AFTER_RECORDING = auto()
     """When four bars with notes in them are over."""
-    TURNS = auto()
-    """As ANSWER, but it is silent for the four bars in which it listens."""
-    MOVED = auto()
+    CALL_AND_RESPONSE = auto()
+    """As AFTER_RECORDING, but it is silent for the four bars in which it listens."""
+    ON_CHANGE = auto()
     """When an amount is turned or what it works on has changed."""
 
 
@@ -111,15 +111,15 @@ class Mode:
     """The word for what it makes."""
     amounts: tuple[str, ...]
     """The fields of Controls that its loops depend on."""
-    grid: Callable[[Verbs, Job], Grid]
+    grid: Callable[[DrumEngine, Job], Grid]
 
     @property
     def listens(self) -> bool:
         """Whether it answers what is played."""
-        return self.when in (When.ANSWER, When.TURNS)
+        return self.when in (When.AFTER_RECORDING, When.CALL_AND_RESPONSE)
 
 
-def _generated(engine: Verbs, job: Job) -> Grid:
+def _generated(engine: DrumEngine, job: Job) -> Grid:
     controls = job.controls
     fill = (*[False] * (LOOP_BARS - 1), job.fills) if job.fills or controls.fill_every else None
     complexity = controls.complexity if engine.styles else 0.0
@@ -127,40 +127,40 @@ def _generated(engine: Verbs, job: Job) -> Grid:
     return engine.generate(job.seed, controls.temperature, 1, density, _told(engine, job, fill), complexity)[0]
 
 
-def _told(engine: Verbs, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
+def _told(engine: DrumEngine, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
     """Returns what a model is told beside its task; one that knows no styles, nothing."""
     return Conditions(job.controls.style, job.bpm, fill=fill) if engine.styles else UNCONDITIONED
 
 
-def _humanized(engine: Verbs, job: Job) -> Grid:
+def _humanized(engine: DrumEngine, job: Job) -> Grid:
     told = _told(engine, job)
     return engine.humanize(job.given[0], seed=job.seed, conditions=told)  # wholly: how much is heard is decided where it is played
 
 
-def _drumified(engine: Verbs, job: Job) -> Grid:
+def _drumified(engine: DrumEngine, job: Job) -> Grid:
     return engine.drumify(job.given[0], job.seed, conditions=_told(engine, job))
 
 
-def _varied(engine: Verbs, job: Job) -> Grid:
+def _varied(engine: DrumEngine, job: Job) -> Grid:
     return engine.vary(job.given[0], job.controls.drift, job.seed, conditions=_told(engine, job))
 
 
-def _morphed(engine: Verbs, job: Job) -> Grid:
+def _morphed(engine: DrumEngine, job: Job) -> Grid:
     first, last = job.given
     return engine.morph(first, last, job.controls.morph)
 
 
 MODES: Mapping[str, Mode] = {
-    "generate": Mode("generate", When.AHEAD, "generated", ("temperature", "density", "style", "complexity"), _generated),
-    "humanize": Mode("humanize", When.ANSWER, "humanized", ("style",), _humanized),
-    "drumify": Mode("drumify", When.ANSWER, "drumified", ("style",), _drumified),
-    "respond": Mode("reconstruct", When.TURNS, "responded", ("drift", "style"), _varied),
-    "vary": Mode("reconstruct", When.AHEAD, "varied", ("drift", "style"), _varied),
-    "morph": Mode("reconstruct", When.MOVED, "morphed", ("morph",), _morphed),
+    "generate": Mode("generate", When.PREFETCH, "generated", ("temperature", "density", "style", "complexity"), _generated),
+    "humanize": Mode("humanize", When.AFTER_RECORDING, "humanized", ("style",), _humanized),
+    "drumify": Mode("drumify", When.AFTER_RECORDING, "drumified", ("style",), _drumified),
+    "respond": Mode("reconstruct", When.CALL_AND_RESPONSE, "responded", ("drift", "style"), _varied),
+    "vary": Mode("reconstruct", When.PREFETCH, "varied", ("drift", "style"), _varied),
+    "morph": Mode("reconstruct", When.ON_CHANGE, "morphed", ("morph",), _morphed),
 }
 
 
-def check_playable(facts: Facts) -> None:
+def check_playable(facts: ModelProperties) -> None:
     """Refuses a model whose loops the player cannot play: melodies, and loops of other than four bars; raises BundleError."""
     if facts.encoding == "melody":
         raise BundleError("This bundle writes melodies; drumvae-live plays drums: name another with --bundle, or type drumvae-export midi.")
@@ -169,12 +169,12 @@ def check_playable(facts: Facts) -> None:
         raise BundleError(f"{loops}: name another with --bundle, or type drumvae-export midi.")
 
 
-def offered_modes(facts: Facts) -> tuple[str, ...]:
+def offered_modes(facts: ModelProperties) -> tuple[str, ...]:
     """Returns the modes that a model can play."""
     return tuple(name for name, mode in MODES.items() if mode.task in facts.tasks)
 
 
-def check_mode(name: str, facts: Facts) -> str:
+def check_mode(name: str, facts: ModelProperties) -> str:
     """Returns the name of a mode; raises DrumVAEError where there is none of that name, BundleError where the model cannot do it."""
     if name not in MODES:
         raise DrumVAEError(f"There is no mode {name!r}; {nearest(name, list(MODES))}")
@@ -188,14 +188,14 @@ def check_mode(name: str, facts: Facts) -> str:
 NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills; name a drummer's bundle with --bundle."
 
 
-def check_supported(controls: Controls, facts: Facts) -> None:
+def check_supported(controls: ControlState, facts: ModelProperties) -> None:
     """Refuses a style that the model does not know, with the nearest names, and what only a drummer takes; raises BundleError."""
-    styled(controls.style, facts.styles)
+    one_hot_style(controls.style, facts.styles)
     if not facts.styles and (controls.complexity or controls.fill_every):
         raise BundleError(NO_STYLES)
 
 
-def make_loop(engine: Verbs, job: Job) -> Loop:
+def make_loop(engine: DrumEngine, job: Job) -> Loop:
     """Runs the model once; whatever the engine raises passes through."""
     mode = MODES[job.mode]
     played = job.given[0] if mode.task == "humanize" else None

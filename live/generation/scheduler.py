@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from drumvae.music.grid import Grid
 
-from ..controls.state import Controls
+from ..controls.state import ControlState
 from ..looper.player import Loop, Player
 from .generator import LoopGenerator
 from .modes import MODES, Job, Mode, When, loop_seed
@@ -55,7 +55,7 @@ class GenerationScheduler:
     _looked_at: tuple[object, ...] = _NEVER  # what was in force when amounts were last compared
 
     @property
-    def controls(self) -> Controls:
+    def controls(self) -> ControlState:
         """What the player has turned to."""
         return self.player.controls
 
@@ -66,7 +66,7 @@ class GenerationScheduler:
     @property
     def listening(self) -> bool:
         """Whether what is played now will be answered or varied."""
-        return self.mode.when is not When.TURNS or self.player.listens_in(self._pass)
+        return self.mode.when is not When.CALL_AND_RESPONSE or self.player.rests_in(self._pass)
 
     @property
     def _sounds(self) -> bool:
@@ -74,7 +74,7 @@ class GenerationScheduler:
 
     @property
     def _holds(self) -> bool:
-        return self.controls.hold and (self._sounds or self.player.waiting is not None)
+        return self.controls.hold and (self._sounds or self.player.queued_loop is not None)
 
     @property
     def needs_draft(self) -> bool:
@@ -83,7 +83,7 @@ class GenerationScheduler:
 
     def attend(self) -> None:
         """Takes what is finished, and asks for what is due whatever the place in the song."""
-        loop = self.generator.take()
+        loop = self.generator.poll()
         if loop is not None:
             self._take(loop)
         if self.generator.busy:
@@ -91,15 +91,15 @@ class GenerationScheduler:
         if self._open is not None and loop is None:
             self._fail(self._open)
         self._open = None
-        if self._failed_at == (self.player.passes, self.player.bar):
+        if self._failed_at == (self.player.cycles_started, self.player.bar):
             return
         if self._failed_at is not None:
             self._failed_at = None
             if self.mode.listens:
                 self._go_on()
                 return
-        begins = self.mode.when is When.MOVED and self.pair is None and not self._sounds and "generate" in self.offered
-        if (self.mode.when is When.AHEAD or begins) and not self.player.waiting and not self._holds:
+        begins = self.mode.when is When.ON_CHANGE and self.pair is None and not self._sounds and "generate" in self.offered
+        if (self.mode.when is When.PREFETCH or begins) and not self.player.queued_loop and not self._holds:
             self._ask(self._ahead())
             return
         now = (self.controls, self.player.loop, self.pair, self.fill)
@@ -107,17 +107,17 @@ class GenerationScheduler:
             self._looked_at = now
             self._remake()
 
-    def turn(self, controls: Controls) -> None:
+    def turn(self, controls: ControlState) -> None:
         """Takes what the player has turned to; another mode begins with what sounds and forgets what waits."""
         if controls.mode != self.controls.mode:
             self._base = self.player.loop.grid if self._sounds and self.player.loop else self._base
-            self.player.withdraw()
+            self.player.unqueue_loop()
             self._asked = max(self._asked, *(job.index + 1 for job in self._jobs), 0)  # a morph has the number of the loop to come
             self._jobs.clear()
             self.fill = False
             self.forget()
         self.player.controls = controls
-        self.player.takes_turns = self.mode.when is When.TURNS and not controls.hold
+        self.player.call_and_response = self.mode.when is When.CALL_AND_RESPONSE and not controls.hold
 
     def draft(self, played: Grid) -> None:
         """Takes what was played so far of four bars that end within a beat, and asks for a draft of their answer."""
@@ -156,17 +156,17 @@ class GenerationScheduler:
     @property
     def fill_comes(self) -> bool:
         """Whether a loop that has yet to come is to end in the fill that was asked for."""
-        waiting = self.player.waiting
+        waiting = self.player.queued_loop
         return self.fill or any(job.fill and waiting is not None and job.index == waiting.index for job in self._jobs)
 
     def renew(self) -> bool:
         """Brings another loop with the next bar, the one that waits or one more like the last; False where there is neither."""
-        waiting = self.player.withdraw()
+        waiting = self.player.unqueue_loop()
         if waiting is not None:
-            self.player.change(waiting)
+            self.player.replace_loop(waiting)
             return True
         job = self._jobs[-1] if self._jobs else replace(self._job(), mode="generate")
-        if MODES[job.mode].when is When.MOVED or job.mode not in self.offered:
+        if MODES[job.mode].when is When.ON_CHANGE or job.mode not in self.offered:
             return False
         seed = loop_seed(self.seed, self._asked)
         self._ask(replace(job, index=self._asked, seed=seed, controls=self.controls, remake=True, bpm=self.bpm, fill=False))
@@ -195,7 +195,7 @@ class GenerationScheduler:
         if self.mode.task == "generate":
             return self._job()
         self._base = self._base or (self.player.loop.grid if self.player.loop else None)
-        if self._base is not None and self.mode.when is When.AHEAD:
+        if self._base is not None and self.mode.when is When.PREFETCH:
             return self._job((self._base,))
         return replace(self._job(), mode="generate")
 
@@ -209,13 +209,13 @@ class GenerationScheduler:
 
         A fill that was asked for goes into the loop that waits.
         """
-        if self.mode.when is When.MOVED:
+        if self.mode.when is When.ON_CHANGE:
             wanted = self._job(self.pair, remake=True) if self.pair else None
             if wanted and not (self._jobs and self._same(wanted, self._jobs[-1])):
-                self.player.withdraw()
+                self.player.unqueue_loop()
                 self._ask(wanted)
             return
-        for loop in (self.player.loop, None if self._holds else self.player.waiting):
+        for loop in (self.player.loop, None if self._holds else self.player.queued_loop):
             job = next((job for job in self._jobs if loop is not None and loop.index == job.index), None)
             if job is None:
                 continue
@@ -242,12 +242,12 @@ class GenerationScheduler:
         """Asks for a loop, and says whether it did: what is held is not to be replaced."""
         if self._holds and not job.remake:
             return False
-        self.generator.ask(job)
+        self.generator.submit(job)
         self._open = job
         self.fill = self.fill and not job.fill
         if not job.draft:
             self._jobs.append(job)
-        if not job.draft and MODES[job.mode].when is not When.MOVED:  # an answer has its draft's number and seed
+        if not job.draft and MODES[job.mode].when is not When.ON_CHANGE:  # an answer has its draft's number and seed
             self._asked = max(self._asked, job.index + 1)
         return True
 
@@ -255,7 +255,7 @@ class GenerationScheduler:
 
     def _fail(self, job: Job) -> None:
         """Takes that a job came to nothing; asked again at once, it would fail a thousand times a second."""
-        self._failed_at = (self.player.passes, self.player.bar)
+        self._failed_at = (self.player.cycles_started, self.player.bar)
         self._looked_at = _NEVER
         if job in self._jobs:
             self._jobs.remove(job)
@@ -266,8 +266,8 @@ class GenerationScheduler:
             return  # asked for in another mode, or before a jump
         if loop.remake:
             playing = self.player.loop
-            if playing is None or loop.index >= playing.index or MODES[self.controls.mode].when is When.MOVED:
-                self.player.change(replace(loop, remake=False))  # else its turn is over
+            if playing is None or loop.index >= playing.index or MODES[self.controls.mode].when is When.ON_CHANGE:
+                self.player.replace_loop(replace(loop, remake=False))  # else its turn is over
         elif loop.draft and not self._draft_is_whole:
             self._drafted = loop
         else:
@@ -275,4 +275,4 @@ class GenerationScheduler:
 
     def _offer(self, loop: Loop) -> None:
         self._drafted = None
-        self.player.offer(replace(loop, draft=False))
+        self.player.queue_loop(replace(loop, draft=False))

@@ -18,9 +18,9 @@ from drumvae.util.errors import DrumVAEError
 
 from ..looper.player import Loop
 from ..realtime import MODEL_PRIORITY, raise_priority
-from .generator import Answer, Pending
+from .generator import GenerationResult, Pending
 from .modes import Job, make_loop
-from .worker_main import Model, ModelFacts, packed
+from .worker_main import Model, ModelInfo, packed
 from .worker_process import END_S, EndedError, ModelProcess
 
 LOAD_TIMEOUT_S = 60.0
@@ -52,10 +52,10 @@ class WorkerProcess(Pending):
         self._starting = threading.Lock()
         self._closed = threading.Event()
         self._met = threading.Event()
-        self._facts: ModelFacts | Exception | None = None  # an exception where the first start failed
+        self._facts: ModelInfo | Exception | None = None  # an exception where the first start failed
         self._at_work = 0  # 1 while the process has a job
         self._said_s = 0.0
-        self.trouble: str | None = None
+        self.error: str | None = None
         self.restarts = 0
         """How many times the model came back."""
 
@@ -68,11 +68,11 @@ class WorkerProcess(Pending):
         """Starts the process, which loads the model by itself; returns at once."""
         self._keeper.start()
 
-    def ready(self) -> ModelFacts:
+    def ready(self) -> ModelInfo:
         """Waits until the model is loaded; raises what loading it raised: a DrumVAEError, unless it is a bug."""
         while not self._met.wait(0.1):  # in turns, because Windows does not let Ctrl-C into a wait
             pass
-        if isinstance(self._facts, ModelFacts):
+        if isinstance(self._facts, ModelInfo):
             return self._facts
         raise self._facts or DrumVAEError("The model was closed before it was loaded; start drumvae-live again.")
 
@@ -86,7 +86,7 @@ class WorkerProcess(Pending):
         if self._keeper.is_alive():
             self._keeper.join(END_S)
 
-    def ask(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self._outstanding += 1
         self._jobs.put(job)
 
@@ -98,7 +98,7 @@ class WorkerProcess(Pending):
         try:
             while not self._closed.is_set():
                 deaths = 1 if self._serve() else deaths + 1
-                if not isinstance(self._facts, ModelFacts):
+                if not isinstance(self._facts, ModelInfo):
                     return
                 self._fail_waiting()
                 self._closed.wait(back_off_s(deaths))
@@ -132,10 +132,10 @@ class WorkerProcess(Pending):
     def _on_loaded(self, reply: object) -> None:
         """Takes the first word of a process: the facts, or the exception that loading raised."""
         if self._facts is None:
-            assert isinstance(reply, ModelFacts | Exception)
+            assert isinstance(reply, ModelInfo | Exception)
             self._facts = reply
             self._met.set()
-        elif isinstance(reply, ModelFacts):
+        elif isinstance(reply, ModelInfo):
             self._say(f"The model is back (restart {self.restarts + 1}).")
             self.restarts += 1
         if isinstance(reply, Exception):
@@ -144,10 +144,10 @@ class WorkerProcess(Pending):
     def _next(self, process: ModelProcess) -> Job | None:
         """Waits for a job, and clears a sentence that has stood long enough; None when there will be no more."""
         while True:
-            if self.trouble and time.monotonic() - self._said_s >= SAID_S:
-                self.trouble = None
+            if self.error and time.monotonic() - self._said_s >= SAID_S:
+                self.error = None
             with suppress(Empty):
-                item = self._jobs.get(timeout=SAID_S if self.trouble else None)
+                item = self._jobs.get(timeout=SAID_S if self.error else None)
                 if item is process:
                     raise EndedError(process.exit_description())
                 if item is None or isinstance(item, Job):
@@ -157,9 +157,9 @@ class WorkerProcess(Pending):
         self._at_work = 1
         process.send(packed(job))
         reply = process.receive(JOB_TIMEOUT_S)
-        assert isinstance(reply, Answer)
-        if reply.trouble:
-            self._say(reply.trouble)
+        assert isinstance(reply, GenerationResult)
+        if reply.error:
+            self._say(reply.error)
         self._at_work = 0
         self._hand_over(reply.loop)
 
@@ -175,10 +175,10 @@ class WorkerProcess(Pending):
     def _on_worker_death(self, end: EndedError) -> None:
         if self._closed.is_set():
             return
-        if isinstance(self._facts, ModelFacts):
+        if isinstance(self._facts, ModelInfo):
             self._say(f"{end} It is started again (restart {self.restarts + 1}); the last loop plays on.")
         elif self._facts is None:
             self._facts = DrumVAEError(f"{end} Try --provider cpu, or another --bundle.")
 
     def _say(self, sentence: str) -> None:
-        self.trouble, self._said_s = sentence, time.monotonic()
+        self.error, self._said_s = sentence, time.monotonic()

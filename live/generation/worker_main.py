@@ -22,24 +22,24 @@ from drumvae.util.errors import DrumVAEError
 
 from ..looper.player import Loop
 from ..realtime import MODEL_PRIORITY, raise_priority
-from .generator import Answer, answer
-from .modes import Facts, Job, Verbs
+from .generator import GenerationResult, run_job
+from .modes import DrumEngine, Job, ModelProperties
 
 
-class Model(Verbs, Facts, Protocol):
+class Model(DrumEngine, ModelProperties, Protocol):
     """What plays a bundle, and says what it is; drumvae.inference.engine.Engine does."""
 
     @property
     def provider(self) -> str: ...
 
     @property
-    def chosen(self) -> str: ...
+    def provider_reason(self) -> str: ...
 
     def pop_notice(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelInfo:
     """Says what is to be known of a model without having it."""
 
     tasks: tuple[str, ...]
@@ -50,15 +50,15 @@ class ModelFacts:
     """groove, pattern or melody."""
     steps: int
     """How long its loops are."""
-    chosen: str = ""
+    provider_reason: str = ""
     """Why it runs there."""
     styles: tuple[str, ...] = ()
     """What it can be asked to play; none where it is no drummer."""
 
     @classmethod
-    def of(cls, model: Model) -> "ModelFacts":
+    def of(cls, model: Model) -> "ModelInfo":
         """Reads the facts off a model."""
-        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.chosen, tuple(model.styles))
+        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.provider_reason, tuple(model.styles))
 
 
 def load_engine(bundle: Path | None, provider: str) -> Model:
@@ -107,11 +107,11 @@ def _listen(put: Callable[[bytes], None]) -> None:
     os._exit(0)
 
 
-def run_job_with_notice(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> Answer:
+def run_job_with_notice(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> GenerationResult:
     """Does one job, and says with it where the model went over to another provider: the loop is made all the same."""
-    done = answer(partial(make, model), job)
+    done = run_job(partial(make, model), job)
     news = model.pop_notice()
-    return done if done.trouble else Answer(done.loop, news)
+    return done if done.error else GenerationResult(done.loop, news)
 
 
 def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> tuple[Model, Callable[[Model, Job], Loop]]:
@@ -120,7 +120,7 @@ def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> tu
         sys.path[:] = pickle.loads(orders.get())
         load, make = pickle.loads(orders.get())
         model: Model = load()
-        facts = ModelFacts.of(model)
+        facts = ModelInfo.of(model)
     except DrumVAEError as error:
         reply(error)
         raise

@@ -11,18 +11,18 @@ import numpy as np
 from drumvae.music.grid import STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid, onsets_to_arrays
 from drumvae.music.kit import VOICES
 
-from ..controls.state import Controls
+from ..controls.state import ControlState
 
 SWING_STEPS = 1 / 3
 """How far full swing delays a sixteenth: from the middle of its eighth, one step in, to the last third of it, 4/3 of a step in."""
 _DEEPEST = STEPS_PER_BAR.bit_length() - 1  # 4: how often a bar can be halved into steps
 
 
-def shaped(grid: Grid, controls: Controls) -> Grid:
+def shaped(grid: Grid, controls: ControlState) -> Grid:
     """Returns a loop of the same shape; the very same one where nothing is turned. A density above 1 changes nothing here."""
     grid = change_speed(grid, controls.speed)
     grid = thin(grid, controls.density)
-    grid = muted(grid, controls.muted)
+    grid = muted(grid, controls.muted_voices)
     grid = fit_velocity_range(grid, controls.velocity_low, controls.velocity_high)
     return apply_swing(grid, controls.swing)
 

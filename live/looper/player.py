@@ -18,7 +18,7 @@ from drumvae.music.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PE
 from drumvae.music.kit import DRUM_CHANNEL
 
 from ..clock.timeline import EARLY_BEATS, Timeline, cycle_start
-from ..controls.state import Controls
+from ..controls.state import ControlState
 from .groove_fx import merged, shaped
 
 GATE_BEATS = 1 / 8
@@ -49,14 +49,14 @@ class Loop:
     """Whether it answers four bars of which the last beat was still to come."""
     remake: bool = False
     """Whether it takes the place of the same loop, which plays already."""
-    plain: Grid | None = None
+    dry_grid: Grid | None = None
     """The same hits without the model's feel: as they were played; None for a loop that is the model's own."""
 
-    def as_turned(self, controls: Controls) -> Grid:
+    def render(self, controls: ControlState) -> Grid:
         """Returns what is heard of it: with so much of its feel, shaped."""
         grid = self.grid
         if controls.humanize < 1:
-            grid = (self.plain or stiffened(grid)).blended(grid, controls.humanize)
+            grid = (self.dry_grid or stiffened(grid)).blended(grid, controls.humanize)
         return shaped(grid, controls)
 
 
@@ -86,24 +86,24 @@ class Player:
     channel: int = DRUM_CHANNEL
     loop: Loop | None = None
     """What plays; None is silence."""
-    controls: Controls = field(default_factory=Controls)
+    controls: ControlState = field(default_factory=ControlState)
     """What the player has turned to, heard from the next bar on."""
-    takes_turns: bool = False
+    call_and_response: bool = False
     """Whether every other pass, from the one where playback began on, is for listening: nothing is played."""
-    passes: int = 0
+    cycles_started: int = 0
     """How many passes were begun, jumps included."""
     bar: int = 0
     """The bar that the cursor is in; it begins at beat 4 times this."""
-    struck: int = 0
+    hits_played: int = 0
     """How many hits were given out."""
-    stale: int = 0
+    hits_dropped: int = 0
     """How many hits were left out because their time had long gone."""
     _cursor_beats: float = 0.0
     _next: Loop | None = None
     _change: Loop | None = None
     _first_pass: int = 0  # where playback began
     _seat: _Seat = field(default_factory=_Seat)
-    _heard: Controls = field(default_factory=Controls)  # what this bar is played with
+    _heard: ControlState = field(default_factory=ControlState)  # what this bar is played with
     _hits: Sequence[_Hit] = ()
     _done: int = 0
     _renewed: bool = False  # whether this pass has brought in a new loop: it brings in one at most
@@ -113,26 +113,26 @@ class Player:
     _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
 
     @property
-    def number(self) -> int:
+    def cycle(self) -> int:
         """The pass that the cursor is in; it begins at beat 16 times this."""
         return self.bar // LOOP_BARS
 
     @property
-    def waiting(self) -> Loop | None:
+    def queued_loop(self) -> Loop | None:
         """The loop that the next line brings in."""
         return self._next
 
     @property
-    def sounding(self) -> Mapping[int, float]:
+    def active_notes(self) -> Mapping[int, float]:
         """The pitches that are held, and when each ends."""
         return self._offs
 
     @property
-    def heard(self) -> Controls:
+    def bar_controls(self) -> ControlState:
         """What the bar is played with."""
         return self._heard
 
-    def offer(self, loop: Loop) -> None:
+    def queue_loop(self, loop: Loop) -> None:
         """Takes the loop that the next line brings in; the last one offered counts.
 
         Within the half step before a line it still comes in at that line, and within the half step after a wrap at that wrap:
@@ -141,28 +141,28 @@ class Player:
         """
         self._next = loop
         late = self.loop is not None and self._cursor_beats >= self._open_beats
-        if late or not self.passes or self._renewed:
+        if late or not self.cycles_started or self._renewed:
             return
         self._bring_in(self._cursor_beats)
         self._hits = [hit for hit in self._hits if hit.step != self._first_step or hit.voice not in self._first_voices]
 
-    def listens_in(self, number: int) -> bool:
+    def rests_in(self, number: int) -> bool:
         """Says whether a pass is for listening, where turns are taken."""
         return (number - self._first_pass) % 2 == 0
 
-    def change(self, loop: Loop) -> None:
+    def replace_loop(self, loop: Loop) -> None:
         """Takes the loop that the next bar brings in, at its own place in the four; the one that waits goes on waiting."""
         if self.loop is None:
-            self.offer(loop)
+            self.queue_loop(loop)
         else:
             self._change = loop
 
-    def withdraw(self) -> Loop | None:
+    def unqueue_loop(self) -> Loop | None:
         """Gives back the loop that waits."""
         loop, self._next = self._next, None
         return loop
 
-    def reseat(self, beat: float, at_s: float = -math.inf, sounded: Mapping[int, float] | None = None, wraps: bool = False) -> None:
+    def locate(self, beat: float, at_s: float = -math.inf, sounded: Mapping[int, float] | None = None, wraps: bool = False) -> None:
         """Begins at a beat, mid-pass or on a line, after `silence`.
 
         A line brings in the loop that waits. Hits of steps before the beat stay out; a hit that would have sounded just before
@@ -171,16 +171,16 @@ class Player:
         place that the song has left, is not struck again. A song that `wraps` goes round in a loop of the DAW's: that is the next
         turn, and brings in the loop that waits too, because such a loop may hold no line.
         """
-        turn = self.number - self._first_pass + 1 if wraps else 0
+        turn = self.cycle - self._first_pass + 1 if wraps else 0
         self._seat = _Seat(beat, at_s, dict(sounded or {}))
         self._cursor_beats = beat
         self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
-        self._first_pass = self.number - turn
+        self._first_pass = self.cycle - turn
         self._begin_pass()
         if wraps:
-            self._first_step = round((beat - cycle_start(self.number)) * STEPS_PER_BEAT)
+            self._first_step = round((beat - cycle_start(self.cycle)) * STEPS_PER_BEAT)
             self._open_beats = beat + EARLY_BEATS
-        if beat <= cycle_start(self.number) + SEATED_BEATS or self.loop is None or wraps:
+        if beat <= cycle_start(self.cycle) + SEATED_BEATS or self.loop is None or wraps:
             self._bring_in(beat)
         else:
             self._turn(beat)
@@ -207,7 +207,7 @@ class Player:
             self._hold(due.message[1], due.at_s, timeline)
         return notes
 
-    def silence(self, now_s: float) -> list[ScheduledMessage]:
+    def all_notes_off(self, now_s: float) -> list[ScheduledMessage]:
         """Returns the note-offs of all that sounds, due now, and forgets them."""
         out = [ScheduledMessage(now_s, self._note_off(pitch)) for pitch in self._offs]
         self._offs.clear()
@@ -215,12 +215,12 @@ class Player:
 
     def panic(self, now_s: float) -> list[ScheduledMessage]:
         """Returns the note-offs of all that sounds, then All Notes Off on the channel."""
-        return [*self.silence(now_s), ScheduledMessage(now_s, bytes((CONTROL_CHANGE | self.channel, ALL_NOTES_OFF, 0)))]
+        return [*self.all_notes_off(now_s), ScheduledMessage(now_s, bytes((CONTROL_CHANGE | self.channel, ALL_NOTES_OFF, 0)))]
 
     def _begin_pass(self) -> None:
-        self.passes += 1
+        self.cycles_started += 1
         self._first_step, self._first_voices = 0, set()
-        self._open_beats = cycle_start(self.number)
+        self._open_beats = cycle_start(self.cycle)
         self._renewed = False
 
     def _begin_bar(self, beat: float) -> None:
@@ -246,17 +246,17 @@ class Player:
 
     def _keeping(self, loop: Loop | None) -> Loop | None:
         """Returns a loop in which the voices that are locked go on with what they play."""
-        if loop is None or self.loop is None or loop is self.loop or not self.controls.locked:
+        if loop is None or self.loop is None or loop is self.loop or not self.controls.locked_voices:
             return loop
-        plains = [one.plain or stiffened(one.grid) for one in (self.loop, loop)]
-        locked = self.controls.locked
-        return replace(loop, grid=merged(self.loop.grid, loop.grid, locked), plain=merged(plains[0], plains[1], locked))
+        plains = [one.dry_grid or stiffened(one.grid) for one in (self.loop, loop)]
+        locked = self.controls.locked_voices
+        return replace(loop, grid=merged(self.loop.grid, loop.grid, locked), dry_grid=merged(plains[0], plains[1], locked))
 
     def _loop_from(self, loop: Loop | None, from_beat: float) -> None:
         self.loop, self._heard = loop, self.controls
         self._done = 0
-        rests = self.takes_turns and self.listens_in(self.number)
-        hits = cycle_hits(loop.as_turned(self.controls), cycle_start(self.number)) if loop and not rests else []
+        rests = self.call_and_response and self.rests_in(self.cycle)
+        hits = cycle_hits(loop.render(self.controls), cycle_start(self.cycle)) if loop and not rests else []
         first_step = self.bar % LOOP_BARS * STEPS_PER_BAR  # the last hits of the bar before may be late to within the rounding
         self._hits = [hit for hit in hits if hit.step >= first_step and max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
 
@@ -268,7 +268,7 @@ class Player:
             if hit.step == self._first_step:
                 self._first_voices.add(hit.voice)
             if until_s - at_s > STALE_S:
-                self.stale += 1
+                self.hits_dropped += 1
                 continue
             pitch = self._heard.kit.output_notes[hit.voice]
             if self._sounded_before(hit, pitch, at_s, timeline):
@@ -277,7 +277,7 @@ class Player:
                 out.append(ScheduledMessage(min(self._offs[pitch], at_s), self._note_off(pitch)))
             out.append(ScheduledMessage(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
             self._hold(pitch, at_s, timeline)
-            self.struck += 1
+            self.hits_played += 1
         self._cursor_beats = max(self._cursor_beats, until_beats)
 
     def _hold(self, pitch: int, from_s: float, timeline: Timeline) -> None:

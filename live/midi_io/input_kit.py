@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
-from drumvae.music.kit_detection import recognised
+from drumvae.music.kit_detection import detect_kit
 
 MEMORY_NOTES = 512
 """After so many notes all counts are halved, so that another instrument at the same port is noticed within a minute or two."""
@@ -32,7 +32,7 @@ class InputKit:
         """Takes on the kit that two looks running agree on, and returns it if it is another; called at a bar line, now and then."""
         if self.fixed:
             return None
-        before, self._guess = self._guess, recognised(self._counts)
+        before, self._guess = self._guess, detect_kit(self._counts)
         if self._guess is None or self._guess != before or self._guess == self.kit:
             return None
         self.kit = self._guess

@@ -20,8 +20,6 @@ class OutputQueue:
     meter: SyncMeter
     echo: EchoFilter | None = None
     """Is told of every note that goes out, to know it when it comes back."""
-    late_s: float = 0.0
-    """The largest delay of a message since this was last set to 0."""
     struck: dict[int, float] = field(default_factory=dict)
     """When each pitch was last struck."""
     _waiting: deque[ScheduledMessage] = field(default_factory=deque)
@@ -43,7 +41,6 @@ class OutputQueue:
             if self.echo and is_note:
                 self.echo.sent(now_s, due.message[1], due.message[2])
             self.sink.send(due.message)
-            self.late_s = max(self.late_s, now_s - due.at_s)
             if is_note:
                 self.struck[due.message[1]] = now_s
                 self.meter.sent(now_s - due.at_s)

@@ -40,7 +40,7 @@ class Port:
         """Whether it is away; set by any thread, taken back by the main thread."""
         self.told = False
         """Whether it was said that it is away."""
-        self.returns = 0
+        self.reconnect_count = 0
         """How often it has come back; whoever must tell it everything again compares."""
         self.sibling_port: str | None = None
         """The virtual port of the other direction: CoreMIDI lists it among other programs' ports."""
@@ -99,7 +99,7 @@ class Port:
         except (self._backend.error, PortError):
             return False
         self.lost = self.told = False
-        self.returns += 1
+        self.reconnect_count += 1
         return True
 
     def stop_callbacks(self) -> None:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 
-from drumvae.music.conditions import styled
+from drumvae.music.conditions import one_hot_style
 from drumvae.music.kit import Kit
 from drumvae.util.errors import BundleError
 
 from ..controls.actions import Action, Event, Kind
-from ..controls.state import Controls, fills_title
+from ..controls.state import ControlState, fills_title
 from ..generation.modes import MODES, NO_STYLES
 from ..generation.scheduler import GenerationScheduler
 from ..looper.clip_slots import ClipSlots
@@ -30,7 +30,7 @@ class ControlHandler:
         self._first_kit = self.controls.kit
 
     @property
-    def controls(self) -> Controls:
+    def controls(self) -> ControlState:
         return self.player.controls
 
     def move(self, event: Event) -> str:
@@ -52,7 +52,7 @@ class ControlHandler:
         self.turn(self.controls.after(event, self.requests.offered, self.requests.styles))
         return self._title(event)
 
-    def turn(self, controls: Controls) -> None:
+    def turn(self, controls: ControlState) -> None:
         """Takes controls as a whole; they are heard from the next bar on."""
         self.requests.turn(controls)
 
@@ -63,7 +63,7 @@ class ControlHandler:
         if action.verb in _DRUMMERS_OWN and not self.requests.styles:
             return NO_STYLES
         try:
-            styled(action.style, self.requests.styles)
+            one_hot_style(action.style, self.requests.styles)
         except BundleError as error:
             return str(error)
         return None
@@ -123,6 +123,6 @@ class ControlHandler:
 
     def _go_to(self, loop: Loop) -> None:
         """Brings in a loop that is to stay: hold goes on, and a press of hold lets the drummer go on."""
-        self.player.change(loop)
+        self.player.replace_loop(loop)
         self.turn(replace(self.controls, hold=True))
         self.requests.adopt(loop)

@@ -9,9 +9,9 @@ from drumvae.music.grid import LOOP_BARS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
 from ..clock.follower import Clock, State
-from ..generation.modes import Facts
+from ..generation.modes import ModelProperties
 from ..looper.player import Loop
-from ..messages import Played, TimestampedMessage
+from ..messages import PlayedLoop, TimestampedMessage
 
 DEMO_BARS = 2 * LOOP_BARS
 PERFORMANCE = """
@@ -30,7 +30,7 @@ def performance() -> Loop:
     return Loop(0, Grid.from_text(PERFORMANCE), source="performance")
 
 
-def demo_mode(facts: Facts) -> str:
+def demo_mode(facts: ModelProperties) -> str:
     """Returns how the demo answers: by humanizing, or by a loop of its own where the model cannot humanize."""
     return "humanize" if "humanize" in facts.tasks else "generate"
 
@@ -60,12 +60,12 @@ class Script:
 class Silence:
     """Takes every message and sends none."""
 
-    returns = 0
+    reconnect_count = 0
 
     def send(self, message: bytes) -> None: ...
 
 
-def write_demo(path: Path, played: Sequence[Played], bpm: float) -> str:
+def write_demo(path: Path, played: Sequence[PlayedLoop], bpm: float) -> str:
     """Writes what sounded and says what that was, in a sentence; raises DataError where the file cannot be written."""
     write_midi(path, [p.loop.grid for p in played], bpm, played[-1].kit, name="drumvae demo")
     parts = ", then ".join(f"four bars {p.loop.source}" if p.loop.source != "performance" else "four bars of performance" for p in played)

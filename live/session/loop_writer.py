@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from drumvae.util.errors import DataError
 from drumvae.util.files import check_writable
 
-from ..messages import Played
+from ..messages import PlayedLoop
 from ..realtime import MODEL_PRIORITY, raise_priority
 
 SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
@@ -24,18 +24,18 @@ class LoopWriter:
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder and tries to write into it; raises DataError where that fails."""
-        import pretty_midi  # noqa: F401  # loaded now, not while the first loop plays
+        import mido  # noqa: F401  # loaded now, not while the first loop plays
 
         self.folder = folder
         self.written = 0
-        self.trouble: str | None = None
+        self.error: str | None = None
         """Why the last loop could not be written, in a sentence."""
-        self._queue: SimpleQueue[Played | None] = SimpleQueue()
+        self._queue: SimpleQueue[PlayedLoop | None] = SimpleQueue()
         check_writable(folder, "Loops", "name another folder after --record")
         self._thread = threading.Thread(target=self._work, name="record", daemon=True)
         self._thread.start()
 
-    def add(self, played: Played) -> None:
+    def add(self, played: PlayedLoop) -> None:
         """Queues a loop and returns at once."""
         self._queue.put(played)
 
@@ -51,10 +51,10 @@ class LoopWriter:
                 write_played(self.folder, played)
                 self.written += 1
             except DataError as error:  # e.g. a full disk: the music is worth more than the recording
-                self.trouble = str(error)
+                self.error = str(error)
 
 
-def write_played(folder: Path, played: Played) -> Path:
+def write_played(folder: Path, played: PlayedLoop) -> Path:
     """Writes one loop at the tempo it was played at; a name that is taken, by an earlier session, gets a number more."""
     from drumvae.midi.io import write_midi
 

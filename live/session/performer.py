@@ -16,13 +16,13 @@ from ..clock.timeline import EARLY_BEATS, Timeline, bar_of, cycle_at, cycle_star
 from ..controls.actions import Event
 from ..controls.feedback import Feedback
 from ..controls.mapping import ControlMap, Positions
-from ..controls.state import Controls
+from ..controls.state import ControlState
 from ..generation.generator import LoopGenerator
 from ..generation.scheduler import DRAFT_BEATS, GenerationScheduler
 from ..looper.clip_slots import ClipSlots
 from ..looper.player import Loop, Player, ScheduledMessage
 from ..looper.recorder import Recording, layered
-from ..messages import Input, Output, Played, Status, TimestampedMessage
+from ..messages import Input, Output, PlayedLoop, Status, TimestampedMessage
 from ..metrics.sync_report import SyncMeter
 from ..midi_io.echo_filter import EchoFilter
 from ..midi_io.input_kit import InputKit
@@ -64,7 +64,7 @@ class Performer:
     sink: Output
     generator: LoopGenerator
     seed: int
-    controls: Controls = field(default_factory=Controls)
+    controls: ControlState = field(default_factory=ControlState)
     """What is turned to at the start."""
     offered: tuple[str, ...] = ("generate",)
     """The modes that the model can play."""
@@ -81,7 +81,7 @@ class Performer:
     offset_s: float = 0.0
     """Added to every due time; negative plays early, to make up for a slow sampler."""
     echo: EchoFilter | None = field(default_factory=EchoFilter)
-    on_played: Callable[[Played], None] | None = None
+    on_loop_played: Callable[[PlayedLoop], None] | None = None
     player: Player = field(default_factory=Player)
     meter: SyncMeter = field(default_factory=SyncMeter)
     """Gathers what a run is reported by."""
@@ -102,7 +102,7 @@ class Performer:
     _end_beats: float = float("inf")
     _open: tuple[int, Loop | None] = (0, None)  # the pass, and its loop, that is under way
     _reported: Loop | None = None
-    _as_heard: Controls = field(default_factory=Controls)  # what the pass that is under way was last played with
+    _as_heard: ControlState = field(default_factory=ControlState)  # what the pass that is under way was last played with
     _pass_start: tuple[float, float, int] = (0.0, 0.0, 1)  # beat, seconds, bar of the song
     _published_s: float = float("-inf")
 
@@ -145,7 +145,7 @@ class Performer:
         self._rolling = False
         self._output_queue.silence(self.player.panic(now_s))
         self._report_played(now_s)
-        self.meter.stale = self.player.stale
+        self.meter.stale = self.player.hits_dropped
         self._publish(now_s)
 
     # hearing
@@ -219,7 +219,7 @@ class Performer:
         else:
             self._rolling = False
             self._held = event.kind is Kind.STOP_PENDING
-            self._cut, self._early = self._output_queue.silence(self.player.silence(now_s)), []
+            self._cut, self._early = self._output_queue.silence(self.player.all_notes_off(now_s)), []
             if not self._held:
                 self._report_played(now_s)
         self._publish(now_s)
@@ -252,7 +252,7 @@ class Performer:
 
     def _jump(self, beat: float, left_beats: float | None, at_s: float, now_s: float, wraps: bool) -> None:
         """Goes on at a beat. Where the song was playing, what was played up to where it left is answered as a whole pass is."""
-        self._output_queue.silence(self.player.silence(now_s))
+        self._output_queue.silence(self.player.all_notes_off(now_s))
         number = cycle_at(beat)
         if left_beats is None:
             self._recording, self._recorded_pass = Recording(), number
@@ -260,7 +260,7 @@ class Performer:
             self._close_pass(number)
             self._recording = self._recording.moved(left_beats - EARLY_BEATS, beat - left_beats)  # an early hit of the new place
         self._scheduler.rewind(number, answered=left_beats is not None)
-        self.player.reseat(beat, at_s, self._output_queue.struck, wraps)
+        self.player.locate(beat, at_s, self._output_queue.struck, wraps)
 
     # the loops
 
@@ -282,10 +282,10 @@ class Performer:
         heard = timeline.delayed(self.offset_s)
         self._scheduler.last_call(heard.time_at(cycle_start(self._recorded_pass)) - now_s)
         self._output_queue.add(self.player.advance(heard, now_s + AHEAD_S, self._end_beats))
-        if self._open != (self.player.passes, self.player.loop):
+        if self._open != (self.player.cycles_started, self.player.loop):
             self._report_played(now_s)
             self._open_pass(beat, now_s)
-        self._as_heard = self.player.heard
+        self._as_heard = self.player.bar_controls
 
     def _close_pass(self, number: int) -> None:
         """Has what was played in a pass answered, and goes on to another one."""
@@ -301,10 +301,10 @@ class Performer:
         return layered(self._layers, played) if self.player.controls.overdub else played
 
     def _open_pass(self, beat: float, now_s: float) -> None:
-        self._open = (self.player.passes, self.player.loop)
+        self._open = (self.player.cycles_started, self.player.loop)
         if self.player.loop is not None:
             self._clip_slots.played(self.player.loop)
-        song_beat = max(beat, float(self.player.number * LOOP_BEATS)) - self._unrolled_beats
+        song_beat = max(beat, float(self.player.cycle * LOOP_BEATS)) - self._unrolled_beats
         self._pass_start = (beat, now_s, bar_of(song_beat))
         self._publish(now_s)
 
@@ -317,9 +317,9 @@ class Performer:
         beat, at_s, bar = self._pass_start
         beats = self._timeline.beat_at(now_s) - beat
         mean_bpm = beats * 60 / (now_s - at_s) if beats > 1 else self._timeline.bpm
-        if self.on_played:
+        if self.on_loop_played:
             controls = self._as_heard
-            self.on_played(Played(replace(loop, grid=loop.as_turned(controls)), bar, round(mean_bpm, 2), controls.kit))
+            self.on_loop_played(PlayedLoop(replace(loop, grid=loop.render(controls)), bar, round(mean_bpm, 2), controls.kit))
 
     # showing
 
@@ -332,28 +332,27 @@ class Performer:
             beat=self._timeline.beat_at(now_s) - self._unrolled_beats if self._rolling and self._timeline else self.status.beat,
             loop=self.player.loop,
             bar=self._pass_start[2],
-            number=self._recorded_pass,
-            heard=self._recording,
-            notes=self.meter.heard,
+            cycle=self._recorded_pass,
+            recording=self._recording,
+            notes_received=self.meter.heard,
             echoes=self.meter.echoes,
             unmapped=dict(self._note_input.unmapped),
-            struck=self.player.struck,
-            late_ms=self._output_queue.late_s * 1000,
-            trouble=self.generator.trouble or self.clock.advice,
+            hits_played=self.player.hits_played,
+            error=self.generator.error or self.clock.advice,
             controls=self.player.controls,
-            kept=frozenset(self._clip_slots.kept),
-            fill=self._scheduler.fill_comes,
-            locked=self.clock.locked,
+            filled_slots=frozenset(self._clip_slots.kept),
+            fill_pending=self._scheduler.fill_comes,
+            synced=self.clock.locked,
             jitter_ms=self.clock.jitter_ms,
-            said=self._said,
+            last_message=self._said,
         )
-        self._output_queue.late_s, self._published_s = 0.0, now_s
+        self._published_s = now_s
 
     def _feed_back(self, now_s: float) -> None:
         """Shows a controller where everything stands."""
         if self._feedback and self.shows_controls:
-            if self._returns != self.sink.returns:  # what shows it was away
-                self._returns = self.sink.returns
+            if self._returns != self.sink.reconnect_count:  # what shows it was away
+                self._returns = self.sink.reconnect_count
                 self._feedback.forget()
             beat = self.status.beat if self._rolling else None
             fill = self._scheduler.fill_comes

@@ -19,8 +19,8 @@ from types import FrameType
 from drumvae.music.kit import Kit
 
 from ..controls.mapping import ControlMap
-from ..controls.state import Controls
-from ..realtime import Loop, settle
+from ..controls.state import ControlState
+from ..realtime import PerformerThread, settle
 from ..ui.display import Display
 from .performer import Performer
 
@@ -48,7 +48,7 @@ class LiveConfig:
     """Where the model runs: auto, cuda or cpu."""
     seed: int = 0
     """Repeats a session; 0 or above."""
-    controls: Controls = field(default_factory=Controls)
+    controls: ControlState = field(default_factory=ControlState)
     """What is turned to at the start, the mode and the kit among it."""
     input_kit: Kit | None = None
     """What is played on; None recognises it."""
@@ -66,18 +66,18 @@ class LiveConfig:
     """Added to the time of every note; negative plays earlier."""
 
 
-def run_session(performer: Performer, display: Display, watch: Watch = list, trouble: Callable[[], str | None] = str) -> Loop:
+def run_session(performer: Performer, display: Display, watch: Watch = list, error: Callable[[], str | None] = str) -> PerformerThread:
     """Plays until the performer finishes or a signal comes, and returns the thread that played; raises what a bug in it raised.
 
     `watch` is called about once a second and returns sentences to show; `trouble` returns one, or nothing. Called by the main
     thread, which it occupies. The generator must have been started.
     """
-    loop = Loop(performer.step, performer.close, lambda: performer.finished)
+    loop = PerformerThread(performer.step, performer.close, lambda: performer.finished)
     settle()
     with _signals() as stopped:
         loop.start()
         try:
-            _watch_over(performer, display, loop, watch, trouble, stopped)
+            _watch_over(performer, display, loop, watch, error, stopped)
         finally:
             loop.stop()
             performer.generator.close()
@@ -90,9 +90,9 @@ def run_session(performer: Performer, display: Display, watch: Watch = list, tro
 def _watch_over(
     performer: Performer,
     display: Display,
-    loop: Loop,
+    loop: PerformerThread,
     watch: Watch,
-    trouble: Callable[[], str | None],
+    error: Callable[[], str | None],
     stopped: list[int],
 ) -> None:
     said: set[str] = set()
@@ -106,7 +106,7 @@ def _watch_over(
         if now_s - shown_s > SHOW_S:
             shown_s = now_s
             display.show(performer.status)
-            for once in {performer.status.trouble or "", trouble() or ""} - said - {""}:
+            for once in {performer.status.error or "", error() or ""} - said - {""}:
                 said.add(once)
                 display.say(once)
         time.sleep(0.02)  # short, so that a signal is acted upon at once

@@ -51,9 +51,9 @@ class Lines:
         self._said = ""
 
     def show(self, status: Status) -> None:
-        if status.said and status.said != self._said:
-            self._said = status.said
-            self.say(status.said)
+        if status.last_message and status.last_message != self._said:
+            self._said = status.last_message
+            self.say(status.last_message)
         if status.state is not self._state:
             self._state = status.state
             where = f", bar {bar_of(status.beat)}" if status.state is State.RUNNING else ""
@@ -63,8 +63,8 @@ class Lines:
             self.say(f"tempo {status.bpm:.1f} bpm")
         if status.loop is not None and status.loop is not self._loop:
             self._loop = status.loop
-            heard = f" ({status.notes - self._notes} notes heard)" if status.notes > self._notes else ""
-            self._notes = status.notes
+            heard = f" ({status.notes_received - self._notes} notes heard)" if status.notes_received > self._notes else ""
+            self._notes = status.notes_received
             self.say(f"{loop_title(status)} from bar {status.bar}{heard}\n{status.loop.grid.to_text()}")
 
     def say(self, sentence: str) -> None:
@@ -90,8 +90,8 @@ class Screen:
         self._live.start()
 
     def show(self, status: Status) -> None:
-        if status.said and status.said != self._status.said:
-            self._page.sentence = status.said
+        if status.last_message and status.last_message != self._status.last_message:
+            self._page.sentence = status.last_message
         self._status = status
         self._draw()
 

@@ -8,7 +8,7 @@ from drumvae.music.kit import VOICES
 
 from ..clock.follower import State
 from ..clock.timeline import bar_of, phase
-from ..controls.state import Controls, fills_title
+from ..controls.state import ControlState, fills_title
 from ..generation.modes import MODES
 from ..messages import Status
 from .grid_view import PICTURE_WIDTH, GridText, Window, picture
@@ -18,7 +18,7 @@ STEADY_MS, LOOSE_MS = 0.5, 2.0
 """Ticks no further off are steady, and loose; what is further off than that can be heard."""
 _GAP = "  "
 _AMOUNTS = ("temperature", "humanize", "drift", "morph", "density", "swing")
-_DEFAULTS = Controls()
+_DEFAULTS = ControlState()
 
 
 class Page:
@@ -45,17 +45,17 @@ class Page:
         yield from self._grids(status, width)
         yield Line(Priority.BLANK)
         unmapped = unmapped_title(status) if status.unmapped else ""
-        news = self.sentence if self.sentence != status.trouble else ""
-        for text, style in ((status.trouble or "", "bold red"), (unmapped, "yellow"), (news, "")):
+        news = self.sentence if self.sentence != status.error else ""
+        for text, style in ((status.error or "", "bold red"), (unmapped, "yellow"), (news, "")):
             for number, row in enumerate(wrapped(text, width)):
                 yield Line(Priority.REST if number else Priority.SENTENCE, [StyledText(row, style)])
         yield Line(Priority.FOOTER, [StyledText(fitted(self.footer, width), "dim")])
 
     def _grids(self, status: Status, width: int) -> Iterator[Line]:
         """Yields both grids, as they are played and were heard, side by side where the terminal is wide enough."""
-        loop, controls, heard, number = status.loop, status.controls, status.heard, status.number
+        loop, controls, heard, number = status.loop, status.controls, status.recording, status.cycle
         window = Window.at(status.beat if status.state is State.RUNNING else None, width)
-        rows = self._playing.rows((loop, controls), lambda: loop.as_turned(controls) if loop else Grid.empty())
+        rows = self._playing.rows((loop, controls), lambda: loop.render(controls) if loop else Grid.empty())
         left = picture("playing", Priority.PLAYING, rows, "", window)
         right = picture("heard", Priority.HEARD, self._heard.rows((heard, number), lambda: heard.grid(number)), "cyan", window)
         if width >= 2 * PICTURE_WIDTH + len(_GAP):
@@ -79,7 +79,7 @@ def lock_quality(status: Status) -> str:
     """Says how well the clock is followed; nothing where there is none."""
     if status.state in (State.WAITING, State.LOST):
         return ""
-    if not status.locked:
+    if not status.synced:
         return "finding the tempo"
     word = "steady" if status.jitter_ms <= STEADY_MS else "a loose clock" if status.jitter_ms <= LOOSE_MS else "a rough clock"
     return f"locked, {word} (ticks {status.jitter_ms:.1f} ms off)"
@@ -114,15 +114,15 @@ def _turned(status: Status) -> list[str]:
         f"style {controls.style}": controls.style,
         f"complexity {controls.complexity:+.2f}": controls.complexity,
         fills_title(controls.fill_every): controls.fill_every,
-        "a fill comes": status.fill,
+        "a fill comes": status.fill_pending,
         f"kit {controls.kit.name}": controls.kit != _DEFAULTS.kit,
         "hold": controls.hold,
         "overdub": controls.overdub,
         f"velocity {velocities[0]:.2f} to {velocities[1]:.2f}": velocities != (_DEFAULTS.velocity_low, _DEFAULTS.velocity_high),
-        f"kept {' '.join(map(str, sorted(status.kept)))}": status.kept,
-        f"muted {_voices(controls.muted)}": controls.muted,
-        f"locked {_voices(controls.locked)}": controls.locked,
-        f"{status.notes} notes heard": True,
+        f"kept {' '.join(map(str, sorted(status.filled_slots)))}": status.filled_slots,
+        f"muted {_voices(controls.muted_voices)}": controls.muted_voices,
+        f"locked {_voices(controls.locked_voices)}": controls.locked_voices,
+        f"{status.notes_received} notes heard": True,
         f"{status.echoes} echoes of our own dropped": status.echoes,
     }
     return [part for part, shown in parts.items() if shown]

@@ -13,11 +13,11 @@ import pytest
 
 from drumvae.live.cli import commands
 from drumvae.live.clock.follower import Clock, Follower
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.generator import Generator
 from drumvae.live.generation.modes import make_loop, offered_modes
-from drumvae.live.generation.worker_main import ModelFacts
-from drumvae.live.messages import Played, TimestampedMessage
+from drumvae.live.generation.worker_main import ModelInfo
+from drumvae.live.messages import PlayedLoop, TimestampedMessage
 from drumvae.live.session.performer import Performer
 from drumvae.music.conditions import UNCONDITIONED, Conditions
 from drumvae.music.grid import Grid
@@ -81,7 +81,7 @@ class FakeInput:
 class FakeOutput:
     """Keeps what was sent, with the time at which it was."""
 
-    returns = 0
+    reconnect_count = 0
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -108,7 +108,7 @@ class FakeOutput:
 class FakeEngine:
     """Answers at once: a loop whose kick pattern tells its seed, and a humanization that is plain to see."""
 
-    provider, chosen = "cpu", ""
+    provider, provider_reason = "cpu", ""
 
     def __init__(
         self,
@@ -170,8 +170,8 @@ class FakeModel(Generator):
         self._engine = engine
         self.start()
 
-    def ready(self) -> ModelFacts:
-        return ModelFacts.of(self._engine)
+    def ready(self) -> ModelInfo:
+        return ModelInfo.of(self._engine)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
@@ -198,13 +198,13 @@ class Stage:
     model_s: float = 0.0
     step_s: float = 0.001
     output: FakeOutput = field(default_factory=FakeOutput)
-    played: list[Played] = field(default_factory=list)
+    played: list[PlayedLoop] = field(default_factory=list)
     performer: Performer = field(init=False)
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         generator = Generator(lambda job: make_loop(self.engine, job))
-        controls = self.options.pop("controls", Controls())
+        controls = self.options.pop("controls", ControlState())
         self.performer = Performer(
             **{
                 "clock": self.clock,
@@ -215,7 +215,7 @@ class Stage:
                 "offered": offered_modes(self.engine),
                 "styles": self.engine.styles,
                 "seed": 1,
-                "on_played": self.played.append,
+                "on_loop_played": self.played.append,
                 **self.options,
             }
         )

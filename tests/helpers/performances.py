@@ -5,7 +5,7 @@ import numpy as np
 from drumvae.live.clock.timeline import cycle_start
 from drumvae.live.controls.actions import ACTIONS
 from drumvae.live.controls.mapping_file import default_map
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import loop_seed
 from drumvae.live.looper.player import cycle_hits
 from drumvae.music.grid import Grid
@@ -51,12 +51,12 @@ PLAYED = Grid.from_text("kick " + "X...x...X...x...|" * 4 + "\nsnare " + "....X.
 def press(sender: Sender, name: str, at_beat: float, value: int = 127, bpm: float = 120) -> None:
     """Moves what an action is bound to, by the default map, at a beat of the song."""
     binding = next(iter(MAP.of(ACTIONS[name])))
-    status = (0xB0 if binding.sort == "cc" else 0x90) | ((binding.channel or 1) - 1)
+    status = (0xB0 if binding.message_type == "cc" else 0x90) | ((binding.channel or 1) - 1)
     sender.song.append((NOW_S + at_beat * 60 / bpm, bytes((status, binding.number, value))))
 
 
 def stage_of(sender: Sender, mode: str, engine: FakeEngine | None = None, **controls: object) -> Stage:
-    options = {"echo": None, "control_map": MAP, "controls": Controls(**controls)}  # type: ignore[arg-type]
+    options = {"echo": None, "control_map": MAP, "controls": ControlState(**controls)}  # type: ignore[arg-type]
     return Stage(sender.song, mode=mode, engine=engine or FakeEngine(), options=options)
 
 

@@ -53,7 +53,7 @@ def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, Pr
         mean, _ = engine.encode(true)
         predicted = {FREE: engine.decode(mean)}
         if engine.has_teacher_forcing:
-            predicted[FORCED] = engine.decode(mean, known=true, forced=np.ones(true.shape[:2], np.float32))
+            predicted[FORCED] = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
         predicted |= {name: baseline(true, np.arange(block.start, block.stop)) for name, baseline in baselines.items()}
         for system, loops in predicted.items():
             whole.add(system, scorer.sums(loops, true, step_ms), takes)

@@ -12,7 +12,7 @@ from drumvae.live.controls.actions import ACTIONS, Action, Event, Kind
 from drumvae.live.controls.mapping import Binding, ControlMap, Positions, learned
 from drumvae.live.controls.mapping_file import default_map, default_text, parse_map, read_map, to_toml, updated
 from drumvae.live.controls.midi_learn import ControllerTravel, binding_of, learn, typed_lines
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.music.kit import VOICES
 from drumvae.util.errors import DrumVAEError
 
@@ -63,7 +63,7 @@ def test_each_action_works_in_the_default_map(action: Action) -> None:
     controls = default_map()
     assert controls.of(action)
     for binding in controls.of(action):
-        message = cc(binding.number, 127) if binding.sort == "cc" else note(binding.number)
+        message = cc(binding.number, 127) if binding.message_type == "cc" else note(binding.number)
         (event,) = read(controls, message)
         assert event is not None
         assert event.action is action
@@ -71,12 +71,12 @@ def test_each_action_works_in_the_default_map(action: Action) -> None:
 
 def test_a_message_turns_what_it_is_bound_to() -> None:
     controls, positions = default_map(), Positions()
-    state = Controls()
+    state = ControlState()
     for message in (cc(24, 127), cc(23, 0), note(72), cc(111, 64), note(65), cc(14, 127)):
         event = controls.read(message, positions)
         assert event is not None
         state = state.after(event)
-    assert state == Controls(swing=1.0, density=0.0, muted=frozenset({0}), locked=frozenset({0}), mode="morph", speed=0.5)
+    assert state == ControlState(swing=1.0, density=0.0, muted_voices=frozenset({0}), locked_voices=frozenset({0}), mode="morph", speed=0.5)
 
 
 def test_a_trigger_goes_off_where_its_controller_rises_through_64_and_not_again_before_it_fell() -> None:
@@ -108,9 +108,9 @@ def test_one_number_may_do_one_thing_on_one_channel_and_another_on_another() -> 
 
 def test_the_default_map_leaves_alone_what_keyboards_drum_pads_and_daws_send_by_themselves() -> None:
     controls = default_map()
-    numbers = {binding.number for binding in controls.bindings if binding.sort == "cc"}
+    numbers = {binding.number for binding in controls.bindings if binding.message_type == "cc"}
     assert not numbers & {0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 16, 17, 18, 19, *range(32, 79), 88, *range(91, 102), *range(120, 128)}
-    assert {binding.channel for binding in controls.bindings if binding.sort == "note"} == {16}
+    assert {binding.channel for binding in controls.bindings if binding.message_type == "note"} == {16}
 
 
 @law

@@ -7,35 +7,36 @@ from importlib.resources import files
 
 import pytest
 
-from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, STYLE_NAMES, Action, Event, Kind
+from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
 from drumvae.live.controls.feedback import ECHO_S, Feedback
 from drumvae.live.controls.mapping import ControlMap, Positions
 from drumvae.live.controls.mapping_file import default_map, parse_map
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import MODES
 from drumvae.music.kit import VOICES
 from drumvae.music.kits import known_kits
+from drumvae.music.styles import STYLE_NAMES
 
 NOW_S = 1000.0
 CHOICES = ("mode", "style", "fill_every")
 AMOUNTS = [action for action in ACTIONS.values() if action.kind is Kind.AMOUNT and action.name not in CHOICES]
 SWITCHES = [action for action in ACTIONS.values() if action.kind is Kind.SWITCH]
-BUSY = Controls("vary", 1.2, 0.5, 0.7, 0.2, 0.6, 0.1, 0.8, 0.4, 2.0, frozenset({0, 4}), frozenset({1, 8}), hold=True, overdub=True)
+BUSY = ControlState("vary", 1.2, 0.5, 0.7, 0.2, 0.6, 0.1, 0.8, 0.4, 2.0, frozenset({0, 4}), frozenset({1, 8}), hold=True, overdub=True)
 
 
 def names(action: Action) -> str:
     return action.name
 
 
-def turned(action: str, value: float | None = None, controls: Controls | None = None) -> Controls:
-    return (controls or Controls()).after(Event(ACTIONS[action], value))
+def turned(action: str, value: float | None = None, controls: ControlState | None = None) -> ControlState:
+    return (controls or ControlState()).after(Event(ACTIONS[action], value))
 
 
 @pytest.mark.parametrize("action", AMOUNTS, ids=names)
 @pytest.mark.parametrize("part", [0.0, 0.25, 0.5, 1.0])
 def test_an_amount_changes_its_own_field_and_no_other(action: Action, part: float) -> None:
     amount = action.low + part * (action.high - action.low)
-    assert Controls().after(Event(action, amount)) == replace(Controls(), **{action.name: amount})
+    assert ControlState().after(Event(action, amount)) == replace(ControlState(), **{action.name: amount})
 
 
 @pytest.mark.parametrize("action", AMOUNTS, ids=names)
@@ -68,7 +69,7 @@ def test_the_ends_of_the_velocity_range_stop_at_each_other() -> None:
 
 @pytest.mark.parametrize("action", SWITCHES, ids=names)
 def test_a_switch_goes_on_and_off_and_leaves_the_others_alone(action: Action) -> None:
-    start = replace(BUSY, speed=1.0, muted=frozenset({5}), locked=frozenset({5}), hold=False, overdub=False)
+    start = replace(BUSY, speed=1.0, muted_voices=frozenset({5}), locked_voices=frozenset({5}), hold=False, overdub=False)
     start = start.after(Event(action, 0.0))
     on = start.after(Event(action, 1.0))
     assert on.is_on(action)
@@ -79,7 +80,7 @@ def test_a_switch_goes_on_and_off_and_leaves_the_others_alone(action: Action) ->
 
 @pytest.mark.parametrize("action", SWITCHES, ids=names)
 def test_a_switch_without_a_value_is_turned_over(action: Action) -> None:
-    off = Controls()
+    off = ControlState()
     on = off.after(Event(action))
     assert on.is_on(action)
     assert on.after(Event(action)) == off
@@ -87,13 +88,13 @@ def test_a_switch_without_a_value_is_turned_over(action: Action) -> None:
 
 @pytest.mark.parametrize(("action", "expected"), [("hold", {"hold": True}), ("overdub", {"overdub": True}), ("half_time", {"speed": 0.5})])
 def test_a_switch_does_what_it_is_called(action: str, expected: dict[str, object]) -> None:
-    assert turned(action, 1.0) == replace(Controls(), **expected)
+    assert turned(action, 1.0) == replace(ControlState(), **expected)
 
 
 @pytest.mark.parametrize("voice", range(len(VOICES)))
 def test_every_voice_can_be_muted_and_locked(voice: int) -> None:
-    assert turned(f"mute {VOICES[voice]}", 1.0, BUSY).muted == BUSY.muted | {voice}
-    assert turned(f"lock {VOICES[voice]}", 1.0, BUSY).locked == BUSY.locked | {voice}
+    assert turned(f"mute {VOICES[voice]}", 1.0, BUSY).muted_voices == BUSY.muted_voices | {voice}
+    assert turned(f"lock {VOICES[voice]}", 1.0, BUSY).locked_voices == BUSY.locked_voices | {voice}
 
 
 def test_half_and_double_time_take_each_other_s_place_and_only_their_own_off_ends_them() -> None:
@@ -115,7 +116,7 @@ def test_the_modes_of_the_actions_are_the_modes_there_are() -> None:
 
 @pytest.mark.parametrize("modes", [MODE_NAMES, ("humanize", "morph"), ("vary",)])
 def test_the_amount_mode_goes_through_the_offered_modes_in_order(modes: Sequence[str]) -> None:
-    chosen = [Controls().after(Event(ACTIONS["mode"], ACTIONS["mode"].amount(value)), modes).mode for value in range(128)]
+    chosen = [ControlState().after(Event(ACTIONS["mode"], ACTIONS["mode"].amount(value)), modes).mode for value in range(128)]
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
 
@@ -130,13 +131,13 @@ STYLES = ("blues", "jazz", "a style of one's own")
 
 def test_the_amount_style_goes_from_none_through_the_bundle_s_own_in_order() -> None:
     action = ACTIONS["style"]
-    chosen = [Controls().after(Event(action, action.amount(value)), styles=STYLES).style for value in range(128)]
+    chosen = [ControlState().after(Event(action, action.amount(value)), styles=STYLES).style for value in range(128)]
     assert chosen[0] is None
     assert list(dict.fromkeys(chosen)) == [None, *STYLES]
 
 
 def test_next_style_goes_through_all_of_them_and_none() -> None:
-    controls, gone = Controls(), []
+    controls, gone = ControlState(), []
     for _ in range(5):
         controls = controls.after(Event(ACTIONS["next style"]), styles=STYLES)
         gone.append(controls.style)
@@ -180,14 +181,14 @@ def test_the_actions_that_are_about_a_slot_say_which() -> None:
 
 
 def test_every_field_of_the_controls_can_be_turned() -> None:
-    tried = [Controls(velocity_low=0.5, velocity_high=0.5).after(Event(a, v)) for a in ACTIONS.values() for v in (None, 0.75, 0.25)]
+    tried = [ControlState(velocity_low=0.5, velocity_high=0.5).after(Event(a, v)) for a in ACTIONS.values() for v in (None, 0.75, 0.25)]
     moved = {
         f.name
-        for f in fields(Controls)
+        for f in fields(ControlState)
         for c in tried
-        if getattr(c, f.name) != getattr(Controls(velocity_low=0.5, velocity_high=0.5), f.name)
+        if getattr(c, f.name) != getattr(ControlState(velocity_low=0.5, velocity_high=0.5), f.name)
     }
-    assert moved == {f.name for f in fields(Controls)}
+    assert moved == {f.name for f in fields(ControlState)}
 
 
 # what is shown
@@ -200,12 +201,12 @@ def shown(messages: Sequence[bytes]) -> dict[tuple[int, int], int]:
 
 
 def cc(controls: ControlMap, action: str) -> int:
-    return next(binding.number for binding in controls.of(ACTIONS[action]) if binding.sort == "cc")
+    return next(binding.number for binding in controls.of(ACTIONS[action]) if binding.message_type == "cc")
 
 
-@pytest.mark.parametrize("controls", [Controls(temperature=1.0), BUSY], ids=["default", "busy"])
-def test_what_is_shown_reads_back_as_the_controls(controls: Controls) -> None:
-    map_, positions, read = default_map(), Positions(), Controls(velocity_low=0, velocity_high=1)
+@pytest.mark.parametrize("controls", [ControlState(temperature=1.0), BUSY], ids=["default", "busy"])
+def test_what_is_shown_reads_back_as_the_controls(controls: ControlState) -> None:
+    map_, positions, read = default_map(), Positions(), ControlState(velocity_low=0, velocity_high=1)
     for message in Feedback(map_).messages(NOW_S, controls):
         event = map_.read(message, positions)
         read = read.after(event) if event else read
@@ -218,40 +219,40 @@ def test_what_is_shown_reads_back_as_the_controls(controls: Controls) -> None:
 def test_a_mode_is_shown_in_the_middle_of_its_share_of_the_knob(modes: Sequence[str]) -> None:
     feedback, action = Feedback(parse_map('[cc]\n20 = "mode"'), modes), ACTIONS["mode"]
     for mode in modes:
-        ((_, _, value),) = feedback.messages(NOW_S, Controls(mode=mode))
-        around = [Controls().after(Event(action, action.amount(value + by)), modes).mode for by in (-8, 0, 8)]
+        ((_, _, value),) = feedback.messages(NOW_S, ControlState(mode=mode))
+        around = [ControlState().after(Event(action, action.amount(value + by)), modes).mode for by in (-8, 0, 8)]
         assert around == [mode] * 3
 
 
 @pytest.mark.parametrize("style", [None, *STYLES])
 def test_a_style_is_shown_in_the_middle_of_its_share_of_the_knob(style: str | None) -> None:
     feedback, action = Feedback(parse_map('[cc]\n20 = "style"'), styles=STYLES), ACTIONS["style"]
-    ((_, _, value),) = feedback.messages(NOW_S, Controls(style=style))
-    around = [Controls().after(Event(action, action.amount(value + by)), styles=STYLES).style for by in (-8, 0, 8)]
+    ((_, _, value),) = feedback.messages(NOW_S, ControlState(style=style))
+    around = [ControlState().after(Event(action, action.amount(value + by)), styles=STYLES).style for by in (-8, 0, 8)]
     assert around == [style] * 3
 
 
 def test_a_bundle_without_styles_shows_none() -> None:
-    assert Feedback(parse_map('[cc]\n20 = "style"'), styles=()).messages(NOW_S, Controls()) == []
+    assert Feedback(parse_map('[cc]\n20 = "style"'), styles=()).messages(NOW_S, ControlState()) == []
 
 
 @pytest.mark.parametrize(("every", "shown_as"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (64, 8)])
 def test_how_often_a_fill_comes_is_shown_as_what_the_knob_can_say(every: int, shown_as: int) -> None:
-    ((_, _, value),) = Feedback(parse_map('[cc]\n20 = "fill_every"')).messages(NOW_S, Controls(fill_every=every))
+    ((_, _, value),) = Feedback(parse_map('[cc]\n20 = "fill_every"')).messages(NOW_S, ControlState(fill_every=every))
     assert turned("fill_every", ACTIONS["fill_every"].amount(value)).fill_every == shown_as
 
 
 def test_a_fill_that_is_to_come_is_shown_and_no_longer_when_it_is_there() -> None:
     feedback = Feedback(parse_map('[cc]\n20 = "fill"'))
-    assert shown(feedback.messages(NOW_S, Controls(), fill=True)) == {(16, 20): 63}
-    assert shown(feedback.messages(NOW_S, Controls(), fill=False)) == {(16, 20): 0}
+    assert shown(feedback.messages(NOW_S, ControlState(), fill=True)) == {(16, 20): 63}
+    assert shown(feedback.messages(NOW_S, ControlState(), fill=False)) == {(16, 20): 0}
 
 
 def test_only_what_changed_is_sent_again() -> None:
     feedback = Feedback(default_map())
-    assert feedback.messages(NOW_S, Controls())
-    assert feedback.messages(NOW_S, Controls()) == []
-    assert shown(feedback.messages(NOW_S, Controls(swing=1.0, muted=frozenset({0})))) == {(16, 24): 127, (16, 102): 127}
+    assert feedback.messages(NOW_S, ControlState())
+    assert feedback.messages(NOW_S, ControlState()) == []
+    assert shown(feedback.messages(NOW_S, ControlState(swing=1.0, muted_voices=frozenset({0})))) == {(16, 24): 127, (16, 102): 127}
 
 
 def test_what_does_not_fit_into_one_go_is_shown_with_the_next() -> None:
@@ -264,16 +265,16 @@ def test_what_does_not_fit_into_one_go_is_shown_with_the_next() -> None:
 
 
 def test_a_temperature_that_is_the_bundle_s_own_is_not_shown() -> None:
-    assert (16, cc(default_map(), "temperature")) not in shown(Feedback(default_map()).messages(NOW_S, Controls()))
+    assert (16, cc(default_map(), "temperature")) not in shown(Feedback(default_map()).messages(NOW_S, ControlState()))
 
 
 def test_a_cc_is_shown_on_the_channel_it_is_heard_on_and_else_on_16() -> None:
     feedback = Feedback(parse_map('[cc]\n"3:21" = "swing"\n22 = "hold"\n[note]\n5 = "overdub"'))
-    assert shown(feedback.messages(NOW_S, Controls(swing=1.0, hold=True))) == {(3, 21): 127, (16, 22): 127}
+    assert shown(feedback.messages(NOW_S, ControlState(swing=1.0, hold=True))) == {(3, 21): 127, (16, 22): 127}
 
 
 def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
-    feedback, controls = Feedback(parse_map('[cc]\n"1:21" = "swing"\n"2:21" = "swing"')), Controls()
+    feedback, controls = Feedback(parse_map('[cc]\n"1:21" = "swing"\n"2:21" = "swing"')), ControlState()
     feedback.messages(NOW_S, controls)
     feedback.heard(bytes((0xB0, 21, 100)))
     swing = ACTIONS["swing"].amount(100)
@@ -281,7 +282,7 @@ def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
 
 
 def test_a_fader_that_was_stopped_is_told_where_it_stands() -> None:
-    feedback, controls = Feedback(parse_map('[cc]\n"1:27" = "velocity_low"')), Controls(velocity_high=0.5)
+    feedback, controls = Feedback(parse_map('[cc]\n"1:27" = "velocity_low"')), ControlState(velocity_high=0.5)
     feedback.messages(NOW_S, controls)
     feedback.heard(bytes((0xB0, 27, 127)))
     assert shown(feedback.messages(NOW_S, turned("velocity_low", 1.0, controls))) == {(1, 27): 64}
@@ -291,30 +292,30 @@ def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> Non
     feedback = Feedback(parse_map('[cc]\n"1:20" = "mode"\n"1:29" = "hold"'))
     feedback.heard(bytes((0xB0, 20, 120)))
     feedback.heard(bytes((0xB0, 29, 70)))
-    assert feedback.messages(NOW_S, Controls(mode=MODE_NAMES[-1], hold=True)) == []
-    assert len(feedback.messages(NOW_S, Controls())) == 2
+    assert feedback.messages(NOW_S, ControlState(mode=MODE_NAMES[-1], hold=True)) == []
+    assert len(feedback.messages(NOW_S, ControlState())) == 2
 
 
 def test_kept_slots_and_the_place_in_the_four_bars_are_shown() -> None:
     feedback = Feedback(parse_map('[cc]\n1 = "recall 1"\n2 = "keep 2"\n3 = "align"\n4 = "mode vary"'))
-    feedback.messages(NOW_S, Controls())
+    feedback.messages(NOW_S, ControlState())
     lit = {(16, 1): 63, (16, 2): 63, (16, 3): 4, (16, 4): 63}
-    assert shown(feedback.messages(NOW_S, Controls(mode="vary"), {1, 2}, 33.5)) == lit
-    assert shown(feedback.messages(NOW_S, Controls(mode="vary"), {2}, 47.9)) == {(16, 1): 0, (16, 3): 60}
+    assert shown(feedback.messages(NOW_S, ControlState(mode="vary"), {1, 2}, 33.5)) == lit
+    assert shown(feedback.messages(NOW_S, ControlState(mode="vary"), {2}, 47.9)) == {(16, 1): 0, (16, 3): 60}
 
 
 def test_nothing_that_is_shown_sets_anything_off_when_it_comes_back() -> None:
     controls = parse_map("[cc]\n" + "".join(f'{at} = "{name}"\n' for at, name in enumerate(ACTIONS)))
     positions, feedback = Positions(), Feedback(controls)
     for beat in range(16):
-        for message in feedback.messages(NOW_S, Controls(mode=MODE_NAMES[beat % 6]), range(9 - beat, 9), beat):
+        for message in feedback.messages(NOW_S, ControlState(mode=MODE_NAMES[beat % 6]), range(9 - beat, 9), beat):
             event = controls.read(message, positions)
             assert event is None or event.action.kind is not Kind.TRIGGER
 
 
 def test_a_copy_of_what_was_sent_is_an_echo_for_a_moment_and_nothing_else_is() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:21" = "swing"'))
-    (message,) = feedback.messages(NOW_S, Controls(swing=1.0))
+    (message,) = feedback.messages(NOW_S, ControlState(swing=1.0))
     assert feedback.is_echo(NOW_S + 0.01, message)
     assert feedback.is_echo(NOW_S + 0.02, message)
     assert not feedback.is_echo(NOW_S + 0.03, bytes((0xB0, 21, 126)))
@@ -324,7 +325,7 @@ def test_a_copy_of_what_was_sent_is_an_echo_for_a_moment_and_nothing_else_is() -
 def test_a_button_that_is_let_go_is_no_echo_of_a_lamp_that_goes_out() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:80" = "recall 1"'))
     feedback.heard(bytes((0xB0, 80, 127)))
-    (dark,) = feedback.messages(NOW_S, Controls())
+    (dark,) = feedback.messages(NOW_S, ControlState())
     assert dark == bytes((0xB0, 80, 0))
     assert not feedback.is_echo(NOW_S + 0.01, dark)
 

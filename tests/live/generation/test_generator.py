@@ -2,7 +2,7 @@ import threading
 
 from helpers.puppet import do, grid, job
 
-from drumvae.live.generation.generator import Generator, answer
+from drumvae.live.generation.generator import Generator, run_job
 from drumvae.live.generation.modes import Job, loop_seed
 from drumvae.live.looper.player import Loop
 
@@ -13,39 +13,39 @@ def make(asked: Job) -> Loop:
 
 def test_a_loop_is_handed_over_once() -> None:
     generator = Generator(make)
-    assert generator.take() is None
-    generator.ask(job(0))
+    assert generator.poll() is None
+    generator.submit(job(0))
     assert generator.busy
     generator.work_once()
     assert generator.busy  # until it is taken, or two would be asked for
-    assert generator.take() == Loop(0, grid(10), 10, "made")
-    assert (generator.busy, generator.take()) == (False, None)
+    assert generator.poll() == Loop(0, grid(10), 10, "made")
+    assert (generator.busy, generator.poll()) == (False, None)
 
 
 def test_a_model_that_fails_is_told_of_and_may_succeed_again() -> None:
     generator = Generator(make)
-    generator.ask(job(0, "raise"))
-    generator.ask(job(1))
+    generator.submit(job(0, "raise"))
+    generator.submit(job(1))
     generator.work_once()
-    assert generator.trouble == "The model failed on loop 0 (RuntimeError: out of memory); the last loop plays on."
-    assert generator.take() is None
+    assert generator.error == "The model failed on loop 0 (RuntimeError: out of memory); the last loop plays on."
+    assert generator.poll() is None
     generator.work_once()
-    assert generator.take() is not None
-    assert (generator.trouble, generator.busy) == (None, False)
+    assert generator.poll() is not None
+    assert (generator.error, generator.busy) == (None, False)
 
 
 def test_an_answer_is_a_loop_or_a_sentence_and_never_both() -> None:
-    assert answer(make, job(0)) == (Loop(0, grid(10), 10, "made"), None)
-    assert answer(make, job(3, "raise")) == (None, "The model failed on loop 3 (RuntimeError: out of memory); the last loop plays on.")
+    assert run_job(make, job(0)) == (Loop(0, grid(10), 10, "made"), None)
+    assert run_job(make, job(3, "raise")) == (None, "The model failed on loop 3 (RuntimeError: out of memory); the last loop plays on.")
 
 
 def test_the_thread_ends_when_it_is_closed() -> None:
     before = set(threading.enumerate())
     generator = Generator(make)
-    generator.ask(job(0))
+    generator.submit(job(0))
     generator.start()
-    generator.await_first(10)
-    assert generator.take() is not None
+    generator.wait_for_first(10)
+    assert generator.poll() is not None
     (thread,) = set(threading.enumerate()) - before
     generator.close()
     thread.join(10)

@@ -9,7 +9,7 @@ from helpers.performances import MAP, PLAYED, assert_same_hits, expected_hits, l
 
 from drumvae.live.controls.actions import ACTIONS
 from drumvae.live.controls.mapping import ControlMap
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import MODES, check_mode, loop_seed, offered_modes
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
@@ -125,7 +125,7 @@ def test_morph_without_two_kept_loops_says_so_and_plays_on() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "mode morph", 4)
     stage = stage_of(sender, "generate").play(sender.at_s)
-    assert "Keep two loops" in stage.performer.status.said
+    assert "Keep two loops" in stage.performer.status.last_message
     assert len(sounded(stage, 16, 31.8)) == len(sounded(stage, 0, 15.8))
 
 
@@ -209,7 +209,7 @@ def test_a_kept_loop_is_recalled() -> None:
     stage = stage_of(sender, "generate").play(sender.at_s)
     assert_plays(stage, loop_of(2), 32, 32.2, 35.8)
     assert_plays(stage, loop_of(0), 32, 40.2, 47.6)
-    assert stage.performer.status.kept == {3}
+    assert stage.performer.status.filled_slots == {3}
 
 
 def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> None:
@@ -229,7 +229,7 @@ def test_an_empty_slot_says_so_and_changes_nothing() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "recall 4", 5)
     stage = stage_of(sender, "generate").play(sender.at_s)
-    assert "Slot 4 holds no loop" in stage.performer.status.said
+    assert "Slot 4 holds no loop" in stage.performer.status.last_message
     assert_plays(stage, loop_of(0), 0, 0.2, 15.6)
 
 
@@ -273,7 +273,7 @@ def test_a_mode_that_the_bundle_lacks_stops_nothing() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "mode drumify", 4)
     stage = stage_of(sender, "generate", engine=FakeEngine(("generate",))).play(sender.at_s)
-    assert "cannot drumify; it offers generate" in stage.performer.status.said
+    assert "cannot drumify; it offers generate" in stage.performer.status.last_message
     assert stage.performer.status.controls.mode == "generate"
     assert_plays(stage, loop_of(0), 0, 0.2, 15.6)
 
@@ -293,16 +293,16 @@ def test_the_state_goes_out_as_controllers_and_its_echo_moves_nothing() -> None:
     stage.output.send = looped_back  # type: ignore[method-assign]
     stage.play(sender.at_s)
     shown = {message[1]: message[2] for _, message in stage.output.sent if message[0] == 0xBF}
-    humanize = next(b for b in MAP.of(ACTIONS["humanize"]) if b.sort == "cc")
+    humanize = next(b for b in MAP.of(ACTIONS["humanize"]) if b.message_type == "cc")
     assert shown[humanize.number] == 127
-    assert stage.performer.status.controls == Controls(hold=True)
+    assert stage.performer.status.controls == ControlState(hold=True)
 
 
 def test_pads_on_the_control_channel_are_no_drums() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "keep 1", 4)
     stage = stage_of(sender, "humanize").play(sender.at_s)
-    assert stage.performer.status.notes == 0
+    assert stage.performer.status.notes_received == 0
 
 
 @pytest.mark.parametrize("mode", list(MODES))
@@ -323,7 +323,7 @@ def test_without_a_map_nothing_is_a_control() -> None:
     sender = Sender(120).say(START).beats(8)
     press(sender, "hold", 2)
     stage = Stage(sender.song, options={"echo": None, "control_map": ControlMap({})}).play(sender.at_s)
-    assert stage.performer.status.controls == Controls()
+    assert stage.performer.status.controls == ControlState()
     assert DEFAULT_KIT.output_notes[0] in {hit[1] for hit in stage.output.hits()}
 
 
@@ -415,7 +415,7 @@ def test_an_answer_is_in_time_however_early_or_late_it_is_played(mode: str, offs
 def test_what_is_recorded_is_what_was_heard() -> None:
     sender = Sender(120).say(START).beats(34)
     performance(sender, PLAYED, 0)
-    stage = stage_of(sender, "humanize", humanize=0.0, muted=frozenset({0})).play(sender.at_s).close()
+    stage = stage_of(sender, "humanize", humanize=0.0, muted_voices=frozenset({0})).play(sender.at_s).close()
     heard = stage.played[-1].loop.grid
     assert not heard.hits[:, 0].any()
     assert not (heard.offsets > 0.1).any()

@@ -19,7 +19,7 @@ from drumvae.live import realtime
 from drumvae.live.generation import supervisor
 from drumvae.live.generation.modes import Job, make_loop
 from drumvae.live.generation.supervisor import WorkerProcess, back_off_s
-from drumvae.live.generation.worker_main import ModelFacts, load_engine
+from drumvae.live.generation.worker_main import ModelInfo, load_engine
 from drumvae.live.looper.player import Loop
 from drumvae.util.errors import BundleError, DrumVAEError
 
@@ -54,7 +54,7 @@ def until(condition: Callable[[], object], within_s: float = 60.0) -> object:
 def next_loop(maker: WorkerProcess) -> Loop | None:
     """Takes loops until one comes, or until nothing is outstanding."""
     taken: list[Loop] = []
-    until(lambda: taken.extend(filter(None, [maker.take()])) or taken or not maker.busy)
+    until(lambda: taken.extend(filter(None, [maker.poll()])) or taken or not maker.busy)
     return taken[0] if taken else None
 
 
@@ -75,17 +75,17 @@ def runs(pid: int) -> bool:
 
 
 def test_a_model_is_known_without_being_here(opened: Open) -> None:
-    assert opened().ready() == ModelFacts(("generate",), "cpu", "groove", 64)
+    assert opened().ready() == ModelInfo(("generate",), "cpu", "groove", 64)
 
 
 def test_loops_come_back_in_order_each_once_and_frozen(opened: Open) -> None:
     maker = opened()
-    assert (maker.take(), maker.busy) == (None, False)
+    assert (maker.poll(), maker.busy) == (None, False)
     for index in range(3):
-        maker.ask(job(index))  # before it is ready
+        maker.submit(job(index))  # before it is ready
     loops = [next_loop(maker) for _ in range(3)]
     assert loops == [Loop(index, grid(index + 10), index + 10, "made") for index in range(3)]
-    assert (maker.take(), maker.busy, maker.trouble) == (None, False, None)
+    assert (maker.poll(), maker.busy, maker.error) == (None, False, None)
     assert not any(array.flags.writeable for loop in loops if loop for array in loop.grid.arrays())
 
 
@@ -94,7 +94,7 @@ def test_the_model_that_ships_says_over_there_what_it_says_here() -> None:
     maker.start()
     try:
         for asked in (Job(0, 3, "generate"), Job(1, 4, "humanize", (grid(5),))):
-            maker.ask(asked)
+            maker.submit(asked)
             assert next_loop(maker) == make_loop(here, asked)
     finally:
         maker.close()
@@ -102,9 +102,9 @@ def test_the_model_that_ships_says_over_there_what_it_says_here() -> None:
 
 def test_waiting_for_the_first_loop_ends_when_it_is_there(opened: Open) -> None:
     maker = opened()
-    maker.ask(job(0))
-    maker.await_first(60)
-    assert maker.take() is not None
+    maker.submit(job(0))
+    maker.wait_for_first(60)
+    assert maker.poll() is not None
 
 
 # deaths
@@ -118,10 +118,10 @@ def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open, monkeypatc
     before = maker.pid
     assert before
     os.kill(before, signal.SIGKILL)
-    died = until(lambda: maker.trouble)
+    died = until(lambda: maker.error)
     until(lambda: maker.restarts == 1)
-    back = maker.trouble
-    maker.ask(job(1))
+    back = maker.error
+    maker.submit(job(1))
     assert died == "The model's process was ended by signal 9 (Killed). It is started again (restart 1); the last loop plays on."
     assert back == "The model is back (restart 1)."
     assert next_loop(maker) is not None
@@ -133,20 +133,20 @@ def test_no_sentence_stands_for_ever(opened: Open, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as long:
         long.setattr(supervisor, "SAID_S", 600.0)
         maker = opened()
-        maker.ask(job(0, "raise"))
+        maker.submit(job(0, "raise"))
         assert next_loop(maker) is None
-        assert maker.trouble
+        assert maker.error
     monkeypatch.setattr(supervisor, "SAID_S", 0.05)
-    maker.ask(job(1))
-    until(lambda: maker.trouble is None)
+    maker.submit(job(1))
+    until(lambda: maker.error is None)
 
 
 def test_a_worker_that_dies_over_a_job_fails_it(opened: Open) -> None:
     maker = opened()
-    maker.ask(job(0, "die"))
+    maker.submit(job(0, "die"))
     assert next_loop(maker) is None
-    assert maker.trouble == "The model's process ended with status 3. It is started again (restart 1); the last loop plays on."
-    maker.ask(job(1))
+    assert maker.error == "The model's process ended with status 3. It is started again (restart 1); the last loop plays on."
+    maker.submit(job(1))
     assert next_loop(maker) == Loop(1, grid(11), 11, "made")
 
 
@@ -155,12 +155,12 @@ def test_jobs_that_wait_behind_one_that_is_lost_are_lost_with_it(opened: Open) -
     maker = opened()
     maker.ready()
     for index, mode in enumerate(("hang", "loop", "loop")):
-        maker.ask(job(index, mode))
+        maker.submit(job(index, mode))
     assert maker.pid
     os.kill(maker.pid, signal.SIGKILL)
     assert next_loop(maker) is None
     assert not maker.busy
-    maker.ask(job(3))
+    maker.submit(job(3))
     assert next_loop(maker) == Loop(3, grid(13), 13, "made")
 
 
@@ -170,10 +170,10 @@ def test_a_worker_that_hangs_over_a_job_is_replaced(opened: Open, monkeypatch: p
     hung = maker.pid
     with monkeypatch.context() as short:
         short.setattr(supervisor, "JOB_TIMEOUT_S", 0.3)
-        maker.ask(job(0, "hang"))
-        until(lambda: maker.take() or not maker.busy)
-    assert "gave no answer for 0.3 s" in (maker.trouble or "")
-    maker.ask(job(1))
+        maker.submit(job(0, "hang"))
+        until(lambda: maker.poll() or not maker.busy)
+    assert "gave no answer for 0.3 s" in (maker.error or "")
+    maker.submit(job(1))
     assert next_loop(maker) is not None
     assert maker.restarts == 1
     assert not exists(hung)
@@ -181,10 +181,10 @@ def test_a_worker_that_hangs_over_a_job_is_replaced(opened: Open, monkeypatch: p
 
 def test_a_model_that_fails_is_told_of_and_its_process_lives_on(opened: Open) -> None:
     maker = opened()
-    maker.ask(job(4, "raise"))
+    maker.submit(job(4, "raise"))
     assert next_loop(maker) is None
-    assert maker.trouble == "The model failed on loop 4 (RuntimeError: out of memory); the last loop plays on."
-    maker.ask(job(5))
+    assert maker.error == "The model failed on loop 4 (RuntimeError: out of memory); the last loop plays on."
+    maker.submit(job(5))
     assert next_loop(maker) is not None
     assert maker.restarts == 0
 
@@ -196,13 +196,13 @@ def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can(opened: Open,
     maker = opened(partial(load_if_there, bundle))
     maker.ready()
     bundle.unlink()
-    maker.ask(job(0, "die"))
-    until(lambda: "could not be loaded again: There is no bundle in that folder; name another." in (maker.trouble or ""))
-    maker.take()
-    maker.ask(job(1))
+    maker.submit(job(0, "die"))
+    until(lambda: "could not be loaded again: There is no bundle in that folder; name another." in (maker.error or ""))
+    maker.poll()
+    maker.submit(job(1))
     bundle.touch()
     until(lambda: maker.restarts == 1)
-    maker.ask(job(2))
+    maker.submit(job(2))
     assert next_loop(maker) is not None
 
 
@@ -226,7 +226,7 @@ def test_what_goes_wrong_at_loading_is_raised_here(opened: Open, load: Callable[
     with pytest.raises(error, match=sentence) as raised:
         maker.ready()
     assert type(raised.value) is error
-    assert (maker.trouble, maker.restarts) == (None, 0)
+    assert (maker.error, maker.restarts) == (None, 0)
 
 
 def test_a_model_that_hangs_at_loading_is_given_up(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_a_model_that_hangs_at_loading_is_given_up(opened: Open, monkeypatch: py
 
 def test_what_a_model_prints_is_seen_nowhere_and_disturbs_nothing(opened: Open, capfd: pytest.CaptureFixture[str]) -> None:
     maker = opened(load_loudly)
-    maker.ask(job(0))
+    maker.submit(job(0))
     assert next_loop(maker) is not None
     assert tuple(capfd.readouterr()) == ("", "")
 
@@ -254,7 +254,7 @@ def test_a_stopped_worker_blocks_nobody_and_goes_on_where_it_was(opened: Open) -
     os.kill(maker.pid, signal.SIGSTOP)
     taken: list[Loop | None] = []
     performer = threading.Thread(
-        target=lambda: [(maker.ask(job(i, given=played)), taken.append(maker.take())) for i in range(50)], daemon=True
+        target=lambda: [(maker.submit(job(i, given=played)), taken.append(maker.poll())) for i in range(50)], daemon=True
     )
     performer.start()
     performer.join(5)
@@ -275,14 +275,14 @@ def test_closing_leaves_no_process_and_no_thread_whatever_it_is_doing(opened: Op
         maker.ready()
     assert maker.pid
     if state == "busy":
-        maker.ask(job(0, "hang"))
+        maker.submit(job(0, "hang"))
     elif state in ("stopped", "dead"):
         os.kill(maker.pid, signal.SIGSTOP if state == "stopped" else signal.SIGKILL)
-        maker.ask(job(0, given=tuple(grid(seed) for seed in range(20))))
+        maker.submit(job(0, given=tuple(grid(seed) for seed in range(20))))
     maker.close()
     until(lambda: threading.active_count() == threads, 1.0)
     assert not exists(maker.pid)
-    assert maker.trouble is None or state == "dead"
+    assert maker.error is None or state == "dead"
 
 
 def test_closing_before_it_was_ready_is_said_to_who_waits(opened: Open) -> None:
@@ -299,7 +299,7 @@ def test_ctrl_c_is_not_the_worker_s_affair(opened: Open) -> None:
     assert maker.pid
     assert os.getpgid(maker.pid) not in (os.getpgrp(), os.getpgid(os.getppid()))  # a terminal sends it to a whole group
     os.kill(maker.pid, signal.SIGINT)
-    maker.ask(job(0))
+    maker.submit(job(0))
     assert next_loop(maker) is not None
     assert maker.restarts == 0
 
@@ -318,7 +318,7 @@ while not maker.pid:
 if {mode!r} != "loading":
     maker.ready()
 if {mode!r} == "hang":
-    maker.ask(job(0, "hang"))
+    maker.submit(job(0, "hang"))
     time.sleep(0.05)
 print(maker.pid, "onnxruntime" in sys.modules, flush=True)
 time.sleep(600)
@@ -366,7 +366,7 @@ def test_whoever_shows_a_performance_gives_way_to_it_alone_and_only_while_it_las
         asked.append((threading.current_thread().name, policy & ~os.SCHED_RESET_ON_FORK, param.sched_priority))
 
     monkeypatch.setattr(os, "sched_setscheduler", grant)
-    thread = realtime.Loop(lambda now_s: realtime.NextCall(now_s, False), lambda _: None, lambda: True)
+    thread = realtime.PerformerThread(lambda now_s: realtime.NextCall(now_s, False), lambda _: None, lambda: True)
     thread.start()
     thread.stop()
     here = threading.current_thread().name

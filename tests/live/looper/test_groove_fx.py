@@ -8,7 +8,7 @@ from helpers.fakes import random_grid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.looper.groove_fx import apply_swing, change_speed, fit_velocity_range, importance, merged, muted, shaped, thin
 from drumvae.music.grid import LOOP_BEATS, Grid, Onset
 
@@ -17,8 +17,8 @@ grids = st.builds(random_grid, st.integers(0, 10_000), st.sampled_from((0.0, 0.0
 parts = st.floats(0, 1)
 voices = st.frozensets(st.integers(0, 8))
 controls = st.builds(
-    lambda density, low, span, swing, speed, silent: Controls(
-        density=density, velocity_low=low, velocity_high=low + (1 - low) * span, swing=swing, speed=speed, muted=silent
+    lambda density, low, span, swing, speed, silent: ControlState(
+        density=density, velocity_low=low, velocity_high=low + (1 - low) * span, swing=swing, speed=speed, muted_voices=silent
     ),
     st.floats(0, 2),
     parts,
@@ -45,13 +45,13 @@ def grid_of(*onsets: tuple[float, int, float]) -> Grid:
 @law
 @given(grids)
 def test_untouched_controls_leave_the_very_same_loop(grid: Grid) -> None:
-    assert shaped(grid, Controls()) is grid
-    assert shaped(grid, Controls(mode="vary", temperature=0.2, density=2.0, locked=frozenset({1}), hold=True)) is grid
+    assert shaped(grid, ControlState()) is grid
+    assert shaped(grid, ControlState(mode="vary", temperature=0.2, density=2.0, locked_voices=frozenset({1}), hold=True)) is grid
 
 
 @law
 @given(grids, controls)
-def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: Controls) -> None:
+def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: ControlState) -> None:
     out = shaped(grid, turned)
     assert out.hits.shape == grid.hits.shape
     assert set(np.unique(out.hits)) <= {0.0, 1.0}
@@ -60,7 +60,7 @@ def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: Controls
     assert not out.offsets[silent].any()
     assert out.offsets.min() >= -0.5
     assert out.offsets.max() < 0.5
-    assert not out.hits[:, sorted(turned.muted)].any()
+    assert not out.hits[:, sorted(turned.muted_voices)].any()
     struck = out.velocities[~silent]
     assert ((struck >= turned.velocity_low - 1e-6) & (struck <= turned.velocity_high + 1e-6)).all()
 
@@ -209,14 +209,14 @@ def test_a_muted_voice_is_silent_and_the_others_play_as_before(grid: Grid, silen
 
 
 def test_a_muted_voice_counts_where_hits_are_left_out() -> None:
-    assert shaped(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), Controls(density=0.5, muted=frozenset({KICK}))) == Grid.empty()
+    assert shaped(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), ControlState(density=0.5, muted_voices=frozenset({KICK}))) == Grid.empty()
 
 
 @law
 @given(grids, parts, voices)
 def test_muting_a_voice_brings_no_other_back(grid: Grid, density: float, silent: frozenset[int]) -> None:
-    sparse = Controls(density=density)
-    assert shaped(grid, replace(sparse, muted=silent)) == muted(shaped(grid, sparse), silent)
+    sparse = ControlState(density=density)
+    assert shaped(grid, replace(sparse, muted_voices=silent)) == muted(shaped(grid, sparse), silent)
 
 
 @law

@@ -26,8 +26,8 @@ def hits(dues: list[ScheduledMessage]) -> list[tuple[float, int]]:
 def seated(*loops: Loop, beat: float = 0.0) -> Player:
     player = Player()
     for loop in loops:
-        player.offer(loop)
-    player.reseat(beat)
+        player.queue_loop(loop)
+    player.locate(beat)
     return player
 
 
@@ -58,21 +58,21 @@ def test_an_early_first_hit_sounds_before_the_line_in_every_pass_but_the_first()
 def test_the_next_loop_s_early_first_hit_sounds_at_the_end_of_the_loop_before() -> None:
     player = seated(Loop(0, grid_of((0, 0, 1.0))))
     first = run(player, 8)
-    player.offer(Loop(1, grid_of((-0.1, 1, 1.0), (4, 0, 1.0))))
+    player.queue_loop(Loop(1, grid_of((-0.1, 1, 1.0), (4, 0, 1.0))))
     assert hits(first + run(player, 24, from_beat=8)) == [(0.0, KICK), (15.9, SNARE), (20.0, KICK)]
 
 
 def test_the_old_loop_s_early_first_hit_does_not_sound_where_another_loop_follows() -> None:
     player = seated(Loop(0, grid_of((-0.1, 0, 1.0))))
     run(player, 1)
-    player.offer(Loop(1, grid_of((0.02, 0, 1.0))))
+    player.queue_loop(Loop(1, grid_of((0.02, 0, 1.0))))
     assert hits(run(player, 20, from_beat=1)) == [(16.02, KICK)]
 
 
 def test_loops_change_on_the_line_and_not_before() -> None:
     player = seated(Loop(0, grid_of((0, 0, 1.0), (15, 0, 1.0))))
     run(player, 2)
-    player.offer(Loop(1, grid_of((0, 1, 1.0), (15, 1, 1.0))))
+    player.queue_loop(Loop(1, grid_of((0, 1, 1.0), (15, 1, 1.0))))
     assert hits(run(player, 32, from_beat=2)) == [(15.0, KICK), (16.0, SNARE), (31.0, SNARE)]
 
 
@@ -84,7 +84,7 @@ def test_without_a_new_loop_the_last_one_plays_on() -> None:
 def test_a_loop_that_comes_in_the_last_half_step_still_comes_in_at_the_line() -> None:
     player = seated(Loop(0, grid_of((-0.1, 0, 1.0), (-0.08, 2, 1.0), (1, 0, 1.0))))
     before = run(player, 15.95)
-    player.offer(Loop(1, grid_of((-0.02, 0, 1.0), (-0.11, 1, 1.0), (0.01, 8, 1.0), (2, 0, 1.0))))
+    player.queue_loop(Loop(1, grid_of((-0.02, 0, 1.0), (-0.11, 1, 1.0), (0.01, 8, 1.0), (2, 0, 1.0))))
     after = hits(run(player, 20, from_beat=15.95))
     assert hits(before)[-2:] == [(15.9, KICK), (15.92, 42)]
     assert [pitch for _, pitch in after] == [SNARE, 51, KICK]  # the kick of the first step has sounded; the late snare sounds at once
@@ -96,20 +96,20 @@ def test_into_silence_a_late_loop_comes_at_once_at_its_place() -> None:
     """The first answer of a model that was too slow for the line: three bars of it are better than none."""
     player = seated()
     run(player, 4)
-    player.offer(Loop(0, grid_of((0, 0, 1.0), (5, 1, 1.0))))
+    player.queue_loop(Loop(0, grid_of((0, 0, 1.0), (5, 1, 1.0))))
     assert hits(run(player, 17, from_beat=4)) == [(5.0, SNARE), (16.0, KICK)]
 
 
 def test_one_pass_brings_in_one_new_loop() -> None:
     player = seated(Loop(0, random_grid(0)))
     run(player, 4)
-    player.offer(Loop(1, random_grid(1)))
+    player.queue_loop(Loop(1, random_grid(1)))
     run(player, 15.9, from_beat=4)
-    player.offer(Loop(2, random_grid(2)))
+    player.queue_loop(Loop(2, random_grid(2)))
     run(player, 18, from_beat=15.9)
     assert player.loop is not None
     assert player.loop.index == 1
-    assert player.waiting is not None
+    assert player.queued_loop is not None
 
 
 @pytest.mark.parametrize("step_beats", [0.003, 0.02, 0.08])
@@ -118,8 +118,8 @@ def test_any_window_gives_every_hit_of_every_loop_once(step_beats: float) -> Non
     player = seated(loops[0])
     out: list[ScheduledMessage] = []
     for beat in np.arange(0, 48, step_beats):
-        if player.loop is not loops[2] and player.waiting is None and beat % 16 > 4:
-            player.offer(loops[loops.index(player.loop) + 1])
+        if player.loop is not loops[2] and player.queued_loop is None and beat % 16 > 4:
+            player.queue_loop(loops[loops.index(player.loop) + 1])
         out += player.advance(TIMELINE, TIMELINE.time_at(float(beat)))
     expected = [(max(cycle_start(i) + o.beat, 0.0), DEFAULT_KIT.output_notes[o.voice]) for i in range(3) for o in loops[i].grid.onsets()]
     got = np.array(sorted(hit for hit in hits(out) if hit[0] < 47.8))
@@ -161,10 +161,10 @@ def test_a_note_is_held_for_half_a_step() -> None:
 def test_silence_lets_go_of_all_that_sounds_and_nothing_else() -> None:
     player = seated(Loop(0, grid_of((1, 0, 1.0), (1, 1, 1.0), (0.5, 2, 1.0))))
     run(player, 1.02)
-    silence = player.silence(NOW_S + 0.6)
+    silence = player.all_notes_off(NOW_S + 0.6)
     assert {due.message for due in silence} == {bytes((0x89, KICK, 0)), bytes((0x89, SNARE, 0))}
-    assert not player.sounding
-    assert player.silence(NOW_S) == []
+    assert not player.active_notes
+    assert player.all_notes_off(NOW_S) == []
 
 
 def test_panic_ends_with_all_notes_off() -> None:
@@ -184,11 +184,11 @@ def test_an_early_hit_of_the_step_where_playback_begins_sounds_at_once() -> None
 
 def test_a_jump_keeps_the_current_loop_and_a_line_brings_in_the_next() -> None:
     player = seated(Loop(0, grid_of((0, 0, 1.0))))
-    player.offer(Loop(1, grid_of((0, 1, 1.0))))
-    player.reseat(20.0)
+    player.queue_loop(Loop(1, grid_of((0, 1, 1.0))))
+    player.locate(20.0)
     assert player.loop is not None
     assert player.loop.index == 0
-    player.reseat(32.0)
+    player.locate(32.0)
     assert player.loop.index == 1
 
 
@@ -196,7 +196,7 @@ def test_hits_whose_time_has_long_gone_are_left_out() -> None:
     """A laptop that slept must not wake with a roll."""
     player = seated(Loop(0, grid_of((1, 0, 1.0), (5, 0, 1.0), (9.99, 1, 1.0))))
     assert hits(player.advance(TIMELINE, TIMELINE.time_at(10))) == [(9.99, SNARE)]
-    assert player.stale == 2
+    assert player.hits_dropped == 2
 
 
 def test_nothing_of_the_next_pass_sounds_before_the_end() -> None:

@@ -226,7 +226,7 @@ def test_a_lost_input_is_told_of_once_looked_for_and_opened_again(driver: FakeDr
     assert [arrival.message for arrival in ports.input.poll(0.0)] == [b"\xf8"]
     assert ports.made[0].ignored["timing"] is False
     assert ports.watch() == []
-    assert (ports.losses, ports.input.returns, ports.output.returns) == (1, 1, 0)
+    assert (ports.losses, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 0)
     ports.close()
     assert all(made.deleted for made in driver.made)
 
@@ -257,7 +257,7 @@ def test_an_output_that_is_back_lets_go_of_every_note_that_may_still_sound(drive
     sent = len(ports.made[1].sent)
     ports.watch()
     assert ports.made[1].sent[sent:] == [b"\x89\x24\x00", b"\x89\x26\x00"]
-    assert ports.output.returns == 1
+    assert ports.output.reconnect_count == 1
     ports.close()
 
 
@@ -374,7 +374,7 @@ def test_when_a_jack_server_dies_both_ports_are_closed_before_any_is_opened(serv
     assert ports.watch() == ["The JACK server is back: Drummer (virtual) → Drummer (virtual) (JACK)."]
     assert [midi.virtual for midi in ports.made] == ["Drummer", "Drummer"]
     assert not set(ports.made) & set(made)
-    assert (ports.losses, ports.input.returns, ports.output.returns) == (1, 1, 1)
+    assert (ports.losses, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 1)
     assert ports.watch() == []
     ports.output.send(NOTE)
     assert ports.made[1].sent == [NOTE]

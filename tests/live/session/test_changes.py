@@ -7,7 +7,7 @@ import pytest
 from helpers.fakes import random_grid
 
 from drumvae.live.clock.timeline import Timeline
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.looper.clip_slots import ClipSlots
 from drumvae.live.looper.player import Loop, Player, ScheduledMessage, cycle_hits, stiffened
 from drumvae.music.grid import Grid
@@ -19,9 +19,9 @@ A, B = Loop(0, random_grid(1)), Loop(1, random_grid(2))
 
 
 def playing(loop: Loop = A, **controls: object) -> Player:
-    player = Player(controls=Controls(**controls))  # type: ignore[arg-type]
-    player.offer(loop)
-    player.reseat(0.0)
+    player = Player(controls=ControlState(**controls))  # type: ignore[arg-type]
+    player.queue_loop(loop)
+    player.locate(0.0)
     return player
 
 
@@ -48,7 +48,7 @@ def expected(grid: Grid, bars: range, line: float = 0.0, start: float = 0.0) -> 
 def test_another_loop_comes_in_at_the_next_bar_at_its_own_place() -> None:
     player = playing()
     dues = run(player, 5.0)
-    player.change(B)
+    player.replace_loop(B)
     dues += run(player, 15.8)
     assert strikes(dues) == sorted(expected(A.grid, range(2)) + expected(B.grid, range(2, 4)))
 
@@ -56,30 +56,30 @@ def test_another_loop_comes_in_at_the_next_bar_at_its_own_place() -> None:
 def test_after_a_change_the_loop_that_waited_still_comes_at_the_line() -> None:
     player, waiting = playing(), Loop(2, random_grid(3))
     run(player, 5.0)
-    player.offer(waiting)
-    player.change(B)
+    player.queue_loop(waiting)
+    player.replace_loop(B)
     run(player, 15.0)
     assert player.loop is B
     run(player, 17.0)
     assert player.loop is waiting
 
 
-@pytest.mark.parametrize("name", ["density", "swing", "velocity_low", "velocity_high", "muted", "speed", "humanize"])
+@pytest.mark.parametrize("name", ["density", "swing", "velocity_low", "velocity_high", "muted_voices", "speed", "humanize"])
 def test_what_is_turned_is_heard_from_the_next_bar_on(name: str) -> None:
     turned = {
         "density": 0.5,
         "swing": 1.0,
         "velocity_low": 0.5,
         "velocity_high": 0.5,
-        "muted": frozenset({0, 2}),
+        "muted_voices": frozenset({0, 2}),
         "speed": 0.5,
         "humanize": 0.0,
     }
     player = playing()
     dues = run(player, 5.0)
-    player.controls = Controls(**{name: turned[name]})  # type: ignore[arg-type]
+    player.controls = ControlState(**{name: turned[name]})  # type: ignore[arg-type]
     dues += run(player, 15.8)
-    after = A.as_turned(player.controls)
+    after = A.render(player.controls)
     assert strikes(dues) == sorted(expected(A.grid, range(2)) + expected(after, range(2, 4)))
     assert expected(after, range(2, 4)) != expected(A.grid, range(2, 4))
 
@@ -89,13 +89,13 @@ def test_whenever_it_is_turned_every_hit_sounds_once_and_is_let_go(turned_at: fl
     player = playing()
     dues = run(player, turned_at)
     player.controls = replace(player.controls, swing=0.5)
-    player.change(B)
+    player.replace_loop(B)
     dues += run(player, 31.9)
     bar = int((turned_at + 0.125) // 4) + 1
-    turned = B.as_turned(player.controls)
+    turned = B.render(player.controls)
     whole = expected(A.grid, range(bar)) + expected(turned, range(bar, 4)) + expected(turned, range(4), 16.0)
     assert strikes(dues) == sorted(whole)
-    dues += player.silence(100.0)
+    dues += player.all_notes_off(100.0)
     sounding: set[int] = set()
     for due in sorted(dues, key=lambda due: due.at_s):
         if due.message[0] & 0xF0 == 0x90:
@@ -129,9 +129,9 @@ def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles
 
 
 def test_a_locked_voice_goes_on_while_loops_change() -> None:
-    player = playing(locked=frozenset({0}))
+    player = playing(locked_voices=frozenset({0}))
     dues = run(player, 5.0)
-    player.offer(B)
+    player.queue_loop(B)
     dues += run(player, 31.8)
     second = [strike for strike in strikes(dues) if strike[0] >= 15.9 and strike[1] == DEFAULT_KIT.output_notes[0]]
     assert second == [strike for strike in expected(A.grid, range(4), 16.0) if strike[1] == DEFAULT_KIT.output_notes[0]]
@@ -143,19 +143,19 @@ def test_a_locked_voice_goes_on_while_loops_change() -> None:
 
 def test_hold_lets_nothing_in_and_afterwards_the_one_that_waits() -> None:
     player = playing(hold=True)
-    player.offer(B)
+    player.queue_loop(B)
     run(player, 33.0)
     assert player.loop is A
-    player.controls = Controls()
+    player.controls = ControlState()
     run(player, 49.0)
     assert player.loop is B
 
 
 def test_a_change_into_silence_comes_at_once() -> None:
     player = Player()
-    player.reseat(0.0)
+    player.locate(0.0)
     run(player, 5.0)
-    player.change(A)
+    player.replace_loop(A)
     dues = strikes(run(player, 15.8))
     assert [strike for strike in dues if strike[0] > 5.125] == [strike for strike in expected(A.grid, range(4)) if strike[0] > 5.125]
     assert dues[0][0] >= 5.0
@@ -163,8 +163,8 @@ def test_a_change_into_silence_comes_at_once() -> None:
 
 def test_half_of_humanize_is_half_way_to_what_was_played() -> None:
     played = Grid.from_text("kick x...x...x...x...|x...x...x...x...|x...x...x...x...|x...x...x...x...|")
-    loop = Loop(0, Grid(played.hits, played.velocities * 0.5, played.hits * 0.4), plain=played)
-    heard = loop.as_turned(Controls(humanize=0.5))
+    loop = Loop(0, Grid(played.hits, played.velocities * 0.5, played.hits * 0.4), dry_grid=played)
+    heard = loop.render(ControlState(humanize=0.5))
     assert np.allclose(heard.offsets, played.hits * 0.2)
     assert np.allclose(heard.velocities, played.velocities * 0.75)
 

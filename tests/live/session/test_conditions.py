@@ -12,7 +12,7 @@ from helpers.performances import MAP, PLAYED, performance, press, sounded, stage
 
 from drumvae.inference.engine import Engine
 from drumvae.live.clock.internal_clock import InternalClock
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import Job, loop_seed, make_loop
 from drumvae.live.generation.supervisor import WorkerProcess
 from drumvae.live.generation.worker_main import load_engine
@@ -46,7 +46,7 @@ def test_a_style_that_is_chosen_makes_the_same_loop_anew(control: str, value: in
     first = [told for call, told in zip(stage.engine.asked, stage.engine.told, strict=True) if call[1] == loop_seed(1, 0)]
     asked = [conditions.style for _, conditions, _ in first]
     assert asked == ([None, style] if style else [None])
-    assert stage.performer.status.said == (f"style {style}" if style else "no style: the model's own choice")
+    assert stage.performer.status.last_message == (f"style {style}" if style else "no style: the model's own choice")
 
 
 def test_no_style_leaves_it_to_the_model_again() -> None:
@@ -61,7 +61,7 @@ def test_a_style_that_the_bundle_lacks_is_said_and_nothing_stops() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "style soul", 5)
     stage = drummer_stage(sender).play(sender.at_s)
-    assert stage.performer.status.said == "This bundle does not know the style 'soul'; there is funk, jazz, rock."
+    assert stage.performer.status.last_message == "This bundle does not know the style 'soul'; there is funk, jazz, rock."
     assert stage.performer.status.controls.style is None
     assert len(sounded(stage, 16, 31.8)) > 20
 
@@ -71,8 +71,8 @@ def test_a_bundle_without_styles_says_so_and_is_asked_as_ever(control: str) -> N
     sender = Sender(120).say(START).beats(34)
     press(sender, control, 5)
     stage = drummer_stage(sender, styles=()).play(sender.at_s)
-    assert stage.performer.status.said.startswith("This bundle knows no styles")
-    assert stage.performer.status.controls == Controls()
+    assert stage.performer.status.last_message.startswith("This bundle knows no styles")
+    assert stage.performer.status.controls == ControlState()
     assert stage.engine.told == [("generate", UNCONDITIONED, 0.0)] * 4
     assert len(sounded(stage, 16, 31.8)) > 20
 
@@ -81,7 +81,7 @@ def test_a_mode_that_asks_for_no_style_says_so() -> None:
     sender = Sender(120).say(START).beats(12)
     press(sender, "style jazz", 5)
     stage = drummer_stage(sender, "morph").play(sender.at_s)
-    assert stage.performer.status.said == "style jazz, which the mode morph does not ask for"
+    assert stage.performer.status.last_message == "style jazz, which the mode morph does not ask for"
 
 
 @pytest.mark.parametrize("mode", ["humanize", "drumify", "respond"])
@@ -117,7 +117,7 @@ def test_a_turned_complexity_makes_the_same_loop_anew() -> None:
     stage = drummer_stage(sender).play(sender.at_s)
     again = [told[2] for call, told in zip(stage.engine.asked, stage.engine.told, strict=True) if call[1] == loop_seed(1, 0)]
     assert again == [0.0, 1.0]
-    assert stage.performer.status.said == "complexity 1.00"
+    assert stage.performer.status.last_message == "complexity 1.00"
 
 
 def test_fewer_hits_are_left_where_they_are_played_and_more_are_asked_for() -> None:
@@ -134,10 +134,10 @@ def test_a_fill_comes_once_at_the_end_of_the_next_loop() -> None:
     sender = Sender(120).say(START).beats(66)
     press(sender, "fill", 20)
     stage = drummer_stage(sender).play(NOW_S + 12)
-    assert stage.performer.status.fill
-    assert stage.performer.status.said == "The next loop ends in a fill."
+    assert stage.performer.status.fill_pending
+    assert stage.performer.status.last_message == "The next loop ends in a fill."
     stage.play(sender.at_s, NOW_S + 12)
-    assert not stage.performer.status.fill
+    assert not stage.performer.status.fill_pending
     fills = [call[1] for call, told in zip(stage.engine.asked, stage.engine.told, strict=True) if told[1].fill == LAST_BAR]
     assert fills == [loop_seed(1, 2)]
     assert sources(stage)[:4] == [(0, "generated"), (1, "generated"), (2, "generated with a fill"), (3, "generated")]
@@ -157,7 +157,7 @@ def test_a_fill_waits_while_a_loop_is_held() -> None:
     press(sender, "fill", 20)
     press(sender, "hold", 36, 0)
     stage = drummer_stage(sender).play(NOW_S + 12)
-    assert stage.performer.status.said == "The next loop ends in a fill; hold keeps the one that plays."
+    assert stage.performer.status.last_message == "The next loop ends in a fill; hold keeps the one that plays."
     stage.play(sender.at_s, NOW_S + 12)
     assert sources(stage)[:3] == [(0, "generated"), (1, "generated with a fill"), (2, "generated")]
 
@@ -167,7 +167,7 @@ def test_a_mode_that_makes_no_fills_says_so(mode: str) -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "fill", 5)
     stage = drummer_stage(sender, mode).play(sender.at_s)
-    assert stage.performer.status.said == f"The mode {mode} makes no fills; choose the mode generate."
+    assert stage.performer.status.last_message == f"The mode {mode} makes no fills; choose the mode generate."
     assert not any(told[1].fill for told in stage.engine.told)
 
 
@@ -196,7 +196,7 @@ def test_how_often_a_fill_comes_is_turned_by_a_controller() -> None:
     press(sender, "fill_every", 5, 127)
     stage = drummer_stage(sender).play(sender.at_s)
     assert stage.performer.status.controls.fill_every == 8
-    assert stage.performer.status.said == "a fill every 8 loops"
+    assert stage.performer.status.last_message == "a fill every 8 loops"
 
 
 def test_where_a_style_and_a_fill_stand_goes_out_as_controllers() -> None:
@@ -204,7 +204,7 @@ def test_where_a_style_and_a_fill_stand_goes_out_as_controllers() -> None:
     press(sender, "style jazz", 5)
     stage = drummer_stage(sender).play(sender.at_s)
     shown = {message[1]: message[2] for _, message in stage.output.sent if message[0] == 0xBF}
-    numbers = {action.name: binding.number for binding, action in MAP.bindings.items() if binding.sort == "cc"}
+    numbers = {action.name: binding.number for binding, action in MAP.bindings.items() if binding.message_type == "cc"}
     assert shown[numbers["style"]] == 80  # the middle of the third of four shares
     assert shown[numbers["complexity"]] == 64
     assert shown[numbers["fill_every"]] == 13
@@ -215,7 +215,7 @@ def test_where_a_style_and_a_fill_stand_goes_out_as_controllers() -> None:
 
 @pytest.mark.train
 def test_a_job_is_what_the_drummer_makes_of_it(drummer: Engine) -> None:
-    controls = Controls(style="jazz", complexity=0.5, density=1.5)
+    controls = ControlState(style="jazz", complexity=0.5, density=1.5)
     job = Job(3, 11, "generate", controls=controls, bpm=140.0, fill=True)
     (expected,) = drummer.generate(11, None, 1, 1.5, Conditions("jazz", 140, fill=LAST_BAR), 0.5)
     loop = make_loop(drummer, job)
@@ -228,11 +228,11 @@ def test_a_job_is_what_the_drummer_makes_of_it(drummer: Engine) -> None:
 @pytest.mark.train
 @pytest.mark.parametrize("mode", ["humanize", "drumify"])
 def test_an_answer_of_the_drummer_s_is_in_the_style_and_at_the_tempo(drummer: Engine, mode: str) -> None:
-    job = Job(0, 5, mode, (PLAYED,), Controls(mode, style="funk"), bpm=90.0)
+    job = Job(0, 5, mode, (PLAYED,), ControlState(mode, style="funk"), bpm=90.0)
     told = Conditions("funk", 90)
     expected = drummer.humanize(PLAYED, seed=5, conditions=told) if mode == "humanize" else drummer.drumify(PLAYED, 5, conditions=told)
     assert make_loop(drummer, job).grid == expected
-    assert make_loop(drummer, replace(job, controls=Controls(mode))).grid != expected
+    assert make_loop(drummer, replace(job, controls=ControlState(mode))).grid != expected
 
 
 @pytest.mark.train
@@ -243,7 +243,7 @@ def test_a_session_with_a_drummer_sounds_otherwise_once_a_style_is_chosen(drumme
             press(sender, f"style {style}", 2)
         options = {"echo": None, "control_map": MAP}
         stage = Stage(sender.song, engine=drummer, options=options).play(sender.at_s)  # type: ignore[arg-type]
-        assert not stage.performer.status.trouble
+        assert not stage.performer.status.error
         return sounded(stage, 4.2, 13)
 
     assert bars("jazz") != bars(None)
@@ -256,9 +256,9 @@ def test_a_drummer_in_a_process_of_its_own_says_its_styles_and_plays_in_them(dru
     with closing(model):
         model.start()
         assert model.ready().styles == drummer.styles == STYLES
-        model.ask(Job(0, 11, "generate", controls=Controls(style="jazz"), bpm=140.0))
-        model.await_first(30.0)
-        loop = model.take()
-    assert model.trouble is None
+        model.submit(Job(0, 11, "generate", controls=ControlState(style="jazz"), bpm=140.0))
+        model.wait_for_first(30.0)
+        loop = model.poll()
+    assert model.error is None
     assert loop is not None
     assert np.allclose(loop.grid.hits, drummer.generate(11, conditions=Conditions("jazz", 140))[0].hits)

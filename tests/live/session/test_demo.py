@@ -8,7 +8,7 @@ from helpers.fakes import NOW_S, FakeEngine, stand_in
 
 from drumvae.live.cli import commands
 from drumvae.live.clock.follower import InternalClock, State
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.session.demo import PERFORMANCE, Script, demo_mode, performance
 from drumvae.live.session.run import LiveConfig
 from drumvae.midi.io import read_midi
@@ -85,7 +85,7 @@ def test_the_demo_says_which_options_it_leaves_out_and_is_written_for_the_kit(
 ) -> None:
     stand_in(monkeypatch, FakeEngine())
     kit = known_kits()["ad2"].kit
-    commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=Controls(kit=kit)))
+    commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=ControlState(kit=kit)))
     assert "--record, --bars are left out" in capsys.readouterr().out
     assert not (silent / "takes").exists()
     assert set(read_midi(silent / "demo.mid", kit).pitches.tolist()) <= set(kit.output_notes)

@@ -7,7 +7,7 @@ import pytest
 from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP, FakeEngine, Sender, Stage, position
 from helpers.performances import press, stage_of
 
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.looper.player import Loop
 from drumvae.music.grid import Grid
 from drumvae.music.kits import known_kits
@@ -19,8 +19,8 @@ TICK_S = 60 / 120 / 24
 
 def on_the_floor(sender: Sender, **options: object) -> Stage:
     """Returns a stage on which one loop, a kick on every beat, is held."""
-    stage = Stage(sender.song, options={"echo": None, "controls": Controls(hold=True), **options})
-    stage.performer.player.offer(Loop(0, FOUR_ON_THE_FLOOR))
+    stage = Stage(sender.song, options={"echo": None, "controls": ControlState(hold=True), **options})
+    stage.performer.player.queue_loop(Loop(0, FOUR_ON_THE_FLOOR))
     return stage
 
 
@@ -154,7 +154,7 @@ def test_however_early_it_plays_the_first_note_sounds(offset_s: float) -> None:
     stage = on_the_floor(sender, offset_s=offset_s).play(sender.at_s - 0.2)
     first_s = stage.output.hits()[0][0]
     assert first_s - (NOW_S + 4) == pytest.approx(max(offset_s, 0.0), abs=0.003)
-    assert stage.performer.player.stale == 0
+    assert stage.performer.player.hits_dropped == 0
 
 
 def test_undo_goes_back_to_a_morph_too() -> None:
@@ -187,7 +187,7 @@ def test_hold_that_is_let_go_in_the_last_beat_has_the_four_bars_answered() -> No
     press(sender, "hold", 0.5)
     press(sender, "hold", 15.5, value=0)
     stage = stage_of(sender, "humanize")
-    stage.performer.player.offer(Loop(0, FOUR_ON_THE_FLOOR))
+    stage.performer.player.queue_loop(Loop(0, FOUR_ON_THE_FLOOR))
     stage.play(sender.at_s)
     assert any(
         (call[0] == "humanize" and call[1].hits[32, 1]) or call[1].hits[0, 1] for call in stage.engine.asked if call[0] == "humanize"
@@ -209,4 +209,4 @@ def test_align_says_so_where_the_song_does_not_run() -> None:
     sender = Sender(120).say(START).beats(4).say(STOP).rest(1)
     press(sender, "align", 5)
     stage = stage_of(sender, "generate").play(sender.at_s)
-    assert "does not run" in stage.performer.status.said
+    assert "does not run" in stage.performer.status.last_message

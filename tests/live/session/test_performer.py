@@ -13,11 +13,10 @@ from helpers.fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, 
 from helpers.performances import assert_same_hits, expected_hits, loop_of, performance
 
 from drumvae.live.clock.follower import InternalClock, State
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import loop_seed
 from drumvae.live.looper.player import cycle_hits
-from drumvae.live.realtime import Loop as Thread
-from drumvae.live.realtime import NextCall, sleep_until
+from drumvae.live.realtime import NextCall, PerformerThread, sleep_until
 from drumvae.live.session.loop_writer import LoopWriter
 from drumvae.live.session.run import run_session
 from drumvae.live.ui.display import unmapped_title
@@ -131,7 +130,7 @@ def test_a_jump_to_another_bar_silences_and_goes_on_from_there() -> None:
 
 def test_hold_keeps_the_first_loop() -> None:
     sender = Sender(240).say(START).beats(40)
-    stage = Stage(sender.song, options={"controls": Controls(hold=True)}).play(sender.at_s)
+    stage = Stage(sender.song, options={"controls": ControlState(hold=True)}).play(sender.at_s)
     assert len(stage.engine.asked) == 1
     got = [h for h in stage.output.hits() if h[0] < NOW_S + 7.9]
     assert_same_hits(got, [h for h in expected_hits({0: loop_of(0), 1: loop_of(0)}, 240) if h[0] < NOW_S + 7.9], within_s=0.0035)
@@ -155,7 +154,7 @@ def test_a_failing_model_lets_the_last_loop_play_on() -> None:
     sender = Sender(120).say(START).beats(33)
     stage = Stage(sender.song, engine=Failing()).play(sender.at_s)
     assert len([h for h in stage.output.hits() if h[0] > NOW_S + 8]) > 30
-    assert "no more" in (stage.performer.status.trouble or "")
+    assert "no more" in (stage.performer.status.error or "")
 
 
 # humanize
@@ -246,7 +245,7 @@ def test_the_amount_says_how_much_of_the_feel_is_heard() -> None:
     played = Grid.from_text("kick " + "X...............|" * 4)
     sender = Sender(120).say(START).beats(34)
     performance(sender, played, 0)
-    stage = humanized_stage(sender, controls=Controls(humanize=0.4))
+    stage = humanized_stage(sender, controls=ControlState(humanize=0.4))
     assert stage.engine.asked[0][2] == 1.0
     first = stage.output.hits()[0]
     assert (first[0] - NOW_S) * 8 == pytest.approx(64 + 0.25 * 0.4, abs=0.03)  # in sixteenths
@@ -268,15 +267,15 @@ def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
     stage.output.send = looped_back  # type: ignore[method-assign]
     stage.play(sender.at_s)
     assert stage.performer.status.echoes > 100
-    assert "turn off MIDI thru" in stage.performer.status.said
-    assert stage.performer.status.notes == 0
+    assert "turn off MIDI thru" in stage.performer.status.last_message
+    assert stage.performer.status.notes_received == 0
 
 
 def test_all_notes_off_bursts_are_no_hits() -> None:
     burst = [bytes((0xB0 | channel, controller, 0)) for channel in range(16) for controller in (120, 123)]
     sender = Sender(120).say(*burst).say(START).beats(2).say(*burst).beats(15)
     stage = humanized_stage(sender, offered=("humanize",))
-    assert stage.performer.status.notes == 0
+    assert stage.performer.status.notes_received == 0
     assert stage.engine.asked == []
 
 
@@ -284,7 +283,7 @@ def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
     sender = Sender(120).say(START).beats(20)
     sender.song += [(NOW_S + at_s, bytes((0x99, pitch, 90))) for at_s, pitch in ((1.0, 36), (2.0, 60), (3.0, 75), (4.0, 60))]
     stage = humanized_stage(sender)
-    assert stage.performer.status.notes == 1
+    assert stage.performer.status.notes_received == 1
     assert stage.performer.status.unmapped == {60: 2, 75: 1}
     assert unmapped_title(stage.performer.status) == "3 notes on pitches that no voice hears: 60, 75"
 
@@ -313,7 +312,7 @@ def test_every_loop_played_is_told_once_with_its_bar_and_tempo() -> None:
 def test_a_recorded_loop_is_a_file_that_reads_as_the_loop(tmp_path: Path) -> None:
     sender = Sender(120).say(START).beats(40)
     writer = LoopWriter(tmp_path / "loops")
-    Stage(sender.song, options={"on_played": writer.add}).play(sender.at_s).close()
+    Stage(sender.song, options={"on_loop_played": writer.add}).play(sender.at_s).close()
     writer.close()
     files = sorted(path.name for path in writer.folder.iterdir())
     assert files == ["loop-0000-bar-0001.mid", "loop-0001-bar-0005.mid", "loop-0002-bar-0009.mid"]
@@ -345,7 +344,7 @@ class Ticker:
 
 def test_the_thread_closes_once_when_it_is_done() -> None:
     ticker = Ticker(10)
-    thread = Thread(ticker.step, ticker.close, lambda: ticker.left <= 0)
+    thread = PerformerThread(ticker.step, ticker.close, lambda: ticker.left <= 0)
     thread.start()
     thread.join(10)
     assert (ticker.closed, thread.error) == (1, None)
@@ -353,7 +352,7 @@ def test_the_thread_closes_once_when_it_is_done() -> None:
 
 def test_a_crash_closes_first_and_is_kept_for_the_main_thread() -> None:
     ticker = Ticker(10, RuntimeError("a bug"))
-    thread = Thread(ticker.step, ticker.close, lambda: False)
+    thread = PerformerThread(ticker.step, ticker.close, lambda: False)
     thread.start()
     thread.join(10)
     assert ticker.closed == 1
@@ -418,5 +417,5 @@ def test_trouble_is_said_once() -> None:
     display = Quiet()
     stage = Stage(clock=InternalClock(300, lead_s=0.01), options={"bars": 2})
     stage.performer.generator.start()
-    run_session(stage.performer, display, trouble=lambda: "The disk is full.")
+    run_session(stage.performer, display, error=lambda: "The disk is full.")
     assert display.said == ["The disk is full."]

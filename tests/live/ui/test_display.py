@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from drumvae.live.clock.follower import State
-from drumvae.live.controls.state import Controls
+from drumvae.live.controls.state import ControlState
 from drumvae.live.looper.player import Loop
 from drumvae.live.looper.recorder import Recording
 from drumvae.live.messages import Status
@@ -38,9 +38,9 @@ PLAYING = Status(
     beat=5.3,
     loop=Loop(7, EVERY_VOICE, 1, "generated"),
     bar=9,
-    heard=played(EVERY_VOICE),
-    notes=42,
-    locked=True,
+    recording=played(EVERY_VOICE),
+    notes_received=42,
+    synced=True,
     jitter_ms=0.2,
 )
 
@@ -57,7 +57,7 @@ SHOWN = {
     "transport": (PLAYING, ["playing ", "123.4 bpm", "bar   2.2"]),
     "stopped": (replace(PLAYING, state=State.STOPPED), ["stopped"]),
     "lock": (PLAYING, ["locked, steady (ticks 0.2 ms off)"]),
-    "unlocked": (replace(PLAYING, locked=False), ["finding the tempo"]),
+    "unlocked": (replace(PLAYING, synced=False), ["finding the tempo"]),
     "mode": (turned(mode="humanize"), ["humanize  "]),
     "loop": (PLAYING, ["loop 7 generated from bar 9"]),
     "no loop": (Status(), ["no loop yet", "waiting for the clock"]),
@@ -71,19 +71,19 @@ SHOWN = {
     "complexity": (turned(complexity=-0.5), ["complexity -0.50"]),
     "fills": (turned(fill_every=4), ["a fill every 4 loops"]),
     "a fill in each": (turned(fill_every=1), ["a fill in every loop"]),
-    "a fill": (replace(PLAYING, fill=True), ["a fill comes"]),
+    "a fill": (replace(PLAYING, fill_pending=True), ["a fill comes"]),
     "velocities": (turned(velocity_low=0.25), ["velocity 0.25 to 1.00"]),
     "half time": (turned(speed=0.5), ["half time"]),
     "double time": (turned(speed=2.0), ["double time"]),
     "hold": (turned(hold=True), ["hold"]),
     "overdub": (turned(overdub=True), ["overdub"]),
-    "slots": (replace(PLAYING, kept=frozenset({12, 1})), ["kept 1 12"]),
-    "muted": (turned(muted=frozenset({7, 3})), ["muted open hat, crash"]),
-    "locked": (turned(locked=frozenset({0})), ["locked kick"]),
+    "slots": (replace(PLAYING, filled_slots=frozenset({12, 1})), ["kept 1 12"]),
+    "muted": (turned(muted_voices=frozenset({7, 3})), ["muted open hat, crash"]),
+    "locked": (turned(locked_voices=frozenset({0})), ["locked kick"]),
     "notes": (PLAYING, ["42 notes heard"]),
     "echoes": (replace(PLAYING, echoes=3), ["3 echoes of our own dropped"]),
     "unheard": (replace(PLAYING, unmapped={75: 2, 60: 1}), ["3 notes on pitches that no voice hears: 60, 75"]),
-    "trouble": (replace(PLAYING, trouble="The model is ill."), ["The model is ill."]),
+    "trouble": (replace(PLAYING, error="The model is ill."), ["The model is ill."]),
     "names": (PLAYING, ["in and out", "Ctrl-C stops"]),
 }
 
@@ -126,7 +126,7 @@ def test_both_grids_with_every_voice_fit_a_terminal_of_80_by_24() -> None:
 
 def test_where_rows_are_short_silent_voices_go_before_those_with_hits_and_the_transport_stays_to_the_last() -> None:
     kick = Grid.from_text(f"kick {'X...' * 16}")
-    status = replace(PLAYING, loop=Loop(0, kick), heard=played(kick))
+    status = replace(PLAYING, loop=Loop(0, kick), recording=played(kick))
     page = Page("title", "footer")
     rows = text_of(page, status, height=12)
     assert sum(row.startswith("kick") for row in rows) == 2
@@ -138,9 +138,14 @@ def test_where_rows_are_short_silent_voices_go_before_those_with_hits_and_the_tr
 def everything(width: int) -> tuple[Page, Status]:
     page = Page("a" * 300, "b" * 300)
     page.sentence = "A long sentence 東京 " * 20 + "w" * 200
-    controls = Controls("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
+    controls = ControlState("morph", 0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.9, 0.5, 0.5, frozenset(range(9)), frozenset(range(9)), True, True)
     full = replace(
-        PLAYING, controls=controls, kept=frozenset(range(16)), unmapped=dict.fromkeys(range(60), 1), trouble="Trouble. " * 30, echoes=9
+        PLAYING,
+        controls=controls,
+        filled_slots=frozenset(range(16)),
+        unmapped=dict.fromkeys(range(60), 1),
+        error="Trouble. " * 30,
+        echoes=9,
     )
     return page, replace(full, beat=5.3 + width)
 
@@ -222,19 +227,19 @@ def test_a_wide_terminal_shows_the_grids_side_by_side() -> None:
 def test_the_playing_grid_is_what_is_heard_of_the_loop() -> None:
     page = Page("", "")
     kick = next(row for row in text_of(page, PLAYING) if row.startswith("kick"))
-    muted = next(row for row in text_of(page, turned(muted=frozenset({0})), height=60) if row.startswith("kick"))
+    muted = next(row for row in text_of(page, turned(muted_voices=frozenset({0})), height=60) if row.startswith("kick"))
     assert "x" in kick
     assert "x" not in muted
 
 
 def test_the_heard_grid_is_of_the_pass_that_is_recorded() -> None:
-    page, status = Page("", ""), replace(PLAYING, loop=None, heard=played(EVERY_VOICE, number=3), number=3)
+    page, status = Page("", ""), replace(PLAYING, loop=None, recording=played(EVERY_VOICE, number=3), cycle=3)
 
     def struck(status: Status) -> int:
         return sum("x" in row for row in text_of(page, status, height=60) if row[:10].strip() in VOICES)
 
     assert struck(status) == 9
-    assert struck(replace(status, number=2)) == 0
+    assert struck(replace(status, cycle=2)) == 0
 
 
 def test_a_grid_is_written_anew_only_when_what_it_is_made_from_changes() -> None:
@@ -246,11 +251,11 @@ def test_a_grid_is_written_anew_only_when_what_it_is_made_from_changes() -> None
 
     text = GridText()
     loop = Loop(0, EVERY_VOICE)
-    first = text.rows((loop, Controls()), make)
-    assert text.rows((loop, Controls()), make) == first
+    first = text.rows((loop, ControlState()), make)
+    assert text.rows((loop, ControlState()), make) == first
     assert len(made) == 1
-    text.rows((loop, Controls(swing=0.5)), make)
-    text.rows((Loop(1, EVERY_VOICE), Controls(swing=0.5)), make)
+    text.rows((loop, ControlState(swing=0.5)), make)
+    text.rows((Loop(1, EVERY_VOICE), ControlState(swing=0.5)), make)
     assert len(made) == 3
 
 
@@ -270,7 +275,7 @@ def test_nothing_is_locked_to_a_clock_that_is_not_there(state: State) -> None:
 def shown_on_a_screen(title: str, sentence: str, width: int = 80) -> str:
     out = io.StringIO()
     screen = Screen(title, "", Console(file=out, force_terminal=True, width=width, height=24))
-    screen.show(replace(PLAYING, said=sentence))
+    screen.show(replace(PLAYING, last_message=sentence))
     screen.close()
     return out.getvalue()
 
@@ -361,19 +366,19 @@ def test_the_last_message_is_shown_wherever_it_comes_from(console: Console, out:
     def sentences() -> list[str]:
         return [row.strip() for row in last_frame(out) if "message" in row]
 
-    screen.show(replace(PLAYING, said="message one"))
+    screen.show(replace(PLAYING, last_message="message one"))
     assert sentences() == ["message one"]
     screen.say("message two")
-    screen.show(replace(PLAYING, said="message one", beat=6.0))
+    screen.show(replace(PLAYING, last_message="message one", beat=6.0))
     assert sentences() == ["message two"]
-    screen.show(replace(PLAYING, said="message three"))
+    screen.show(replace(PLAYING, last_message="message three"))
     assert sentences() == ["message three"]
     screen.close()
 
 
 def test_trouble_that_is_also_said_is_shown_once(console: Console, out: io.StringIO) -> None:
     screen = Screen("title", "footer", console)
-    screen.show(replace(PLAYING, trouble="The disk is full."))
+    screen.show(replace(PLAYING, error="The disk is full."))
     screen.say("The disk is full.")
     assert sum("The disk is full." in row for row in last_frame(out)) == 1
     screen.close()

@@ -246,8 +246,8 @@ def test_the_command_writes_numbers_a_page_and_plots(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--kind", "drumz"], "'drumz' is not known; did you mean drums"),
-        (["--kind", "melody"], "holds drums, and melody was asked for"),
+        (["--kind", "drumz"], "no corpus kind 'drumz'; did you mean drums"),
+        (["--kind", "melody"], "holds drums, not melody"),
         (["--data", "nowhere"], "no folder or zip nowhere"),
         (["--bars", "0"], "Invalid value for '--bars'"),
     ],

@@ -70,7 +70,7 @@ def _count_takes(corpus: Corpus, report: Report) -> None:
     pitches, dropped, tempi = Counter[str](), Counter[str](), Counter[int]()
     voices = np.zeros((2, len(VOICES)), np.int64)
     split_of = {take.name: take.split for take in corpus.takes}
-    for take in watched(corpus.facts(), "Counting takes", len(corpus.takes) + sum(corpus.rejected.values())):
+    for take in watched(corpus.take_stats(), "Counting takes", len(corpus.takes) + sum(corpus.rejected.values())):
         used, hours = int(not take.rejection), take.duration_s / 3600
         counts = {"takes": 1, "hours": hours, "used_takes": used, "used_hours": hours * used, "notes": sum(take.notes_by_pitch.values())}
         counts |= {"mapped": sum(take.hits_by_voice), "collisions": sum(take.lost_by_voice)}
