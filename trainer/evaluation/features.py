@@ -82,8 +82,8 @@ def syncopation_per_bar(drums: Drums) -> FloatArray:
     """Returns the syncopation of kick and snare in a bar, with both as one rhythm that repeats.
 
     After Longuet-Higgins and Lee 1984: a hit counts if a step of higher metric weight follows before the next hit. It counts the
-    difference to the highest such weight. Weights of the sixteenths of a bar are 0 on the first beat, -1 on the third, -2 on beats 2 and
-    4, -3 on the other eighths, -4 on the rest.
+    difference to the highest such weight. The weights of a bar are 0 on beat 1, -1 on beat 3, -2 on beats 2 and 4,
+    -3 on the other eighths, and -4 on the other sixteenths.
     """
     rhythm: Mask = drums.hits[..., [VOICES.index("kick"), VOICES.index("snare")]].max(axis=2)
     weights = np.tile(_METRIC_WEIGHTS, drums.bars)
