@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +18,13 @@ pytest.importorskip("lightning")
 
 from drumvae.models.checkpoint import FORMAT, KEY, load_trained, newest_run, read_checkpoint  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
-from drumvae.trainer.data.corpus import Corpus, load_corpus  # noqa: E402
+from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.training.calibrate import choose_log_odds, find_thresholds  # noqa: E402
 from drumvae.trainer.training.checkpoint_io import AtomicCheckpointIO  # noqa: E402
-from drumvae.trainer.training.config import TrainConfig, read_toml  # noqa: E402
+from drumvae.trainer.training.config import TrainConfig  # noqa: E402
 from drumvae.trainer.training.curve import plot_curve, read_curve  # noqa: E402
 from drumvae.trainer.training.losses import divergence  # noqa: E402
+from drumvae.trainer.training.settings import read_toml  # noqa: E402
 from drumvae.trainer.training.train import RunOptions, train  # noqa: E402
 from drumvae.trainer.training.vae_batches import VAEBatch  # noqa: E402
 from drumvae.trainer.training.vae_module import VAEModule  # noqa: E402
@@ -37,16 +39,25 @@ pytestmark = [
 
 TINY = TrainConfig(
     preset="tiny",
-    model=ModelConfig(latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
+    model=ModelConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
     batch_size=16,
     max_steps=6,
     humanize_share=0.5,
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Trains on one thread: for tiny models, more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def corpus(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load_corpus(midi_folder, cache=tmp_path_factory.mktemp("cache"))
+    return load_corpus(midi_folder, CorpusOptions(bars=1), cache=tmp_path_factory.mktemp("cache"))
 
 
 def command(*arguments: str, cwd: Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -73,7 +84,7 @@ def test_a_run_writes_its_checkpoints_and_its_configuration(corpus: Corpus, tmp_
     trained = load_trained(tmp_path)
     assert trained.tasks == ("generate", "reconstruct", "humanize")
     assert trained.facts["step"] == 6
-    assert trained.windows.shape[1:] == (64, 27)
+    assert trained.windows.shape[1:] == (16, 27)
     assert list(tmp_path.glob("tensorboard/events*"))
 
 
@@ -308,7 +319,7 @@ def test_the_curve_is_logged_every_ten_steps_and_plotted(corpus: Corpus, tmp_pat
 
 
 PATTERNS = replace(
-    TINY, model=ModelConfig("pattern", "categorical", latent_size=8, encoder_units=(8,), decoder_units=(8,)), humanize_share=0.0
+    TINY, model=ModelConfig("pattern", "categorical", steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8,)), humanize_share=0.0
 )
 
 
