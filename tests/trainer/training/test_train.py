@@ -130,7 +130,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus: Cor
 @pytest.mark.parametrize("name", ["stage_4bar", "drummer_4bar"])
 def test_a_killed_run_continues_with_the_losses_of_an_uninterrupted_one(name: str, midi_folder: Path, tmp_path: Path) -> None:
     sizes = {"encoder_units": "[8]", "decoder_units": "[8]", "width": "16", "heads": "2", "core_units": "8", "context_layers": "1"}
-    sizes |= {"readers": "2", "reader_width": "16", "reader_layers": "1"}
+    sizes |= {"steps": "32", "readers": "2", "reader_width": "16", "reader_layers": "1"}
     small = [part for size, value in sizes.items() for part in ("--set", f"model.{size}={value}")]
     small += ["--preset", name, "--set", "validate_every=7", "--set", "precision=32-true"]
     tiny = ["--data", str(midi_folder), "--batch-size", "8", "--max-steps", "100", *small]
@@ -161,11 +161,17 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(corpus: Corpus, tmp_
     assert largest_difference(tmp_path / "whole", tmp_path / "parts") < 1e-5
 
 
+def tiny_run(data: Path) -> list[str]:
+    """Returns options of a run without dropout, since each process would draw its own."""
+    sizes = {"input_keep": "1.0", "steps": "16", "encoder_units": "[8]", "decoder_units": "[8]"}
+    settings = [part for name, value in sizes.items() for part in ("--set", f"model.{name}={value}")]
+    return ["--preset", "groovae_4bar_tap", *settings, "--data", str(data), "--batch-size", "16", "--max-steps", "6"]
+
+
 @pytest.mark.parametrize("launcher", ["own", "torchrun"])
 def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Path, launcher: str) -> None:
     """The windows of a step are divided, so that two processes train on the same step as one."""
-    plain = ["--preset", "groovae_4bar_tap", "--set", "model.input_keep=1.0"]  # each process has its own dropout
-    tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6", "--set", "model.encoder_units=[8]"]
+    tiny = tiny_run(midi_folder)
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     torchrun = (str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", str(free_port()))
@@ -181,8 +187,7 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
 
 def test_two_machines_train_the_weights_of_one(midi_folder: Path, tmp_path: Path) -> None:
     """Two torchruns, each with its own process and folder, connect over the network; only the first process writes."""
-    plain = ["--preset", "groovae_4bar_tap", "--set", "model.input_keep=1.0", "--set", "model.encoder_units=[8]"]
-    tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6"]
+    tiny = tiny_run(midi_folder)
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     rendezvous = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{free_port()}"]
