@@ -18,38 +18,39 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SHARES = ("humanize_share", "drumify_share", "infill_share", "continue_share", "generate_share")
 """Settings with the share of each training task; the rest of the windows trains reconstruction."""
 _POSITIVE, _MANY = 1e-12, 10**9
-_RANGES = (
-    dict.fromkeys(("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"), (1, _MANY))
-    | dict.fromkeys(
-        (
-            *SHARES,
-            "input_hit_drop",
-            "tap_dropout",
-            "taps_thinned",
-            "taps_styled",
-            "velocity_scaling",
-            "mixed_halves",
-            "conditions_keep",
-            "weight_decay",
-        ),
-        (0, 1),
-    )
-    | dict.fromkeys(("learning_rate", "learning_rate_decay"), (_POSITIVE, 1))
-    | dict.fromkeys(
-        (
-            "min_duration_s",
-            "gradient_clip",
-            "free_bits",
-            "beta",
-            "scheduled_sampling",
-            "learning_rate_floor",
-            "warm_up_steps",
-            "feel_weight",
-        ),
-        (0, _MANY),
-    )
-    | {"beta_rate": (0, 1), "averaging": (0, 1 - 1e-9), "timing_shift": (0, 0.5), "validate_every": (0, _MANY), "seed": (0, 2**32 - 1)}
-)
+_SHARE, _COUNT, _AMOUNT, _RATE = (0, 1), (1, _MANY), (0, _MANY), (_POSITIVE, 1)
+_RANGES: dict[str, tuple[float, float]] = dict.fromkeys(SHARES, _SHARE) | {
+    "min_duration_s": _AMOUNT,
+    "batch_size": _COUNT,
+    "accumulate": _COUNT,
+    "learning_rate": _RATE,
+    "weight_decay": _SHARE,
+    "warm_up_steps": _AMOUNT,
+    "learning_rate_decay": _RATE,
+    "learning_rate_floor": _AMOUNT,
+    "restart_steps": _COUNT,
+    "gradient_clip": _AMOUNT,
+    "free_bits": _AMOUNT,
+    "beta": _AMOUNT,
+    "beta_rate": _SHARE,
+    "scheduled_sampling": _AMOUNT,
+    "conditions_keep": _SHARE,
+    "mixed_halves": _SHARE,
+    "feel_weight": _AMOUNT,
+    "input_hit_drop": _SHARE,
+    "tap_dropout": _SHARE,
+    "taps_thinned": _SHARE,
+    "taps_styled": _SHARE,
+    "velocity_scaling": _SHARE,
+    "timing_shift": (0, 0.5),
+    "averaging": (0, 1 - 1e-9),
+    "max_steps": _COUNT,
+    "patience": _COUNT,
+    "validate_every": _AMOUNT,
+    "validation_windows": _COUNT,
+    "seed": (0, 2**32 - 1),
+}
+"""The smallest and the largest value of each numeric setting."""
 
 
 @dataclass(frozen=True)
