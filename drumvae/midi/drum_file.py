@@ -140,7 +140,7 @@ class DrumFile:
         Args:
             grid: The new drums, as many steps as the file.
             output_kit: The kit of new notes; None is that of the file.
-            replaced_voices: The voices whose notes are all removed, and written anew where the grid has hits of them.
+            replaced_voices: The voices whose notes are all removed, and replaced by the hits of the grid.
         """
         cells = self._cells()
         staying = {(step, voice) for step, voice in cells if voice not in replaced_voices and grid.hits[step, voice]}

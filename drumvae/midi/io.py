@@ -115,7 +115,7 @@ def find_drums(file: ParsedMidi, kit: Kit, path: Path) -> set[tuple[int, int]]:
 def no_drums(path: Path, unmapped: Counter[str]) -> NoDrumsError:
     """Returns the error for a file none of whose notes the kit maps, with the most frequent pitches."""
     reason = ", ".join(f"{reason}: {count}" for reason, count in unmapped.most_common(5))
-    return NoDrumsError(f"{path} has no drums: no note has a pitch that the kit hears ({reason or 'it holds no notes'}).")
+    return NoDrumsError(f"{path} has no drums: no note has a pitch that the kit maps ({reason or 'it holds no notes'}).")
 
 
 def _parts(track: Track, ticks_per_beat: int) -> Iterator[Part]:
