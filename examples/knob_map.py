@@ -45,6 +45,5 @@ for message in (
     value = "pressed" if event.value is None else f"{event.value:.2f}"
     print(f"{message.hex(' ')}  {event.action.name}: {value}")
 
-print(
-    f"density {controls.density:.2f}, swing {controls.swing:.2f}, humanize {controls.humanize:.2f}, muted voices {sorted(controls.muted_voices)}"
-)
+muted = sorted(controls.muted_voices)
+print(f"density {controls.density:.2f}, swing {controls.swing:.2f}, humanize {controls.humanize:.2f}, muted voices {muted}")

@@ -18,11 +18,12 @@ from ..music.kit_detection import detect_kit
 from ..util.errors import DataError, NoDrumsError
 from .constants import FILE_PPQN
 from .edit import edited_bytes
-from .io import GATE_BEATS, find_drums, no_drums
+from .io import find_drums, no_drums
 from .notes import MidiNote
 from .reader import parse_file
 from .tempo_map import Timing
 from .tracks import ParsedMidi
+from .writer import GATE_BEATS
 
 Cell = tuple[int, int]
 """A step and a voice."""

@@ -71,16 +71,20 @@ class Kit:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values; chokes only where there are any, so that kits without them are written as in earlier versions."""
-        values: dict[str, Any] = {"name": self.name, "heard": [list(p) for p in self.input_notes], "played": list(self.output_notes)}
+        values: dict[str, Any] = {
+            "name": self.name,
+            "input_notes": [list(p) for p in self.input_notes],
+            "output_notes": list(self.output_notes),
+        }
         return values | ({"chokes": list(self.chokes)} if self.chokes else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Kit":
         """Reads the values of `to_dict`; raises BundleError where they are not a kit of nine voices."""
         try:
-            rows: Sequence[Sequence[int]] = values["heard"]
+            rows: Sequence[Sequence[int]] = values["input_notes"]
             input_notes = tuple(tuple(int(pitch) for pitch in row) for row in rows)
-            return cls(str(values["name"]), input_notes, tuple(map(int, values["played"])), tuple(map(int, values.get("chokes", ()))))
+            return cls(str(values["name"]), input_notes, tuple(map(int, values["output_notes"])), tuple(map(int, values.get("chokes", ()))))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The kit is not a table of nine voices ({str(error).rstrip('.')}); export the model again.") from None
 

@@ -120,8 +120,8 @@ def _play_on(ports: Ports, model: Stage, facts: ModelInfo, writer: LoopWriter | 
     )
     performer.prepare()
     model.wait_for_first(FIRST_LOOP_S)  # ready means ready
-    if facts.chosen:
-        print(f"the model runs on {facts.chosen}")
+    if facts.provider_reason:
+        print(f"the model runs on {facts.provider_reason}")
     print(f"ready: {config.controls.mode}, seed {config.seed}, {facts.provider}, {ports.title}", flush=True)
     if ports.hint:
         print(ports.hint)

@@ -108,7 +108,7 @@ class FakeOutput:
 class FakeEngine:
     """Answers at once: a loop whose kick pattern tells its seed, and a humanization that is plain to see."""
 
-    provider, chosen = "cpu", ""
+    provider, provider_reason = "cpu", ""
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ import pretty_midi
 import pytest
 
 from drumvae.midi.constants import FILE_PPQN
-from drumvae.midi.io import GATE_BEATS, write_midi
+from drumvae.midi.io import write_midi
+from drumvae.midi.writer import GATE_BEATS
 from drumvae.music.grid import LOOP_BEATS, LOOP_STEPS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 

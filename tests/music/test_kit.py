@@ -52,8 +52,9 @@ def test_a_kit_comes_back_from_its_dict_through_json(chokes: tuple[int, ...]) ->
 
 
 def test_a_kit_without_chokes_has_the_keys_of_earlier_versions() -> None:
-    assert set(DEFAULT_KIT.to_dict()) == {"name", "heard", "played"}  # corpora are cached under a name made of it
-    assert Kit.from_dict({"name": "default", "heard": DEFAULT_KIT.input_notes, "played": DEFAULT_KIT.output_notes}) == DEFAULT_KIT
+    assert set(DEFAULT_KIT.to_dict()) == {"name", "input_notes", "output_notes"}  # corpora are cached under a name made of it
+    notes = {"input_notes": DEFAULT_KIT.input_notes, "output_notes": DEFAULT_KIT.output_notes}
+    assert Kit.from_dict({"name": "default", **notes}) == DEFAULT_KIT
 
 
 def test_the_bundle_that_ships_has_the_default_kit() -> None:
@@ -96,7 +97,10 @@ def test_a_kit_has_nine_voices() -> None:
 CHOKED = DEFAULT_KIT.to_dict() | {"chokes": [49]}
 
 
-@pytest.mark.parametrize("broken", [{}, {"name": "x", "heard": [[36]], "played": [36]}, {"name": "x", "heard": 3, "played": []}, CHOKED])
+SHORT, TYPELESS = ({"name": "x", "input_notes": notes, "output_notes": out} for notes, out in (([[36]], [36]), (3, [])))
+
+
+@pytest.mark.parametrize("broken", [{}, SHORT, TYPELESS, CHOKED])
 def test_a_broken_kit_is_refused_with_a_sentence(broken: dict[str, object]) -> None:
     with pytest.raises(BundleError, match="nine voices"):
         Kit.from_dict(broken)

@@ -10,8 +10,9 @@ from helpers.songs import drums_by_mido, saved, score, song
 from drumvae.export.cli.onnx import app
 from drumvae.export.midi.render import RenderedLoop, read_files, render_loops
 from drumvae.export.midi.request import TASKS, OptionError, RenderRequest, parse_bars, resolved_temperature
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.latent import LatentStrategy
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.io import write_midi
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import groove_to_grid
@@ -32,7 +33,7 @@ def made(engine: Engine, **request: object) -> list[Grid]:
 
 def unconditioned(drummer: Engine) -> Engine:
     """The same bundle with the engine of the family that accepts no conditions."""
-    return Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
+    return Engine(drummer.model, LatentStrategy(drummer.model))
 
 
 def test_every_option_of_new_loops_is_passed_to_the_model(drummer: Engine) -> None:
@@ -125,7 +126,7 @@ def test_a_bundle_of_melodies_refuses_conditions_of_drums(drummer: Engine, optio
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.zeros((count, 64), np.int64)
 
-    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), Graphs(drummer._sessions, "cpu"))
+    tunes = Tunes(OnnxModel(replace(drummer.info, encoding="melody", family="lstm", styles=(), loop_factors=0), drummer.model.graphs))
     assert len(render_loops(tunes, RenderRequest(count=2))) == 2
     with pytest.raises(BundleError, match="writes melodies and does not accept a "):
         render_loops(tunes, RenderRequest(count=2, **option))  # type: ignore[arg-type]

@@ -19,8 +19,8 @@ from drumvae.export.cli.midi import midi
 from drumvae.export.cli.onnx import app, main
 from drumvae.export.midi.render import file_names, read_files, render_loops
 from drumvae.export.midi.request import TASKS, RenderRequest
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.drum_file import DrumFile
 from drumvae.midi.io import read_midi, write_midi
 from drumvae.music.grid import Grid
@@ -127,7 +127,7 @@ def test_interpolate_starts_and_ends_with_the_notes_of_its_files(tmp_path: Path,
 
 def declaring(engine: Engine, *tasks: str) -> Engine:
     """Returns the model that ships, with other tasks declared."""
-    return type(engine)(replace(engine.info, tasks=tasks), Graphs(engine._sessions, "cpu"))
+    return Engine(OnnxModel(replace(engine.info, tasks=tasks), engine.model.graphs))
 
 
 def written(engine: Engine, request: RenderRequest, folder: Path) -> list[Path]:
