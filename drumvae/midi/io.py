@@ -141,6 +141,9 @@ def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = 
 
     Raises:
         DataError: The file cannot be written.
+
+    Thread-safe: yes.
+    Realtime-safe: no.
     """
     grids = [loops] if isinstance(loops, Grid) else list(loops)
     onsets: list[Onset] = []
