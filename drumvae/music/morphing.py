@@ -36,8 +36,13 @@ def staggered_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], p
     """Returns the grid at a position between two grids of as many steps; that share of the cells that differ has switched.
 
     It is for a model that reconstructs grids so well that its output switches everywhere at one position. Cells where its output at
-    the position is already that of the last grid switch first, the others in the order of `_switch_order`. Arguments are as in
-    `latent_morph`.
+    the position is already that of the last grid switch first, the others in the order of `_switch_order`.
+
+    Args:
+        first: The grid at position 0.
+        last: The grid at position 1.
+        outputs: The model's output for the first grid, for the position, and for the last grid.
+        position: 0 to 1.
     """
     near, here, far = (grid.hits for grid in outputs)
     early = (here == far) & (here != near)

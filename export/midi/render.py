@@ -11,8 +11,9 @@ import numpy as np
 from drumvae.inference.engine import Engine
 from drumvae.midi.constants import FILE_PPQN
 from drumvae.midi.drum_file import DrumFile
-from drumvae.midi.io import write_hits, write_midi
+from drumvae.midi.io import write_midi
 from drumvae.midi.melody import write_melody
+from drumvae.midi.writer import write_hits
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import LOOP_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid
