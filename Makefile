@@ -27,6 +27,7 @@ types: $(VENV)/.drumvae-dev ## checks the types
 	$(BIN)/mypy
 
 docs: $(VENV)/.drumvae-dev ## builds the documentation in site/
+	$(BIN)/python docs/bundle_tables.py --check
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.drumvae-dev ## prints speeds beside something to compare them with

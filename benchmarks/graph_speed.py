@@ -114,7 +114,7 @@ def bare_info(model: Model, name: str) -> BundleInfo:
     config = model.config
     thresholds = () if config.encoding == "melody" else (0.5,) * 9
     shape = {"encoding": config.encoding, "steps": config.steps, "latent_size": config.latent_size, "tasks": ("generate",)}
-    shape |= {"family": config.family, "styles": config.styles, "moods": config.moods if config.family == DRUMMER else 0}
+    shape |= {"family": config.family, "styles": config.styles, "loop_factors": config.moods if config.family == DRUMMER else 0}
     shape |= {"densities": tuple(float(hits) for hits in range(10, 32, 2)) if config.family == DRUMMER else ()}
     told = {"thresholds": thresholds, "thresholds_by_task": {}, "training": {}, "scores": {}}
     return replace(read_bundle(default_bundle()), preset=name, **told, **shape)

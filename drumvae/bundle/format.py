@@ -1,6 +1,6 @@
 """A folder with an exported model in, one checked description of it out: the only door between training and the stage.
 
-A bundle is `bundle.json`, `decoder.onnx`, `encoder.onnx`, and of a drummer `listener.onnx`. Nothing in it is executed but the graphs, by
+A bundle is `bundle.json`, `decoder.onnx`, `encoder.onnx`, and of a drummer `tap_model.onnx`. Nothing in it is executed but the graphs, by
 ONNX Runtime, and nothing outside of its folder is read.
 """
 
@@ -17,13 +17,13 @@ from ..music.kit import DEFAULT_KIT, VOICES, Kit
 from ..util.errors import BundleError
 from .schema import meanings
 
-FORMAT = 1
-JSON, DECODER, ENCODER, LISTENER = "bundle.json", "decoder.onnx", "encoder.onnx", "listener.onnx"
+FORMAT = 2
+JSON, DECODER, ENCODER, TAP_MODEL = "bundle.json", "decoder.onnx", "encoder.onnx", "tap_model.onnx"
 CARD = "CARD.md"
 """For people; no program reads it."""
-GOLDEN = "recorded.bin"
+GOLDEN = "golden.bin"
 """What the graphs answered where they were exported (`drumvae.inference.golden`); the first bundles have none."""
-FILES = (JSON, DECODER, ENCODER, LISTENER, CARD, GOLDEN)
+FILES = (JSON, DECODER, ENCODER, TAP_MODEL, CARD, GOLDEN)
 """Everything that a bundle may hold."""
 PRECISIONS = ("fp32", "fp16", "int8")
 MOST_STEPS, MOST_LATENT = 4096, 65536
@@ -33,38 +33,39 @@ METADATA_KEY = "drumvae"
 LSTM, DRUMMER = "lstm", "drummer"
 FAMILIES = (LSTM, DRUMMER)
 """What a model needs to be told: a latent, or what is known of a loop."""
-MOST_STYLES, MOST_MOODS = 256, 64
+MOST_STYLES, MOST_LOOP_FACTORS = 256, 64
 DECILES = 11
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
 Shapes = dict[str, str]
 """Inputs or outputs by name, a letter for each axis: B loops, S steps, R bars, V voices, G values of a groove, F of how nine voices are
-played, P of a tap, Z latent size, T styles, K moods."""
+played, P of a tap, Z latent size, T styles, K loop factors."""
 _DRUMS: dict[str, tuple[Shapes, Shapes]] = {
     DECODER: (
-        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "locked_hits": "BSV", "locked": "BSV"}
-        | {"known": "BSG", "forced": "BS"},
+        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "hit_values": "BSV", "hit_mask": "BSV"}
+        | {"teacher_target": "BSG", "teacher_forcing": "BS"},
         {"groove": "BSG"},
     ),
-    ENCODER: ({"groove": "BSG"}, {"mean": "BZ", "scale": "BZ"}),
+    ENCODER: ({"groove": "BSG"}, {"mean": "BZ", "std": "BZ"}),
 }
 _MELODIES: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "known": "BS", "forced": "BS"}, {"melody": "BS"}),
-    ENCODER: ({"melody": "BS"}, {"mean": "BZ", "scale": "BZ"}),
+    DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "teacher_target": "BS", "teacher_forcing": "BS"}, {"melody": "BS"}),
+    ENCODER: ({"melody": "BS"}, {"mean": "BZ", "std": "BZ"}),
 }
 _DRUMMER: dict[str, tuple[Shapes, Shapes]] = {
     DECODER: (
-        {"latent": "BZ", "heard": "B", "noise": "BSV", "temperature": "B", "thresholds": "V", "push": "BSV", "touch": "BSF", "mood": "BK"}
-        | {"looseness": "B", "locked_hits": "BSV", "locked": "BSV", "feel": "BSF", "felt": "BSV", "tap": "BSP", "tapped": "B"}
-        | {"style": "BT", "bpm": "B", "density": "B", "fill": "BR", "known": "BSG", "forced": "BS"},
+        {"latent": "BZ", "has_latent": "B", "noise": "BSV", "temperature": "B", "thresholds": "V", "logit_bias": "BSV"}
+        | {"note_noise": "BSF", "loop_noise": "BK", "expression_temperature": "B", "hit_values": "BSV", "hit_mask": "BSV"}
+        | {"expression": "BSF", "expression_mask": "BSV", "tap": "BSP", "has_tap": "B"}
+        | {"style": "BT", "bpm": "B", "density": "B", "fill": "BR", "teacher_target": "BSG", "teacher_forcing": "BS"},
         {"groove": "BSG"},
     ),
     ENCODER: _DRUMS[ENCODER],
-    LISTENER: ({"tap": "BSP", "bpm": "B", "style": "BT"}, {"expected": "BSV"}),
+    TAP_MODEL: ({"tap": "BSP", "bpm": "B", "style": "BT"}, {"hit_probability": "BSV"}),
 }
 GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES, DRUMMER: _DRUMMER}
 """The contract: for each encoding, and for a drummer, the inputs and outputs of each graph, in order. Drums are groove tensors."""
-OPTIONAL = ("known", "forced")
+OPTIONAL = ("teacher_target", "teacher_forcing")
 """Inputs that a decoder of drums may lack: the first ones exported do."""
 
 
@@ -100,7 +101,7 @@ class BundleInfo:
     """What it is told, of `FAMILIES`."""
     styles: tuple[str, ...] = ()
     """What a drummer can be asked to play."""
-    moods: int = 0
+    loop_factors: int = 0
     """Ways in which a drummer plays a whole loop otherwise."""
     densities: tuple[float, ...] = ()
     """Hits a bar that people play: the least, that of a tenth of the loops, of two tenths, ... and the most; a drummer plays as many."""
@@ -168,10 +169,11 @@ class BundleInfo:
             f"its family is {self.family!r}, of which {list(FAMILIES)} are known": self.family in FAMILIES,
             f"it is a drummer that writes {self.encoding!r}, and a drummer writes grooves of whole bars": self.family != DRUMMER
             or (self.encoding == "groove" and isinstance(self.steps, int) and self.steps % STEPS_PER_BAR == 0),
-            f"it has {len(self.styles)} styles and {self.moods!r} moods, of at most {MOST_STYLES} and {MOST_MOODS}": len(self.styles)
-            <= MOST_STYLES
-            and isinstance(self.moods, int)
-            and 0 <= self.moods <= MOST_MOODS,
+            f"it has {len(self.styles)} styles and {self.loop_factors!r} loop factors, of at most {MOST_STYLES} and {MOST_LOOP_FACTORS}": (
+                len(self.styles) <= MOST_STYLES
+            )
+            and isinstance(self.loop_factors, int)
+            and 0 <= self.loop_factors <= MOST_LOOP_FACTORS,
         }
         broken = [clause for clause, kept in clauses.items() if not kept]
         if broken:
@@ -257,7 +259,7 @@ def write_bundle_json(folder: Path, info: BundleInfo) -> None:
 def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
     """Returns the shape that letters such as "BSV" stand for, for a number of loops."""
     sizes = {"B": loops, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
-    sizes |= {"R": info.steps // STEPS_PER_BAR, "F": 2 * len(VOICES), "P": 3, "T": len(info.styles), "K": info.moods}
+    sizes |= {"R": info.steps // STEPS_PER_BAR, "F": 2 * len(VOICES), "P": 3, "T": len(info.styles), "K": info.loop_factors}
     return tuple(sizes[letter] for letter in letters)
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from ..bundle.format import FILES, GOLDEN, BundleInfo, has_golden, read_bundle, read_file
 from ..util.errors import BundleError
 from . import golden
-from .codec import Codec
 from .engine import Engine
 from .providers import NAMES, lacks
 
@@ -107,7 +106,7 @@ def _check(folder: Path, found: Check) -> None:
         raise BundleError(f"The bundle {folder} plays otherwise here than where it was exported: {cpu.sentence}. Export it again.")
 
 
-def _check_seeds(engine: Codec, data: bytes | None, found: Check) -> None:
+def _check_seeds(engine: Engine, data: bytes | None, found: Check) -> None:
     """Looks whether a seed still draws here what it drew there, in NumPy."""
     if data is not None:
         same = golden.draws_the_same(engine.info, data)

@@ -1,276 +1,244 @@
-"""Grids and a seed in, Grids out, by a model that is shown what is known and needs no latent for it. No torch.
+"""Implements the musical verbs for the drummer, a model that is conditioned on the known parts of a loop and needs no latent for it.
 
-B windows of a grid, S steps, V = 9 voices, Z latent size.
+B windows, S steps of a window, V = 9 voices, Z latent size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..music.conditions import UNCONDITIONED, Conditions, push
+from ..music.conditions import logit_bias
 from ..music.encoding import VOICE_COUNT, grid_to_groove, groove_to_grid
 from ..music.grid import STEPS_PER_BAR, Array, Grid
 from ..music.inputs import TAP_VOICE
 from ..music.morphing import staggered_morph
 from ..music.playability import playable
+from ..music.sampling import LIKELY_HIT
 from ..music.windowing import cut_windows, window_starts
-from .engine import Engine, with_taps
+from .onnx_model import OnnxModel
+from .strategy import Conditioning, Target, hit_thresholds, seed_noise
+from .windows import Windows
 
-_FEEL = 2 * VOICE_COUNT
-_SPARSEST = 0.05
-"""The density below which no sparser loop is asked for; the odds go on falling."""
-_ANSWERS = 16
-_AGREED = 3 / _ANSWERS
-"""The share of so many answers that must have a hit of a voice that is filled in: the best F1 on validation, of 2 to 6 of 16."""
-_OF_ANSWERS = 0.2
-"""What so many answers to a tap count for beside what is expected of it: the best F1 on validation, of 0, 0.1, 0.2 and 0.3."""
-LIKELY_HIT = 0.33
-"""How likely a hit of a tapped rhythm must be: half the F1 that is then reached gives the best one (Lipton et al. 2014)."""
-_READIER = (1.0, 2.0, 4.0, 8.0)
-"""Log odds that are added, one after the other, where a tapped step is empty."""
-
-Write = Callable[[dict[str, Array], int, float], Array]
-"""Writes grooves with more told, by the draws of a number, at a temperature."""
+_EXPRESSION = 2 * VOICE_COUNT  # velocities and offsets of a step
+_MIN_DENSITY = 0.05  # below it the requested hits a bar fall no further; the log odds do
+_SAMPLES = 16
+_INFILL_SHARE = 3 / _SAMPLES
+"""Share of the samples that must have a hit for an infilled voice to get it: the best F1 on validation, of 2 to 6 of 16."""
+_SAMPLES_WEIGHT = 0.2
+"""Weight of the samples beside the tap model: the best F1 on validation, of 0, 0.1, 0.2 and 0.3."""
+_BOOSTS = (1.0, 2.0, 4.0, 8.0)
+"""Log odds that are added to every voice of a tapped step that got no hit, one after the other."""
 
 
-class DrummerEngine(Engine):
-    """Plays a drummer. Where something is drawn, velocity and offset are too, as loosely as people play."""
+class ConditionalStrategy:
+    """Gives the decoder the known hits, expression, tap and conditions of a loop. Sampled hits also get sampled expression.
 
-    def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> NDArray[np.int64]:
-        """Raises BundleError: it plays drums."""
-        self._need("generate", "melodies")
-        raise AssertionError("unreachable")
+    Thread-safe: no.
+    Realtime-safe: no.
+    """
 
-    def continue_from(
-        self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
-    ) -> list[Grid]:
-        """Returns loops that go on from a loop (S steps), one after the other, each half of one written after the half before it.
+    takes_conditions = True
 
-        `amount`, 0 to 1, is how likely a bar is to be another than that of the loop before; hits that both have keep their velocity
-        and offset. `temperature` 0 stands for the bundle's own: what is likeliest would go on the same for every seed.
+    def __init__(self, model: OnnxModel) -> None:
+        self._model, self._info = model, model.info
+
+    def generate(self, seed: int, temperature: float, count: int, density: float, conditioning: Conditioning, complexity: float) -> Array:
+        _, noise = seed_noise(self._model, seed, count)
+        generators = [np.random.default_rng([seed, index, 1]) for index in range(count)]
+        inputs = _repeated(conditioning, count)
+        if not inputs["density"].any():
+            inputs["density"] = self._usual_densities(seed, count, temperature) * np.float32(max(density, _MIN_DENSITY))
+        inputs |= {
+            "has_latent": np.zeros(1, np.float32),
+            "note_noise": np.stack([each.standard_normal((self._info.steps, _EXPRESSION), np.float32) for each in generators]),
+            "loop_noise": np.stack([each.standard_normal(self._info.loop_factors, np.float32) for each in generators]),
+            "expression_temperature": np.ones(1, np.float32),
+            "logit_bias": logit_bias(density, complexity, self._info.steps)[None],
+        }
+        thresholds = hit_thresholds(self._info, temperature)
+        return playable(self._model.decode(self._no_latent(count), noise, temperature, thresholds=thresholds, conditioning=inputs))
+
+    def humanize(self, loops: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
+        known_hits = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
+        inputs = _inputs(loops, known_hits, np.zeros_like(known_hits), conditioning)
+        return self._decode(inputs, windows, seed, temperature, "humanize")
+
+    def drumify(self, taps: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
+        """Returns the most likely groove, or above temperature 0 a sampled one, for the taps of windows.
+
+        For a grid without a tap it returns the loops that `generate` makes of the seed, one after the other; temperature 0 then
+        means the bundle's own, because all seeds would get the same loop otherwise.
         """
-        self._need("reconstruct", "drums")
-        self._check_going_on(grid, count, seed, amount, temperature, conditions)
+        if windows.grid_steps and not taps.any() and "generate" in self._info.tasks:
+            count = -(-windows.grid_steps // windows.size)
+            loops = self.generate(seed, temperature or self._info.temperature, count, 1.0, conditioning, 0.0)
+            return cut_windows(np.concatenate(loops), windows.grid_steps, windows.size)
+        nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
+        inputs = _inputs(np.zeros_like(taps), nothing, nothing, conditioning)
+        inputs |= {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "has_tap": np.ones(len(taps), np.float32)}
+        if temperature:
+            return self._sample_tapped(inputs, taps, windows, seed, temperature)
+        probability = self._hit_shares(inputs, windows, seed, "drumify")
+        tap_model = self._model.hit_probability(inputs["tap"], inputs["bpm"], inputs["style"])
+        probability += (1 - _SAMPLES_WEIGHT) * (tap_model - probability)
+        likely = probability >= LIKELY_HIT
+        hits = np.where(_unanswered(taps, likely)[..., None], _most_likely_voice(probability), likely)
+        return self._play(hits, probability, inputs, windows, seed, "drumify")
+
+    def infill(
+        self,
+        loops: Array,
+        new_voices: NDArray[np.bool_],
+        windows: Windows,
+        seed: int,
+        temperature: float,
+        conditioning: Conditioning,
+    ) -> Array:
+        mask = np.array(np.broadcast_to(~new_voices, (*loops.shape[:2], VOICE_COUNT)), np.float32)
+        inputs = _inputs(loops, mask, mask, conditioning)
+        if temperature:
+            return playable(self._decode(inputs, windows, seed, temperature, "infill"), mask)
+        probability = self._hit_shares(inputs, windows, seed, "infill")
+        hits = np.where(mask > 0.5, inputs["hit_values"], probability >= _INFILL_SHARE)
+        return self._play(hits, probability, inputs, windows, seed, "infill")
+
+    def variation_target(self, seed: int, steps: int, temperature: float, conditioning: Conditioning) -> Target:
+        """Returns the latents and noise of the loops that `generate` makes of a seed, one after the other, and these loops.
+
+        Temperature 0 means the bundle's own, because all seeds would get the same loop otherwise.
+        """
+        size = self._info.steps
+        length = window_starts(steps, size)[-1] + size
+        count = -(-length // size)
+        loops = np.concatenate(self.generate(seed, temperature or self._info.temperature, count, 1.0, conditioning, 0.0))[:length]
+        noise = np.concatenate(seed_noise(self._model, seed, count)[1])[:length]
+        latents = self._model.encode(cut_windows(loops, steps, size))[0]
+        return Target(latents, cut_windows(noise, steps, size), groove_to_grid(loops[:steps]))
+
+    def morph(self, first: Grid, last: Grid, decoded: tuple[Grid, Grid, Grid], position: float) -> Grid:
+        return staggered_morph(first, last, decoded, position)
+
+    def continue_from(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditioning: Conditioning) -> list[Grid]:
+        """Writes each half of a loop after the half before it.
+
+        `amount` is the probability that a bar is written anew. A hit that was there in the loop before keeps its velocity and offset.
+        Temperature 0 means the bundle's own, because all seeds would continue alike otherwise.
+        """
         loops = [grid_to_groove(grid)]
         for number in range(count):
             loop = loops[-1]
             for half in (0, 1):
-                loop = self._gone_on(loop, half, amount, np.random.default_rng([seed, number, half]), temperature, conditions)
+                generator = np.random.default_rng([seed, number, half])
+                loop = self._continue_half(loop, half, amount, generator, temperature or self._info.temperature, conditioning)
             loops.append(loop)
         return [groove_to_grid(loop) for loop in loops[1:]]
 
-    def _gone_on(
-        self, loop: Array, half: int, amount: float, draw: np.random.Generator, temperature: float, conditions: Conditions
+    def _continue_half(
+        self, loop: Array, half: int, amount: float, generator: np.random.Generator, temperature: float, conditioning: Conditioning
     ) -> Array:
-        """Returns a loop (S, 27) of which some bars of one half are written anew, after its other half."""
-        size = self.steps // 2
-        anew = np.repeat(draw.random(size // STEPS_PER_BAR) < amount, STEPS_PER_BAR)
-        if not anew.any():
+        """Returns a loop (S, 27) in which some bars of one half are written anew, after its other half."""
+        size = self._info.steps // 2
+        new_bars = np.repeat(generator.random(size // STEPS_PER_BAR) < amount, STEPS_PER_BAR)
+        if not new_bars.any():
             return loop
-        mine = slice(half * size, half * size + size)
-        shown = np.zeros((1, *loop.shape), np.float32)
-        shown[0, :size] = np.roll(loop, -mine.stop, axis=0)[:size]  # what sounds before it
-        locked = np.zeros((1, self.steps, VOICE_COUNT), np.float32)
-        locked[:, :size] = 1
-        told, seed = self._told(shown, locked, locked, conditions), int(draw.integers(2**32))
-        written = playable(self._shared(told, self.steps, seed, temperature or self.info.temperature, "generate"), locked)[0, size:]
-        both = np.tile(written[:, :VOICE_COUNT] * loop[mine, :VOICE_COUNT] > 0, 3)
-        after = loop.copy()
-        after[mine] = np.where(anew[:, None], np.where(both, loop[mine], written), loop[mine])
-        return after
+        place = slice(half * size, half * size + size)
+        context = np.zeros((1, *loop.shape), np.float32)
+        context[0, :size] = np.roll(loop, -place.stop, axis=0)[:size]  # the half that is played before it
+        mask = np.zeros((1, self._info.steps, VOICE_COUNT), np.float32)
+        mask[:, :size] = 1
+        inputs, seed = _inputs(context, mask, mask, conditioning), int(generator.integers(2**32))
+        decoded = self._decode(inputs, Windows(1, self._info.steps, self._info.steps), seed, temperature, "generate")
+        written = playable(decoded, mask)[0, size:]
+        in_both = np.tile(written[:, :VOICE_COUNT] * loop[place, :VOICE_COUNT] > 0, 3)
+        continued = loop.copy()
+        continued[place] = np.where(new_bars[:, None], np.where(in_both, loop[place], written), loop[place])
+        return continued
 
-    def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
-        """Returns a kit's groove for a rhythm, as every engine does; where no tap is heard, the loops that `generate` makes of the seed.
+    def _sample_tapped(self, inputs: dict[str, Array], taps: Array, windows: Windows, seed: int, temperature: float) -> Array:
+        """Returns sampled grooves (B, S, 27) for taps; tapped steps without a hit are sampled again with higher odds."""
 
-        They go on one after the other as long as the grid does. A `temperature` of 0, which would make the same of every seed, then
-        stands for the bundle's own.
-        """
-        if grid.hits.any() or not grid.steps or "generate" not in self.tasks:
-            return super().drumify(grid, seed, temperature, conditions)
-        self._need("drumify", "drums")
-        loops = self.generate(seed, temperature or None, -(-grid.steps // self.steps), conditions=conditions)
-        return Grid(*(np.concatenate(arrays)[: grid.steps] for arrays in zip(*(loop.arrays() for loop in loops), strict=True)))
+        def sample(logit_bias: Array) -> Array:
+            return playable(self._decode(inputs | {"logit_bias": logit_bias}, windows, seed, temperature, "drumify"), inputs["hit_mask"])
 
-    def _check(self, conditions: Conditions, complexity: float = 0.0) -> None:
-        conditions.arrays(self.info.styles, self.steps, 1)
-
-    def _generated(
-        self,
-        seed: int,
-        temperature: float | None,
-        count: int,
-        density: float = 1.0,
-        conditions: Conditions = UNCONDITIONED,
-        complexity: float = 0.0,
-    ) -> Array:
-        temperature = self._own(seed, temperature, count)
-        _, noise = self._drawn(seed, count)
-        feel = [self._feel_draws(np.random.default_rng([seed, index, 1])) for index in range(count)]
-        touch, mood = (np.stack(each) for each in zip(*feel, strict=True))
-        told = conditions.arrays(self.info.styles, self.steps, count)
-        if conditions.hits_a_bar is None:
-            told["density"] = self._densities(seed, count, temperature) * np.float32(max(density, _SPARSEST))
-        told |= {"heard": np.zeros(count, np.float32), "touch": touch, "mood": mood, "looseness": np.ones(count, np.float32)}
-        told["push"] = np.repeat(push(density, complexity, self.steps)[None], count, axis=0)
-        latent = np.zeros((count, self.info.latent_size), np.float32)
-        return playable(self.decode(latent, noise, temperature, thresholds=self._thresholds(temperature), told=told))
-
-    def _humanized(self, loops: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        return self._shared(self._hits_of(loops, conditions), steps, seed, temperature, "humanize")
-
-    def _drumified(self, taps: Array, steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        told = self._tap_of(taps, conditions)
-        return self._filled_in(told, taps, self._in_a_row(told, steps, seed, "drumify"), temperature)
-
-    def _infilled(self, heard: Array, anew: NDArray[np.bool_], steps: int, seed: int, temperature: float, conditions: Conditions) -> Array:
-        told = self._others_of(heard, anew, conditions)
-        return self._filled_in(told, None, self._in_a_row(told, steps, seed, "infill"), temperature)
-
-    def _in_a_row(self, told: dict[str, Array], steps: int, seed: int, task: str) -> Write:
-        """Returns what writes windows of a number of steps."""
-        return lambda more, number, temperature: self._shared(told | more, steps, seed + number, temperature, task)
-
-    # loops that have nothing to do with each other
-
-    def humanize_loops(self, loops: Array, bpm: Array | None = None, seed: int = 0, temperature: float = 0.0) -> Array:
-        return self._alone(self._hits_of(loops) | _at(bpm), seed, temperature, "humanize")
-
-    def drumify_loops(self, taps: Array, bpm: Array | None = None, style: Array | None = None) -> Array:
-        told = self._tap_of(taps) | _at(bpm) | ({} if style is None else {"style": style})
-        return with_taps(self._filled_in(told, taps, lambda more, number, at: self._alone(told | more, number, at, "drumify")), taps)
-
-    def infill_loops(self, heard: Array, voices: Sequence[int], bpm: Array | None = None) -> Array:
-        told = self._others_of(heard, np.isin(np.arange(VOICE_COUNT), voices)) | _at(bpm)
-        return self._filled_in(told, None, lambda more, number, at: self._alone(told | more, number, at, "infill"))
-
-    # what is filled in
-
-    def _filled_in(self, told: dict[str, Array], taps: Array | None, write: Write, temperature: float = 0.0) -> Array:
-        """Returns grooves (B, S, 27) for what is told; at temperature 0 with the hits that are likely by themselves.
-
-        How likely they are, many answers say, each of which hangs together, and of a tap the readers that expect nothing else.
-        """
-        kept = told["locked"]
-        if temperature:
-
-            def draw(push: Array) -> Array:
-                return playable(write({"push": push}, 0, temperature), kept)
-
-            return draw(np.zeros(kept.shape, np.float32)) if taps is None else self._without_gaps(taps, draw)
-        likely = np.mean([write({}, number, 1.0)[..., :VOICE_COUNT] for number in range(_ANSWERS)], axis=0)
-        if taps is None:
-            hits = np.where(kept > 0.5, told["locked_hits"], likely >= _AGREED)
-        else:
-            likely += (1 - _OF_ANSWERS) * (self.hit_probability(told["tap"], told["bpm"], told["style"]) - likely)
-            hits = likely >= LIKELY_HIT
-            hits = np.where(_gaps(taps, hits)[..., None], _first(likely), hits)
-        hits = _by_hand(hits, likely, kept)
-        return write({"locked_hits": hits, "locked": np.ones_like(hits)}, 0, 0.0)
-
-    def _without_gaps(self, taps: Array, draw: Callable[[Array], Array]) -> Array:
-        """Returns what is drawn for taps (B, S, 27); where nothing is at a tapped step, it is drawn again, more readily there."""
-        push = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
-        written = draw(push)
-        for more in _READIER:
-            gaps = _gaps(taps, written[..., :VOICE_COUNT])
-            if not gaps.any():
+        logit_bias = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
+        grooves = sample(logit_bias)
+        for boost in _BOOSTS:
+            unanswered = _unanswered(taps, grooves[..., :VOICE_COUNT])
+            if not unanswered.any():
                 break
-            push[gaps] = more
-            written = draw(push)
-        return written
+            logit_bias[unanswered] = boost
+            grooves = sample(logit_bias)
+        return grooves
 
-    # what is told of windows (B, S, 27)
+    def _hit_shares(self, inputs: Mapping[str, Array], windows: Windows, seed: int, task: str) -> Array:
+        """Returns the share (B, S, V) of `_SAMPLES` sampled loops that have a hit in a cell.
 
-    def _hits_of(self, loops: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
-        locked = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
-        return self._told(loops, locked, np.zeros_like(locked), conditions)
-
-    def _tap_of(self, taps: Array, conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
-        nothing = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
-        told = self._told(np.zeros_like(taps), nothing, nothing, conditions)
-        return told | {"tap": taps[..., TAP_VOICE::VOICE_COUNT], "tapped": np.ones(len(taps), np.float32)}
-
-    def _others_of(self, heard: Array, anew: NDArray[np.bool_], conditions: Conditions = UNCONDITIONED) -> dict[str, Array]:
-        locked = np.array(np.broadcast_to(~anew, (*heard.shape[:2], VOICE_COUNT)), np.float32)
-        return self._told(heard, locked, locked, conditions)
-
-    def _told(self, loops: Array, locked: Array, felt: Array, conditions: Conditions) -> dict[str, Array]:
-        """Returns what a decoder is told of windows of which hits and feel are shown where 1, each (B, S, V)."""
-        hits, feel = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
-        told = conditions.arrays(self.info.styles, self.steps, len(loops))
-        told |= {"locked_hits": hits * locked, "locked": locked, "felt": felt * hits, "feel": feel * np.tile(felt, 2)}
-        return told | {"heard": np.zeros(len(loops), np.float32)}
-
-    # how it is played
-
-    def _shared(self, told: dict[str, Array], steps: int, seed: int, temperature: float, task: str) -> Array:
-        """Returns grooves (B, S, 27) for windows of a number of steps; a step is drawn alike in every window in which it lies."""
-        draw, count = np.random.default_rng(seed), len(told["heard"])
-        length = window_starts(steps, self.steps)[-1] + self.steps
-        noise = cut_windows(draw.random((length, VOICE_COUNT), np.float32), steps, self.steps)
-        touch = cut_windows(draw.standard_normal((length, _FEEL), np.float32), steps, self.steps)
-        mood = np.tile(draw.standard_normal((1, self.info.moods), np.float32), (count, 1))
-        return self._played(told, noise, touch, mood, temperature, task)
-
-    def _alone(self, told: dict[str, Array], seed: int, temperature: float, task: str) -> Array:
-        """Returns grooves (B, S, 27) for windows that are drawn each by itself."""
-        draw, count = np.random.default_rng(seed), len(told["heard"])
-        noise = draw.random((count, self.steps, VOICE_COUNT), np.float32)
-        touch = draw.standard_normal((count, self.steps, _FEEL), np.float32)
-        mood = draw.standard_normal((count, self.info.moods), np.float32)
-        return self._played(told, noise, touch, mood, temperature, task)
-
-    def _played(self, told: dict[str, Array], noise: Array, touch: Array, mood: Array, temperature: float, task: str) -> Array:
-        loose = np.full(len(mood), temperature, np.float32)
-        more = {name: value for name, value in told.items() if name not in ("locked_hits", "locked")}
-        more |= {"touch": touch, "mood": mood, "looseness": loose}
-        latent = np.zeros((len(mood), self.info.latent_size), np.float32)
-        thresholds = self._thresholds(temperature, task=task)
-        return self.decode(latent, noise, temperature, told["locked_hits"], told["locked"], thresholds, told=more)
-
-    def _densities(self, seed: int, count: int, temperature: float) -> Array:
-        """Returns how many hits a bar has in a seed's loops, (count,), as people vary it; at temperature 0 the middle one."""
-        chances = [np.random.default_rng([seed, index, 2]).random() if temperature else 0.5 for index in range(count)]
-        return np.interp(chances, np.linspace(0, 1, len(self.info.densities)), self.info.densities).astype(np.float32)
-
-    def _feel_draws(self, draw: np.random.Generator) -> tuple[Array, Array]:
-        """Returns touch (S, 18) and mood (K,) of one loop."""
-        touch = draw.standard_normal((self.steps, _FEEL), np.float32)
-        return touch, draw.standard_normal(self.info.moods, np.float32)
-
-    def _place(self, first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
-        return staggered_morph(first, last, written, share)
-
-    def _goal(self, seed: int, steps: int, temperature: float, conditions: Conditions) -> tuple[Array, Array, Grid | None]:
-        """Returns latents (B, Z) and noise (B, S, 9) of the loops that `generate` makes of a seed, one after the other, and these.
-
-        At temperature 0 it is the bundle's own: what is likeliest of all would be the same for every seed.
+        Sample n is drawn with the seed plus n. All samples of a window are decoded in one run.
         """
-        length = window_starts(steps, self.steps)[-1] + self.steps
-        count = -(-length // self.steps)
-        loops = np.concatenate(self._generated(seed, temperature or None, count, conditions=conditions))[:length]
-        noise = np.concatenate(self._drawn(seed, count)[1])[:length]
-        latents = self.encode(cut_windows(loops, steps, self.steps))[0]
-        return latents, cut_windows(noise, steps, self.steps), groove_to_grid(loops[:steps])
+        generators = [np.random.default_rng(seed + number) for number in range(_SAMPLES)]
+        noise = np.stack([windows.per_step(each.random, VOICE_COUNT) for each in generators], axis=1)  # (B, samples, S, V)
+        thresholds = hit_thresholds(self._info, 1.0, task=task)
+        rest = {name: value for name, value in inputs.items() if name not in ("hit_values", "hit_mask")}
+        shares = np.empty(inputs["hit_mask"].shape, np.float32)
+        for window, draws in enumerate(noise):
+            this = slice(window, window + 1)
+            conditioning = {name: value[this] for name, value in rest.items()}
+            hits, mask = inputs["hit_values"][this], inputs["hit_mask"][this]
+            samples = self._model.decode(self._no_latent(1), draws, 1.0, hits, mask, thresholds, conditioning=conditioning)
+            shares[window] = samples[..., :VOICE_COUNT].mean(axis=0)
+        return shares
+
+    def _play(
+        self, hits: Array | NDArray[np.bool_], probability: Array, inputs: dict[str, Array], windows: Windows, seed: int, task: str
+    ) -> Array:
+        """Returns grooves (B, S, 27) with the playable ones of the hits, given the known ones, and the most likely expression."""
+        grooves = np.concatenate([hits, hits * probability, np.zeros_like(probability)], axis=-1)  # velocity decides what stays
+        played = playable(np.asarray(grooves, np.float32), inputs["hit_mask"])[..., :VOICE_COUNT]
+        return self._decode(inputs | {"hit_values": played, "hit_mask": np.ones_like(played)}, windows, seed, 0.0, task)
+
+    def _decode(self, inputs: Mapping[str, Array], windows: Windows, seed: int, temperature: float, task: str) -> Array:
+        """Returns grooves (B, S, 27) decoded with the random numbers of a seed."""
+        generator = np.random.default_rng(seed)
+        noise = windows.per_step(generator.random, VOICE_COUNT)
+        conditioning = {name: value for name, value in inputs.items() if name not in ("hit_values", "hit_mask")}
+        conditioning |= {
+            "note_noise": windows.per_step(generator.standard_normal, _EXPRESSION),
+            "loop_noise": windows.per_window(generator.standard_normal, self._info.loop_factors),
+            "expression_temperature": np.full(1, temperature, np.float32),
+        }
+        hits, mask = inputs["hit_values"], inputs["hit_mask"]
+        thresholds = hit_thresholds(self._info, temperature, task=task)
+        return self._model.decode(self._no_latent(len(hits)), noise, temperature, hits, mask, thresholds, conditioning=conditioning)
+
+    def _no_latent(self, count: int) -> Array:
+        return np.zeros((count, self._info.latent_size), np.float32)
+
+    def _usual_densities(self, seed: int, count: int, temperature: float) -> Array:
+        """Returns hits a bar, (count,), sampled from the training data's distribution; at temperature 0 the median."""
+        chances = [np.random.default_rng([seed, index, 2]).random() if temperature else 0.5 for index in range(count)]
+        return np.interp(chances, np.linspace(0, 1, len(self._info.densities)), self._info.densities).astype(np.float32)
 
 
-def _at(bpm: Array | None) -> dict[str, Array]:
-    """Returns what is told of tempi (B,)."""
-    return {} if bpm is None else {"bpm": np.asarray(bpm, np.float32)}
+def _inputs(loops: Array, known_hits: Array, known_expression: Array, conditioning: Conditioning) -> dict[str, Array]:
+    """Returns decoder inputs for windows (B, S, 27), in which hits and expression are known where the masks (B, S, V) are 1."""
+    hits, expression = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
+    inputs = _repeated(conditioning, len(loops))
+    inputs |= {"hit_values": hits * known_hits, "hit_mask": known_hits}
+    inputs |= {"expression_mask": known_expression * hits, "expression": expression * np.tile(known_expression, 2)}
+    return inputs | {"has_latent": np.zeros(len(loops), np.float32)}
 
 
-def _first(likely: Array) -> NDArray[np.bool_]:
-    """Returns the likeliest voice of each step, (B, S, 9)."""
-    return np.asarray(likely.argmax(axis=-1)[..., None] == np.arange(VOICE_COUNT))
+def _repeated(conditioning: Conditioning, count: int) -> dict[str, Array]:
+    """Returns conditioning with a row for each loop."""
+    return {name: np.repeat(value, count, axis=0) if len(value) == 1 else value for name, value in conditioning.items()}
 
 
-def _by_hand(hits: Array, likely: Array, kept: Array) -> Array:
-    """Returns the hits (B, S, 9) that two hands can play, the likelier ones, and what is kept."""
-    grooves = np.concatenate([hits, hits * likely, np.zeros_like(likely)], axis=-1)
-    return playable(np.asarray(grooves, np.float32), kept)[..., :VOICE_COUNT]
+def _most_likely_voice(probability: Array) -> NDArray[np.bool_]:
+    """Returns a mask (B, S, V) of the most likely voice of each step."""
+    return np.asarray(probability.argmax(axis=-1)[..., None] == np.arange(VOICE_COUNT))
 
 
-def _gaps(taps: Array, hits: Array) -> NDArray[np.bool_]:
-    """Returns the steps (B, S) that are tapped in taps (B, S, 27) and have none of the hits (B, S, 9)."""
+def _unanswered(taps: Array, hits: Array | NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns a mask (B, S) of the steps that are tapped in taps (B, S, 27) and have none of the hits (B, S, V)."""
     return np.asarray((taps[..., TAP_VOICE] > 0.5) & (hits.max(axis=-1) < 0.5))

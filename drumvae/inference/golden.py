@@ -10,12 +10,12 @@ from math import prod
 
 import numpy as np
 
-from ..bundle.format import LISTENER, BundleInfo, shape_of
+from ..bundle.format import TAP_MODEL, BundleInfo, shape_of
 from ..music.encoding import VOICE_COUNT
 from ..music.grid import Array
 from ..music.inputs import tap_of
 from ..util.errors import BundleError
-from .codec import Codec
+from .engine import Engine
 
 LOOPS = 4
 TEMPERATURE = 1.0
@@ -26,8 +26,8 @@ BYTES_TOLERANCE, BYTES_SHARE = 0.1, 0.1
 every other processor, may round a state to the next of 127 steps, and what follows is another loop."""
 _SEEDS = 64  # among which loops are looked for that are sure
 _NUDGE = 1e-4  # by which the noise of a loop that is recorded may be off without another loop
-_DRAWN, _COLD, _LOCKED = "drawn", "likeliest", "locked"
-_VALUES = ("mean", "scale", "expected")
+_DRAWN, _COLD, _LOCKED = "drawn", "likeliest", "all hits given"
+_VALUES = ("mean", "std", "hit_probability")
 """Answers that are no loops."""
 
 
@@ -55,7 +55,7 @@ class Difference:
         return f"{self.loops} loops: {self.cells} of {self.of_cells} hits differ, values by at most {self.value:.1e}"
 
 
-def record(engine: Codec) -> bytes:
+def record(engine: Engine) -> bytes:
     """Returns what an engine answers to the first seeds whose loops are sure: that noise which is off a little draws no other."""
     found: list[dict[str, Array]] = []
     for seed in range(_SEEDS):
@@ -69,7 +69,7 @@ def record(engine: Codec) -> bytes:
     return zlib.compress(b"".join(arrays[name].astype("<f4").tobytes() for name in _shapes(engine.info)), 9)
 
 
-def difference(engine: Codec, data: bytes) -> Difference:
+def difference(engine: Engine, data: bytes) -> Difference:
     """Returns how far an engine is from what was recorded; raises BundleError where that is not whole."""
     arrays = _read(data, engine.info)
     cells = of_cells = 0
@@ -87,32 +87,32 @@ def difference(engine: Codec, data: bytes) -> Difference:
     return Difference(LOOPS, cells, of_cells, value, engine.info.precision)
 
 
-def _is_sure(engine: Codec, latent: Array, noise: Array) -> bool:
+def _is_sure(engine: Engine, latent: Array, noise: Array) -> bool:
     low, own, high = (engine.decode(latent, np.clip(noise + by, 0, 1), TEMPERATURE) for by in (-_NUDGE, 0, _NUDGE))
     return np.array_equal(_hits(low), _hits(own)) and np.array_equal(_hits(own), _hits(high))
 
 
-def _answers(engine: Codec, asked: dict[str, Array], drawn: Array | None) -> dict[str, Array]:
+def _answers(engine: Engine, asked: dict[str, Array], drawn: Array | None) -> dict[str, Array]:
     """Returns what an engine answers; `drawn` are the loops that are encoded and locked, by default those that it draws."""
     latent = asked["latent"]
     answers = {_DRAWN: engine.decode(latent, asked["noise"], TEMPERATURE), _COLD: engine.decode(latent)}
     loops = answers[_DRAWN] if drawn is None else drawn
-    answers["mean"], answers["scale"] = engine.encode(loops)
+    answers["mean"], answers["std"] = engine.encode(loops)
     if engine.encoding != "melody":
         hits = loops[..., :VOICE_COUNT]
-        answers[_LOCKED] = engine.decode(latent, locked_hits=hits, locked=np.ones_like(hits), told=_touch(engine, asked))
-    if LISTENER in engine.info.graphs:
-        answers["expected"] = engine.hit_probability(tap_of(loops))
+        answers[_LOCKED] = engine.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits), conditioning=_touch(engine, asked))
+    if TAP_MODEL in engine.info.graphs:
+        answers["hit_probability"] = engine.hit_probability(tap_of(loops))
     return answers
 
 
-def _touch(engine: Codec, asked: dict[str, Array]) -> dict[str, Array]:
+def _touch(engine: Engine, asked: dict[str, Array]) -> dict[str, Array]:
     """Returns how a drummer is to play hits that are given: as loosely as people, by the draws that there are."""
-    if LISTENER not in engine.info.graphs:
+    if TAP_MODEL not in engine.info.graphs:
         return {}
     noise, latent = asked["noise"], asked["latent"]
-    moods = np.resize(latent, (len(latent), engine.info.moods)).astype(np.float32)
-    return {"touch": np.tile(2 * noise - 1, 2), "mood": moods, "looseness": np.ones(len(noise), np.float32)}
+    moods = np.resize(latent, (len(latent), engine.info.loop_factors)).astype(np.float32)
+    return {"note_noise": np.tile(2 * noise - 1, 2), "loop_noise": moods, "expression_temperature": np.ones(len(noise), np.float32)}
 
 
 def _hits(loops: Array) -> Array:
@@ -123,9 +123,9 @@ def _shapes(info: BundleInfo) -> dict[str, tuple[int, ...]]:
     """Returns the arrays of a file in order, by name."""
     inputs, outputs = info.graphs["decoder.onnx"]
     (loop,) = outputs.values()
-    letters = {"latent": inputs["latent"], "noise": inputs["noise"], _DRAWN: loop, _COLD: loop, "mean": "BZ", "scale": "BZ"}
+    letters = {"latent": inputs["latent"], "noise": inputs["noise"], _DRAWN: loop, _COLD: loop, "mean": "BZ", "std": "BZ"}
     letters |= {} if info.encoding == "melody" else {_LOCKED: loop}
-    letters |= info.graphs[LISTENER][1] if LISTENER in info.graphs else {}
+    letters |= info.graphs[TAP_MODEL][1] if TAP_MODEL in info.graphs else {}
     return {name: shape_of(of, info, LOOPS) for name, of in letters.items()}
 
 

@@ -1,4 +1,4 @@
-"""The name of a provider in, what this machine lacks for it out. A provider is what ONNX Runtime computes on."""
+"""Lists the providers of ONNX Runtime that work on this machine, and explains why the others do not."""
 
 import ctypes
 import sys
@@ -7,9 +7,9 @@ from typing import Any
 from ..util.errors import BundleError, nearest
 
 PROVIDERS = ("auto", "cuda", "coreml", "directml", "cpu")
-RACED = ("cuda", "directml", "cpu")
-"""What auto measures. CoreML has no comparison of numbers, so that a loop would change processors at each of its steps, and preparing
-it takes longer than a start may: it is there for who asks for it."""
+TIMED = ("cuda", "directml", "cpu")
+"""The providers that auto times. CoreML must be chosen by name: it has no comparison operator, so that a loop changes processors at
+each step, and it takes too long to start."""
 NAMES = {
     "cuda": "CUDAExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
@@ -23,25 +23,25 @@ _INSTALL = {
     "directml": "on Windows type pip uninstall onnxruntime-gpu, then pip install onnxruntime-directml",
 }
 SILENT = 4
-"""ONNX Runtime's log level "fatal": what fails is said by us, in a sentence."""
+"""ONNX Runtime's log level "fatal": drumvae reports failures itself."""
 
 
 def candidates(wanted: str) -> tuple[str, ...]:
-    """Returns what a bundle may be opened on, of `NAMES`: one, or for "auto" all that are here and may be the fastest.
+    """Returns the providers to open a bundle on: the wanted one, or for "auto" all of `TIMED` that are available.
 
-    Raises BundleError where an unknown or absent one is asked for.
+    Raises BundleError for an unknown or unavailable provider.
     """
     if wanted not in PROVIDERS:
         raise BundleError(f"There is no provider {wanted!r}; {nearest(wanted, list(PROVIDERS))}")
     if wanted == "auto":
-        return tuple(name for name in RACED if not lacks(name))
+        return tuple(name for name in TIMED if not lacks(name))
     if lacking := lacks(wanted):
         raise BundleError(f"{_TITLES[wanted]} was asked for, but {lacking}: {_INSTALL[wanted]}; or use --provider cpu or auto.")
     return (wanted,)
 
 
 def lacks(provider: str) -> str:
-    """Returns what is missing for a provider on this machine, or nothing."""
+    """Returns a clause that says what a provider lacks on this machine, or an empty string."""
     import onnxruntime as ort
 
     if NAMES[provider] not in ort.get_available_providers():
@@ -60,5 +60,15 @@ def _lacks_driver(ort: Any) -> str:
 
 
 def could_not_start(provider: str) -> str:
-    """Returns what to do where a provider is there and does not start."""
+    """Returns a sentence for a provider that is available and does not start."""
     return f"{_TITLES[provider]} was asked for, but ONNX Runtime could not start it: {_INSTALL[provider]}; or use --provider cpu or auto."
+
+
+def provider_reason(provider: str, seconds_per_loop: dict[str, float], wanted: str) -> str:
+    """Returns a sentence that says why a bundle runs on a provider, given the times of all that were tried."""
+    if wanted != "auto":
+        return f"{provider}, as asked for"
+    if len(seconds_per_loop) < 2:
+        return f"{provider}, the only one that works on this machine"
+    fastest_first = sorted(seconds_per_loop.items(), key=lambda item: item[1])
+    return f"{provider}, the fastest here: a loop takes {', '.join(f'{1000 * each:.2g} ms on {name}' for name, each in fastest_first)}"

@@ -1,4 +1,4 @@
-"""A graph file and the name of a provider in, a session that runs it out. The only place where ONNX Runtime is touched."""
+"""Opens a graph on a provider and runs it. No other module runs ONNX Runtime."""
 
 import json
 from functools import cache
@@ -13,30 +13,37 @@ from ..music.grid import Array
 from ..util.errors import BundleError
 from .providers import NAMES, SILENT, could_not_start
 
-_ANY = 0  # a size that is free: however many loops
-_MOST_BYTES = 12 << 30  # that a graph may hold at once: what asks for more is refused, and nothing allocated
+_ANY = 0  # stands for a free dimension, such as the batch
+_MAX_BYTES = 12 << 30  # of memory for a graph; ONNX Runtime refuses to allocate more
 
 
 class Session:
-    """Runs one graph of a bundle."""
+    """Runs one graph of a bundle.
+
+    Thread-safe: no.
+    Realtime-safe: no.
+    """
 
     def __init__(self, session: Any, path: Path, outputs: list[str]) -> None:
         self._session, self._path, self._outputs = session, path, outputs
-        self.inputs = frozenset(arg.name for arg in session.get_inputs())
+        batch = {arg.name: arg.shape[0] for arg in session.get_inputs() if arg.shape}
+        self.inputs = frozenset(batch)
+        self.per_draw = frozenset(name for name, size in batch.items() if size == batch.get("noise", size))
+        """Inputs that need a row for each row of noise. Where the others have a batch dimension of their own, one row serves all."""
 
     def run(self, feeds: dict[str, Array]) -> list[Array]:
-        """Returns the graph's outputs, in the contract's order, for float32 inputs by name.
+        """Returns the graph's outputs, in the schema's order, for float32 inputs by name.
 
-        Raises BundleError where it cannot run, and where an output is no number.
+        Raises BundleError where it cannot run, and where an output is not finite.
         """
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
         try:
             results = self._results(arrays)
-        except Exception as error:  # ONNX Runtime has no common base for what a provider may lack
-            raise BundleError(f"{self._path} could not be run ({_why_not(error)}). Use --provider cpu, or export it again.") from None
+        except Exception as error:  # ONNX Runtime has no common base class of errors
+            raise BundleError(f"{self._path} could not be run ({_run_failure(error)}). Use --provider cpu, or export it again.") from None
         for name, result in zip(self._outputs, results, strict=True):
             if not np.isfinite(result).all():
-                raise BundleError(f"{self._path} wrote values into {name} that are no numbers. Use --provider cpu, or export it again.")
+                raise BundleError(f"{self._path} wrote values into {name} that are not finite. Use --provider cpu, or export it again.")
         return results
 
     def _results(self, arrays: dict[str, Array]) -> list[Array]:
@@ -45,13 +52,13 @@ class Session:
 
 
 class BoundSession(Session):
-    """Runs one graph with inputs and outputs that stay where they are on a device, as a captured CUDA graph needs them.
+    """Runs one graph with inputs and outputs at fixed device addresses, as a captured CUDA graph needs them.
 
-    A batch of each size up to `MOST_BOUND` has its own place; a larger one runs as in `Session`, uncaptured.
+    Each batch size up to `MAX_BOUND` has its own buffers; other batches run as in `Session`, uncaptured.
     """
 
-    MOST_BOUND = 4
-    """Loops that the stage asks for at once, at most: it varies and morphs through three."""
+    MAX_BOUND = 4
+    """The largest batch on stage is 3, for a variation or a morph."""
 
     def __init__(self, session: Any, path: Path, outputs: list[str], device: str) -> None:
         super().__init__(session, path, outputs)
@@ -61,17 +68,18 @@ class BoundSession(Session):
     def _results(self, arrays: dict[str, Array]) -> list[Array]:
         import onnxruntime as ort
 
-        loops = max(len(array) for name, array in arrays.items() if name in ("latent", "groove", "melody", "tap"))
+        sizes = {len(array) for name, array in arrays.items() if name in ("latent", "noise", "groove", "melody", "tap")}
+        loops = max(sizes)
         options = ort.RunOptions()
-        captured = loops <= self.MOST_BOUND
+        captured = loops <= self.MAX_BOUND and len(sizes) == 1
         if self._device == "cuda":
             options.add_run_config_entry("gpu_graph_id", str(loops if captured else -1))
         if not captured:
             results: list[Array] = self._session.run(self._outputs, arrays, options)
             return results
-        binding, places = self._bound.get(loops) or self._bind(loops, arrays)
+        binding, buffers = self._bound.get(loops) or self._bind(loops, arrays)
         for name, array in arrays.items():
-            places[name].update_inplace(array)
+            buffers[name].update_inplace(array)
         self._session.run_with_iobinding(binding, options)
         return [np.array(value) for value in binding.copy_outputs_to_cpu()]
 
@@ -79,32 +87,41 @@ class BoundSession(Session):
         import onnxruntime as ort
 
         binding = self._session.io_binding()
-        places = {name: ort.OrtValue.ortvalue_from_numpy(array, self._device, 0) for name, array in arrays.items()}
-        for name, place in places.items():
-            binding.bind_ortvalue_input(name, place)
+        buffers = {name: ort.OrtValue.ortvalue_from_numpy(array, self._device, 0) for name, array in arrays.items()}
+        for name, buffer in buffers.items():
+            binding.bind_ortvalue_input(name, buffer)
         for argument in self._session.get_outputs():
             shape = [size if isinstance(size, int) else loops for size in argument.shape]
-            place = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
-            binding.bind_ortvalue_output(argument.name, place)
-        self._bound[loops] = binding, places
-        return binding, places
+            buffer = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, self._device, 0)
+            binding.bind_ortvalue_output(argument.name, buffer)
+        self._bound[loops] = binding, buffers
+        return binding, buffers
 
 
 def open_session(folder: Path, name: str, info: BundleInfo, provider: str, threads: int, capture: bool = False) -> Session:
-    """Opens a graph of a bundle and checks its inputs and outputs against the contract; raises BundleError.
+    """Opens a graph of a bundle and checks it.
 
-    With `capture`, on CUDA alone, it is recorded once as a CUDA graph and then replayed.
+    Args:
+        folder: The bundle.
+        name: File name of the graph.
+        info: Description of the bundle.
+        provider: One of `drumvae.inference.providers.NAMES`.
+        threads: Threads of a run, 0 for all cores.
+        capture: Records the first run as a CUDA graph and replays it; only on CUDA.
+
+    Raises:
+        BundleError: The graph or its metadata violates the schema, or the provider does not start.
     """
     import onnxruntime as ort
 
     opset = check_graph(read_file(folder, name), str(folder / name))
-    chosen: list[Any] = [(NAMES["cuda"], {"enable_cuda_graph": "1"}) if capture else NAMES[provider]]
-    chosen += [NAMES["cpu"]] if provider != "cpu" else []
+    providers: list[Any] = [(NAMES["cuda"], {"enable_cuda_graph": "1"}) if capture else NAMES[provider]]
+    providers += [NAMES["cpu"]] if provider != "cpu" else []
     _limit_memory()
     try:
-        session = ort.InferenceSession(str(folder / name), _options(provider, threads), providers=chosen)
-    except Exception as error:  # ONNX Runtime has no common base for what can be wrong with a graph
-        raise BundleError(f"{folder / name} cannot be opened on {provider}: {_reason(error, opset)}. Export it again.") from None
+        session = ort.InferenceSession(str(folder / name), _options(provider, threads), providers=providers)
+    except Exception as error:  # ONNX Runtime has no common base class of errors
+        raise BundleError(f"{folder / name} cannot be opened on {provider}: {_open_failure(error, opset)}. Export it again.") from None
     if session.get_providers()[0] != NAMES[provider]:
         raise BundleError(could_not_start(provider))
     _check_graph(session, folder / name, info)
@@ -119,26 +136,26 @@ def _options(provider: str, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # The unrolled decoder has thousands of nodes: further fusions cost a quarter of a second of start and make no loop faster.
+    # The unrolled decoder has thousands of nodes: further fusions add 0.25 s to the start and make no loop faster.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads must not take the performer's core
     options.add_session_config_entry("session.use_env_allocators", "1")
-    options.enable_mem_pattern = provider != "directml"  # which refuses it
+    options.enable_mem_pattern = provider != "directml"  # DirectML does not support it
     return options
 
 
 @cache
 def _limit_memory() -> None:
-    """Lets every session of this process allocate from one place, which has an end."""
+    """Registers one memory arena of limited size for all sessions of this process."""
     import onnxruntime as ort
 
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    unlike = {"arena_extend_strategy": -1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}  # as it would be otherwise
-    ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"max_mem": _MOST_BYTES, **unlike}))
+    defaults = {"arena_extend_strategy": -1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"max_mem": _MAX_BYTES, **defaults}))
 
 
-def _reason(error: Exception, opset: int) -> str:
-    """Returns why a graph was not opened."""
+def _open_failure(error: Exception, opset: int) -> str:
+    """Returns why a graph could not be opened."""
     import onnxruntime as ort
 
     text = str(error)
@@ -150,12 +167,12 @@ def _reason(error: Exception, opset: int) -> str:
     return _first_line(error)
 
 
-def _why_not(error: Exception) -> str:
-    """Returns why a graph was not run."""
+def _run_failure(error: Exception) -> str:
+    """Returns why a run failed."""
     text = str(error)
     if "Available memory of" in text:
         node = text.rsplit("while running ", maxsplit=1)[-1].split(" node", maxsplit=1)[0]
-        return f"its {node:.60} asks for more memory than the {_MOST_BYTES >> 30} GB that a graph may take"
+        return f"its {node:.60} asks for more memory than the {_MAX_BYTES >> 30} GB that a graph may take"
     return _first_line(error)
 
 
@@ -163,8 +180,8 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
-def _describes(text: str | None, info: BundleInfo) -> bool:
-    """Says whether a graph's own description is the bundle's."""
+def _matches(text: str | None, info: BundleInfo) -> bool:
+    """Returns whether a graph's metadata equals the bundle's description."""
     try:
         return text is not None and BundleInfo.from_dict(json.loads(text)) == info
     except (ValueError, RecursionError, AttributeError, BundleError):
@@ -178,10 +195,10 @@ def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
         whole = info.encoding == "melody" or not shapes.keys().isdisjoint(OPTIONAL)
         expected = {name: shape_of(letters, info, _ANY) for name, letters in wanted.items() if whole or name not in OPTIONAL}
         if shapes != expected:
-            raise BundleError(f"{path} does not keep the contract: its {kind}s are {shapes}, not {expected}. Export it again.")
-        odd = [arg.name for arg in found if arg.type != "tensor(float)"]
-        if odd:
-            raise BundleError(f"{path} does not keep the contract: {', '.join(odd)} is not float32. Export it again.")
+            raise BundleError(f"{path} violates the schema: its {kind}s are {shapes}, not {expected}. Export it again.")
+        others = [arg.name for arg in found if arg.type != "tensor(float)"]
+        if others:
+            raise BundleError(f"{path} violates the schema: {', '.join(others)} is not float32. Export it again.")
     described = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if not _describes(described, info):
-        raise BundleError(f"{path} describes itself otherwise than its bundle.json. Export it again.")
+    if not _matches(described, info):
+        raise BundleError(f"{path} has other metadata than its bundle.json. Export it again.")

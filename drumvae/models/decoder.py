@@ -72,37 +72,37 @@ class Decoder(nn.Module):
         noise: Tensor,
         temperature: Tensor,
         thresholds: Tensor | None = None,
-        locked_hits: Tensor | None = None,
-        locked: Tensor | None = None,
-        known: Tensor | None = None,
-        forced: Tensor | None = None,
+        hit_values: Tensor | None = None,
+        hit_mask: Tensor | None = None,
+        teacher_target: Tensor | None = None,
+        teacher_forcing: Tensor | None = None,
     ) -> Tensor:
         """Writes loops: groove tensors (B, S, 27) with hits in {0, 1}, or melody classes (B, S).
 
         `latent` (B, Z). `noise` (B, S, V), or (B, S) for melodies, uniform in [0, 1), decides what is drawn. `temperature` (B,)
         above 0 spreads it. `thresholds` (V,) in (0, 1): a higher one means fewer hits, 0.5 leaves the model as it is.
-        `locked_hits` (B, S, V) in {0, 1} are kept wherever `locked` (B, S, V) is 1. Where `forced` (B, S) is 1, the next step sees
-        that step of the loops `known` instead of the one written here: 1 everywhere is teacher forcing.
+        `hit_values` (B, S, V) in {0, 1} are kept wherever `hit_mask` (B, S, V) is 1. Where `teacher_forcing` (B, S) is 1, the next step
+        sees that step of the loops `teacher_target` instead of the one written here: 1 everywhere is teacher forcing.
         """
         noise = noise if noise.dim() == 3 else noise[..., None]
         free = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
-        locked_hits, locked = (free if value is None else value for value in (locked_hits, locked))
+        hit_values, hit_mask = (free if value is None else value for value in (hit_values, hit_mask))
         bias = free.new_zeros(VOICE_COUNT) if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        border = self.head.border(noise, temperature, bias, locked_hits, locked)
-        shown = free[..., :1] > 0 if forced is None else forced[..., None] > 0.5
-        told = loop_features(known, self.encoding) if known is not None else free.new_zeros(*shown.shape[:2], 1)
-        gates, states, flag = self.begin(latent, locked)
+        border = self.head.border(noise, temperature, bias, hit_values, hit_mask)
+        shown = free[..., :1] > 0 if teacher_forcing is None else teacher_forcing[..., None] > 0.5
+        told = loop_features(teacher_target, self.encoding) if teacher_target is not None else free.new_zeros(*shown.shape[:2], 1)
+        gates, states, flag = self.begin(latent, hit_mask)
         written, state = [], states[0]
         previous = latent.new_zeros(latent.shape[0], self.feature_size)
         for step in range(self.steps):
             segment, inside = divmod(step, self.steps // self.segments)
             state = state if inside else states[segment]
-            features, state = self.step(gates[:, step], previous, state, border[:, step], temperature[:, None], locked_hits[:, step], flag)
+            features, state = self.step(gates[:, step], previous, state, border[:, step], temperature[:, None], hit_values[:, step], flag)
             previous = torch.where(shown[:, step], told[:, step], features)
             written.append(features)
         return features_loop(torch.stack(written, dim=1), self.encoding)
 
-    def begin(self, latent: Tensor, locked: Tensor) -> tuple[Tensor, list[State], Tensor]:
+    def begin(self, latent: Tensor, hit_mask: Tensor) -> tuple[Tensor, list[State], Tensor]:
         """Returns what does not depend on what is played: the first layer's gate inputs (B, S, 4 units), the state that each
         segment begins with, and a flag (B, 1) that is 1 where every cell is locked, which is "given" to the model, as in training."""
         (weight, _, bias), plans = self._first(), self.plan(latent)
@@ -110,17 +110,17 @@ class Decoder(nn.Module):
         _, from_position, from_plan = torch.split(weight, sizes, dim=1)
         of_plans = linear(plans, from_plan, bias).repeat_interleave(self.steps // self.segments, dim=1)
         states = [self._initial_state(plan) for plan in plans.unbind(dim=1)]
-        return of_plans + linear(self.positions, from_position), states, locked.flatten(1).amin(dim=1, keepdim=True)
+        return of_plans + linear(self.positions, from_position), states, hit_mask.flatten(1).amin(dim=1, keepdim=True)
 
     def step(
-        self, gates: Tensor, previous: Tensor, state: State, border: Tensor, temperature: Tensor, locked_hits: Tensor, flag: Tensor
+        self, gates: Tensor, previous: Tensor, state: State, border: Tensor, temperature: Tensor, hit_values: Tensor, flag: Tensor
     ) -> tuple[Tensor, State]:
         """Returns one step's features (B, F) and the new state.
 
-        `gates` (B, 4 units), `previous` (B, F), `border` as of the head, `temperature` and `flag` (B, 1), `locked_hits` (B, V).
+        `gates` (B, 4 units), `previous` (B, F), `border` as of the head, `temperature` and `flag` (B, 1), `hit_values` (B, V).
         """
         weight, recurrent, _ = self._first()
-        seen = torch.cat([previous, locked_hits * flag, flag], dim=-1) if self.show_hits else previous
+        seen = torch.cat([previous, hit_values * flag, flag], dim=-1) if self.show_hits else previous
         hidden, cell = lstm_step(gates + linear(seen, weight[:, : self.seen_size]) + linear(state[0], recurrent), state[1])
         new_state = [hidden, cell]
         for layer, below, old_cell in zip(list(self.layers)[1:], state[2::2], state[3::2], strict=True):

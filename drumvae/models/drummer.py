@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
-from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
+from ..music.sampling import MIN_TEMPERATURE
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
@@ -33,19 +33,19 @@ _LEAST_SPREAD = 0.02
 class Known(NamedTuple):
     """What is known of loops beforehand."""
 
-    heard: Tensor
+    has_latent: Tensor
     """1 where the latent is that of a loop, 0 where there is none; (B,)."""
-    locked_hits: Tensor
+    hit_values: Tensor
     """Hits, 0 or 1; (B, S, V)."""
-    locked: Tensor
+    hit_mask: Tensor
     """1 where these are known; (B, S, V)."""
-    feel: Tensor
+    expression: Tensor
     """Velocities in [0, 1] and offsets in [-1, 1] of hits; (B, S, 2 V)."""
-    felt: Tensor
+    expression_mask: Tensor
     """1 where these are known; (B, S, V)."""
     tap: Tensor
     """A rhythm of no voice; (B, S, 3)."""
-    tapped: Tensor
+    has_tap: Tensor
     """1 where there is one; (B,)."""
     style: Tensor
     """1 at the style, or nowhere; (B, T)."""
@@ -67,9 +67,9 @@ class Feel(NamedTuple):
     moods: Tensor
     """What each moves by where a mood of the loop does by 1; (B, S, 2 V, K)."""
 
-    def drawn(self, touch: Tensor, mood: Tensor) -> Tensor:
-        """Returns how far from the middle each is played, (B, S, 2 V), by draws `touch` (B, S, 2 V) and `mood` (B, K)."""
-        return self.spread * touch + (self.moods @ mood[:, None, :, None]).squeeze(-1)
+    def drawn(self, note_noise: Tensor, loop_noise: Tensor) -> Tensor:
+        """Returns how far from the middle each is played, (B, S, 2 V), by draws `note_noise` (B, S, 2 V) and `loop_noise` (B, K)."""
+        return self.spread * note_noise + (self.moods @ loop_noise[:, None, :, None]).squeeze(-1)
 
 
 class DrummerEncoder(nn.Module):
@@ -135,17 +135,18 @@ class DrummerDecoder(nn.Module):
 
     def context(self, latent: Tensor, known: Known) -> Tensor:
         """Returns what every step is told, (B, S, D), by the latents (B, Z) and by what is known."""
-        felt = known.felt.repeat(1, 1, 2) * known.locked_hits.repeat(1, 1, 2)
-        tapped = known.tapped[:, None, None].expand(-1, self.steps, -1)
+        with_expression = known.expression_mask.repeat(1, 1, 2) * known.hit_values.repeat(1, 1, 2)
+        has_tap = known.has_tap[:, None, None].expand(-1, self.steps, -1)
         fill = known.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
-        shown = [known.locked_hits * known.locked, known.locked, known.felt, known.feel * felt, known.tap * tapped, tapped]
+        shown = [known.hit_values * known.hit_mask, known.hit_mask, known.expression_mask, known.expression * with_expression]
+        shown += [known.tap * has_tap, has_tap]
         steps = self.shown(torch.cat([*shown, fill, fill.abs()], dim=-1)) + self.places()
         density = known.density[:, None]
         has_density = (density > 0).to(density.dtype)
-        wanted = [known.style, tempo_features(known.bpm), has_density, (density / _HITS_A_BAR - 1) * has_density, known.heard[:, None]]
+        wanted = [known.style, tempo_features(known.bpm), has_density, (density / _HITS_A_BAR - 1) * has_density, known.has_latent[:, None]]
         steps = steps + self.wanted(torch.cat(wanted, dim=-1))[:, None]
-        spread = self.from_latent(self.of_latent(latent * known.heard[:, None]).view(-1, self.steps, READ_SIZE))
-        steps = steps + spread * known.heard[:, None, None]
+        spread = self.from_latent(self.of_latent(latent * known.has_latent[:, None]).view(-1, self.steps, READ_SIZE))
+        steps = steps + spread * known.has_latent[:, None, None]
         for layer in self.layers:
             steps = layer(steps)
         result: Tensor = self.told(steps)
@@ -169,22 +170,22 @@ class DrummerDecoder(nn.Module):
         noise: Tensor,
         temperature: Tensor,
         thresholds: Tensor,
-        push: Tensor,
-        touch: Tensor,
-        mood: Tensor,
-        looseness: Tensor,
+        logit_bias: Tensor,
+        note_noise: Tensor,
+        loop_noise: Tensor,
+        expression_temperature: Tensor,
         known: Known,
         true_hits: Tensor,
-        forced: Tensor,
+        teacher_forcing: Tensor,
     ) -> Tensor:
         """Writes grooves (B, S, 27).
 
         `noise` (B, S, V), uniform in [0, 1), decides which hits are drawn; `temperature` (B,) above 0 spreads them; `thresholds` (V,)
-        in (0, 1) and `push` (B, S, V) in log odds make them rarer and more frequent. `touch` (B, S, 2 V) and `mood` (B, K), standard
-        normal, decide how they are played, spread by `looseness` (B,); 0 plays the middle. Where `forced` (B, S) is 1, what follows
-        sees the hits `true_hits` (B, S, V) of that step in place of those written.
+        in (0, 1) and `logit_bias` (B, S, V) in log odds make them rarer and more frequent. `note_noise` (B, S, 2 V) and `loop_noise`
+        (B, K), standard normal, decide how they are played, spread by `expression_temperature` (B,); 0 plays the middle. Where
+        `teacher_forcing` (B, S) is 1, what follows sees the hits `true_hits` (B, S, V) of that step in place of those written.
         """
-        context, gates, skip = self.begin(latent, noise, temperature, thresholds, push, known)
+        context, gates, skip = self.begin(latent, noise, temperature, thresholds, logit_bias, known)
         state = latent.new_zeros(latent.shape[0], self.units)
         nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
         past: list[Tensor] = []
@@ -193,22 +194,23 @@ class DrummerDecoder(nn.Module):
             seen = torch.cat([past[step - lag] if step >= lag else nothing for lag in LAGS], dim=-1)
             hits, state = self.step(gates[:, step], skip[:, step], seen, state)
             written.append(hits)
-            shown = forced[:, step, None]
+            shown = teacher_forcing[:, step, None]
             past.append(true_hits[:, step] * shown + hits * (1 - shown))
-        return self.played(context, torch.stack(written, dim=1), touch, mood, looseness, known.feel, known.felt)
+        hits = torch.stack(written, dim=1)
+        return self.played(context, hits, note_noise, loop_noise, expression_temperature, known.expression, known.expression_mask)
 
     def begin(
-        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, push: Tensor, known: Known
+        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Known
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the context (B, S, D), and of every step its gates (B, S, 3 U) and log odds (B, S, V) before it sees what is written."""
         context = self.context(latent, known)
-        border = self.border(noise, temperature, thresholds, push, known)
+        border = self.border(noise, temperature, thresholds, logit_bias, known)
         return context, self.core_context(context), self.hits_context(context) - border
 
-    def border(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, push: Tensor, known: Known) -> Tensor:
+    def border(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Known) -> Tensor:
         """Returns the log odds (B, S, V) above which there is a hit."""
-        bias = torch.log(thresholds) - torch.log1p(-thresholds) - push
-        return GrooveHead.bordered(noise, temperature, bias, known.locked_hits, known.locked)
+        bias = torch.log(thresholds) - torch.log1p(-thresholds) - logit_bias
+        return GrooveHead.bordered(noise, temperature, bias, known.hit_values, known.hit_mask)
 
     def step(self, gates: Tensor, skip: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), its log odds so far (B, V), the lags (B, L V)."""
@@ -217,24 +219,31 @@ class DrummerDecoder(nn.Module):
         return (odds > 0).to(odds.dtype), state
 
     def played(
-        self, context: Tensor, hits: Tensor, touch: Tensor, mood: Tensor, looseness: Tensor, known_feel: Tensor, felt: Tensor
+        self,
+        context: Tensor,
+        hits: Tensor,
+        note_noise: Tensor,
+        loop_noise: Tensor,
+        expression_temperature: Tensor,
+        expression: Tensor,
+        expression_mask: Tensor,
     ) -> Tensor:
         """Returns hits (B, S, V) as they are played, (B, S, 27); what is known of their feel stays."""
         feel = self.feel(context, hits)
-        own = in_reach(feel.middle + looseness[:, None, None] * self.loosen * feel.drawn(touch, mood))
-        twice = felt.repeat(1, 1, 2)
-        return torch.cat([hits, (own * (1 - twice) + known_feel * twice) * hits.repeat(1, 1, 2)], dim=-1)
+        own = in_reach(feel.middle + expression_temperature[:, None, None] * self.loosen * feel.drawn(note_noise, loop_noise))
+        twice = expression_mask.repeat(1, 1, 2)
+        return torch.cat([hits, (own * (1 - twice) + expression * twice) * hits.repeat(1, 1, 2)], dim=-1)
 
 
 class Drummer(nn.Module):
-    """The one model for every task: `encoder`, `decoder` and `listener` are what gets exported."""
+    """The one model for every task: `encoder`, `decoder` and `tap_model` are what gets exported."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = DrummerEncoder(config)
         self.decoder = DrummerDecoder(config)
-        self.listener = TapEnsemble(config)
+        self.tap_model = TapEnsemble(config)
 
     def nothing_known(self, loops: int) -> Known:
         """Returns that nothing is known of so many loops."""
@@ -258,9 +267,10 @@ class Drummer(nn.Module):
     @torch.no_grad()
     def answer(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Returns what the decoder writes for its inputs by the names of the contract."""
-        named = {name: inputs[name] for name in ("latent", "noise", "temperature", "thresholds", "push", "touch", "mood", "looseness")}
+        draws = ("noise", "temperature", "thresholds", "logit_bias", "note_noise", "loop_noise", "expression_temperature")
+        named = {name: inputs[name] for name in ("latent", *draws, "teacher_forcing")}
         known = Known(*(inputs[name] for name in Known._fields))
-        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["known"][..., :VOICE_COUNT], forced=inputs["forced"])
+        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
         return result
 
     def blank(self, latent: Tensor) -> dict[str, Tensor]:
@@ -270,9 +280,10 @@ class Drummer(nn.Module):
         """
         count, steps = len(latent), self.config.steps
         cells, values = (count, steps, VOICE_COUNT), (count, steps, GROOVE_SIZE)
-        known = self.nothing_known(count)._replace(heard=latent.new_ones(count))
-        zeros = {"push": cells, "touch": (count, steps, 2 * VOICE_COUNT), "mood": (count, self.config.moods), "looseness": (count,)}
-        zeros |= {"known": values, "forced": (count, steps)}
+        known = self.nothing_known(count)._replace(has_latent=latent.new_ones(count))
+        zeros = {"logit_bias": cells, "note_noise": (count, steps, 2 * VOICE_COUNT), "loop_noise": (count, self.config.moods)}
+        zeros |= {"expression_temperature": (count,)}
+        zeros |= {"teacher_target": values, "teacher_forcing": (count, steps)}
         even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
         even["temperature"] = latent.new_full((count,), MIN_TEMPERATURE)
         return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}

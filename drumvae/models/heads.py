@@ -43,20 +43,20 @@ class GrooveHead(nn.Module):
         hits = (torch.sigmoid(self.hits(outputs)) > noise).to(outputs)
         return self._played(outputs, hits)
 
-    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, hit_values: Tensor, hit_mask: Tensor) -> Tensor:
         """Returns the log odds (B, S, V) above which there is a hit: the noise's own, spread by the temperature, and the bias.
 
-        `noise`, `locked_hits`, `locked` (B, S, V), `temperature` (B,), `bias` (V,) in log odds. All of it is worked out before the
+        `noise`, `hit_values`, `hit_mask` (B, S, V), `temperature` (B,), `bias` (V,) in log odds. All of it is worked out before the
         first step, so that a step does no more than compare.
         """
-        return self.bordered(noise, temperature, bias, locked_hits, locked)
+        return self.bordered(noise, temperature, bias, hit_values, hit_mask)
 
     @staticmethod
-    def bordered(noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+    def bordered(noise: Tensor, temperature: Tensor, bias: Tensor, hit_values: Tensor, hit_mask: Tensor) -> Tensor:
         """As `border`; the bias may also be (B, S, V)."""
         noise = noise.clamp(*_NEVER_SURE)
         drawn = (torch.log(noise) - torch.log1p(-noise)) * temperature[:, None, None] + bias
-        return torch.where(locked > 0.5, _FORBIDDEN * (1 - 2 * locked_hits), drawn)
+        return torch.where(hit_mask > 0.5, _FORBIDDEN * (1 - 2 * hit_values), drawn)
 
     def write(self, hidden: Tensor, border: Tensor, temperature: Tensor) -> Tensor:
         """Returns a step of groove (B, F) from (B, H) and the step's border (B, V); the temperature is in the border."""
@@ -93,14 +93,14 @@ class ClassHead(nn.Module):
         """Returns features (B, S, F) drawn step by step on their own, with noise (B, S, 1 or more) uniform in [0, 1)."""
         return self._drawn(self.logits(outputs), noise)
 
-    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, locked_hits: Tensor, locked: Tensor) -> Tensor:
+    def border(self, noise: Tensor, temperature: Tensor, bias: Tensor, hit_values: Tensor, hit_mask: Tensor) -> Tensor:
         """Returns what is drawn with (B, S, 1), and behind it, for patterns, what it costs to hold each voice (B, S, V) in log odds.
 
         Arguments are those of `GrooveHead.border`; a melody has neither bias nor locks and ignores them.
         """
         if not self.of_voices:
             return noise[..., :1]
-        return torch.cat([noise[..., :1], bias + _FORBIDDEN * locked * (1 - 2 * locked_hits)], dim=-1)
+        return torch.cat([noise[..., :1], bias + _FORBIDDEN * hit_mask * (1 - 2 * hit_values)], dim=-1)
 
     def write(self, hidden: Tensor, border: Tensor, temperature: Tensor) -> Tensor:
         """Returns a step's features (B, F) from (B, H), the step's border (B, 1) or (B, 1 + V), and the temperature (B, 1)."""

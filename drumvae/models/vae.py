@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ..inference.codec import MIN_TEMPERATURE
 from ..music.encoding import VOICE_COUNT
+from ..music.sampling import MIN_TEMPERATURE
 from .config import ModelConfig
 from .decoder import Decoder
 from .encoder import Encoder
@@ -21,11 +21,11 @@ class LoopVAE(nn.Module):
 
     @torch.no_grad()
     def write_back(
-        self, heard: Tensor, locked_hits: Tensor | None = None, locked: Tensor | None = None, thresholds: Tensor | None = None
+        self, heard: Tensor, hit_values: Tensor | None = None, hit_mask: Tensor | None = None, thresholds: Tensor | None = None
     ) -> Tensor:
         """Returns the likeliest loops, written freely from the mean latents of what is heard; all as in `Decoder.forward`."""
         mean, _ = self.encoder(heard)
         middle = mean.new_full((len(mean), self.config.steps, VOICE_COUNT), 0.5)
         cold = mean.new_full((len(mean),), MIN_TEMPERATURE)
-        result: Tensor = self.decoder(mean, middle, cold, thresholds, locked_hits, locked)
+        result: Tensor = self.decoder(mean, middle, cold, thresholds, hit_values, hit_mask)
         return result

@@ -191,8 +191,8 @@ def _say_what_is_heard(file: "DrumFile") -> None:
         )
     if file.kit.name != DEFAULT_KIT.name:
         typer.echo(f"The drums of {file.path} are heard as those of {file.kit.name}.", err=True)
-    if file.unheard:
-        pitches = ", ".join(f"{pitch} ({notes})" for pitch, notes in sorted(file.unheard.items()))
+    if file.unmapped:
+        pitches = ", ".join(f"{pitch} ({notes})" for pitch, notes in sorted(file.unmapped.items()))
         typer.echo(f"No drum is heard on some notes of {file.path}: pitch {pitches}.", err=True)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from drumvae.inference.engine import Engine
 from drumvae.midi.constants import FILE_PPQN
 from drumvae.midi.drum_file import DrumFile
-from drumvae.midi.io import write_midi, write_strikes
+from drumvae.midi.io import write_hits, write_midi
 from drumvae.midi.melody import write_melody
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove
@@ -128,7 +128,7 @@ def _parts(count: int, steps: int) -> list[slice]:
 
 def _replayed(file: DrumFile, grid: Grid, wish: RenderRequest, anew: Sequence[int]) -> RenderedLoop:
     """Returns a file with other drums and everything else as it was."""
-    return RenderedLoop(grid_to_groove(grid), lambda path: write_atomic(path, file.played(grid, wish.kit, anew)))
+    return RenderedLoop(grid_to_groove(grid), lambda path: write_atomic(path, file.with_drums(grid, wish.kit, anew)))
 
 
 def _continued(engine: Engine, wish: RenderRequest, file: DrumFile) -> Iterator[RenderedLoop]:
@@ -142,16 +142,16 @@ def _continued(engine: Engine, wish: RenderRequest, file: DrumFile) -> Iterator[
 def _interpolated(engine: Engine, wish: RenderRequest, first: DrumFile, last: DrumFile) -> Iterator[RenderedLoop]:
     """Yields the way from one file to another; its ends are their own notes, struck on the same ticks and as loud."""
     bpm = wish.bpm or first.timing.bpm
-    steps = max(first.whole_steps, last.whole_steps)
-    ticks = lcm(first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
-    ticks = ticks if ticks <= _FINEST else max(FILE_PPQN, first.tracks.ticks_per_beat, last.tracks.ticks_per_beat)
+    steps = max(first.bar_steps, last.bar_steps)
+    ticks = lcm(first.midi.ticks_per_beat, last.midi.ticks_per_beat)
+    ticks = ticks if ticks <= _FINEST else max(FILE_PPQN, first.midi.ticks_per_beat, last.midi.ticks_per_beat)
     ends = {0: first, wish.count - 1: last}
     loops, positions = (first.loop(steps), last.loop(steps)), np.linspace(0, 1, wish.count).tolist()
     grids = (grid for part in _parts(wish.count, steps) for grid in engine.morphs(*loops, positions[part]))
     for number, grid in enumerate(grids):
         if number in ends:
-            strikes = ends[number].strikes(steps, wish.kit)
-            write = partial(write_strikes, strikes=strikes, bpm=bpm, length_beats=steps / STEPS_PER_BEAT, ticks_per_beat=ticks)
+            hits = ends[number].hits(steps, wish.kit)
+            write = partial(write_hits, hits=hits, bpm=bpm, length_beats=steps / STEPS_PER_BEAT, ticks_per_beat=ticks)
         else:
             write = partial(write_midi, loops=grid, bpm=bpm, kit=wish.kit or first.kit)
         yield RenderedLoop(grid_to_groove(grid), write)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from drumvae.bundle.format import DECODER, ENCODER, LISTENER, METADATA_KEY, BundleInfo, Shapes, shape_of
+from drumvae.bundle.format import DECODER, ENCODER, METADATA_KEY, TAP_MODEL, BundleInfo, Shapes, shape_of
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 
@@ -36,9 +36,9 @@ def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
     example = _example(decoder_inputs, info)
     graphs = {ENCODER: encoder}
     if isinstance(model, Drummer):
-        asked, (expected,) = info.graphs[LISTENER]
+        asked, (expected,) = info.graphs[TAP_MODEL]
         graphs[DECODER] = export_drummer(model.decoder, example, written, OPSET)
-        graphs[LISTENER] = export_module(model.listener, _example(asked, info), [expected])
+        graphs[TAP_MODEL] = export_module(model.tap_model, _example(asked, info), [expected])
     else:
         graphs[DECODER] = unroll(export_parts(model.decoder, example, written), OPSET)
     for name, graph in graphs.items():

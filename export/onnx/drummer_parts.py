@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _KNOWN = Known._fields
 _EACH_STEP = ("gates", "skip", "shown", "told")
-_PLAYED = ("touch", "mood", "looseness", "feel", "felt")
+_PLAYED = ("note_noise", "loop_noise", "expression_temperature", "expression", "expression_mask")
 
 
 class Begin(nn.Module):
@@ -34,28 +34,28 @@ class Begin(nn.Module):
     def forward(
         self,
         latent: Tensor,
-        heard: Tensor,
+        has_latent: Tensor,
         noise: Tensor,
         temperature: Tensor,
         thresholds: Tensor,
-        push: Tensor,
-        locked_hits: Tensor,
-        locked: Tensor,
-        feel: Tensor,
-        felt: Tensor,
+        logit_bias: Tensor,
+        hit_values: Tensor,
+        hit_mask: Tensor,
+        expression: Tensor,
+        expression_mask: Tensor,
         tap: Tensor,
-        tapped: Tensor,
+        has_tap: Tensor,
         style: Tensor,
         bpm: Tensor,
         density: Tensor,
         fill: Tensor,
-        known: Tensor,
-        forced: Tensor,
+        teacher_target: Tensor,
+        teacher_forcing: Tensor,
     ) -> tuple[Tensor, ...]:
         """Returns `_EACH_STEP` for all steps side by side, the context, and a state and a step of silence."""
-        all_known = Known(heard, locked_hits, locked, feel, felt, tap, tapped, style, bpm, density, fill)
-        context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, push, all_known)
-        each = (value.flatten(1) for value in (gates, skip, forced > 0.5, known[..., :VOICE_COUNT]))
+        all_known = Known(has_latent, hit_values, hit_mask, expression, expression_mask, tap, has_tap, style, bpm, density, fill)
+        context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, logit_bias, all_known)
+        each = (value.flatten(1) for value in (gates, skip, teacher_forcing > 0.5, teacher_target[..., :VOICE_COUNT]))
         state = latent.new_zeros(latent.shape[0], self.decoder.units)
         return *each, context, state, latent.new_zeros(latent.shape[0], VOICE_COUNT)
 
@@ -82,9 +82,19 @@ class End(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, context: Tensor, hits: Tensor, touch: Tensor, mood: Tensor, looseness: Tensor, feel: Tensor, felt: Tensor) -> Tensor:
+    def forward(
+        self,
+        context: Tensor,
+        hits: Tensor,
+        note_noise: Tensor,
+        loop_noise: Tensor,
+        expression_temperature: Tensor,
+        expression: Tensor,
+        expression_mask: Tensor,
+    ) -> Tensor:
         """Returns grooves (B, S, 27)."""
-        return self.decoder.played(context, hits.view(-1, self.decoder.steps, VOICE_COUNT), touch, mood, looseness, feel, felt)
+        hits = hits.view(-1, self.decoder.steps, VOICE_COUNT)
+        return self.decoder.played(context, hits, note_noise, loop_noise, expression_temperature, expression, expression_mask)
 
 
 def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], output: str, opset: int) -> "Model":
@@ -96,7 +106,7 @@ def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], outpu
 
     begin, step, end = Begin(decoder), Step(decoder), End(decoder)
     order = tuple(GRAPHS[DRUMMER][DECODER][0])
-    asked = {name: example[name] for name in order if name not in ("touch", "mood", "looseness")}
+    asked = {name: example[name] for name in order if name not in ("note_noise", "loop_noise", "expression_temperature")}
     with torch.no_grad():
         *each, context, state, nothing = begin(**asked)
     one = {name: value.chunk(decoder.steps, dim=1)[0] for name, value in zip(_EACH_STEP, each, strict=True)}

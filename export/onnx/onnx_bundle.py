@@ -163,7 +163,7 @@ def bundle_info(trained: Trained) -> BundleInfo:
         version=__version__,
         family=model.family,
         styles=model.styles,
-        moods=model.moods if model.family == DRUMMER else 0,
+        loop_factors=model.moods if model.family == DRUMMER else 0,
         densities=densities(trained.windows) if model.family == DRUMMER else (),
         thresholds_by_task=by_task,
     )

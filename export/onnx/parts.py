@@ -21,7 +21,7 @@ from .graphs import EXAMPLES, export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-EACH_STEP = ("gates", "border", "locked_hits", "shown", "told")
+EACH_STEP = ("gates", "border", "hit_values", "shown", "told")
 """What every step gets of its own. `Begin` returns it for all steps side by side, (B, S times its size)."""
 ALL_STEPS = ("temperature", "flag")
 """What is the same at every step."""
@@ -55,20 +55,20 @@ class Begin(nn.Module):
         latent: Tensor,
         noise: Tensor,
         temperature: Tensor,
-        known: Tensor,
-        forced: Tensor,
+        teacher_target: Tensor,
+        teacher_forcing: Tensor,
         thresholds: Tensor | None = None,
-        locked_hits: Tensor | None = None,
-        locked: Tensor | None = None,
+        hit_values: Tensor | None = None,
+        hit_mask: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """Returns all that `Parts.begin` does; melodies have no thresholds and no locks."""
         nothing = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
-        locked_hits, locked = (nothing if value is None else value for value in (locked_hits, locked))
+        hit_values, hit_mask = (nothing if value is None else value for value in (hit_values, hit_mask))
         bias = nothing[0, 0] if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        border = self.decoder.head.border(noise if noise.dim() == 3 else noise[..., None], temperature, bias, locked_hits, locked)
-        gates, states, flag = self.decoder.begin(latent, locked)
-        told = loop_features(known, self.decoder.encoding)
-        each = (value.flatten(1) for value in (gates, border, locked_hits, forced > 0.5, told))
+        border = self.decoder.head.border(noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask)
+        gates, states, flag = self.decoder.begin(latent, hit_mask)
+        told = loop_features(teacher_target, self.decoder.encoding)
+        each = (value.flatten(1) for value in (gates, border, hit_values, teacher_forcing > 0.5, told))
         previous = latent.new_zeros(latent.shape[0], self.decoder.feature_size)
         return *each, temperature[:, None], flag, previous, *(value for state in states for value in state)
 
@@ -84,7 +84,7 @@ class Step(nn.Module):
         self,
         gates: Tensor,
         border: Tensor,
-        locked_hits: Tensor,
+        hit_values: Tensor,
         shown: Tensor,
         told: Tensor,
         temperature: Tensor,
@@ -92,8 +92,8 @@ class Step(nn.Module):
         previous: Tensor,
         state: list[Tensor],
     ) -> tuple[Tensor, ...]:
-        """Returns all that `Parts.step` does; `shown` (B, 1) says of the booleans of `forced` whether `told` is what the next step sees."""
-        features, new = self.decoder.step(gates, previous, state, border, temperature, locked_hits, flag)
+        """Returns all that `Parts.step` does; `shown` (B, 1), from `teacher_forcing`, says whether the next step sees `told`."""
+        features, new = self.decoder.step(gates, previous, state, border, temperature, hit_values, flag)
         return features, torch.where(shown, told, features), *new
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drumvae.bundle.format import LISTENER
-from drumvae.inference.conditional import LIKELY_HIT
+from drumvae.bundle.format import TAP_MODEL
 from drumvae.inference.engine import Engine
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import Array
 from drumvae.music.inputs import tap_of
+from drumvae.music.sampling import LIKELY_HIT
 from drumvae.util.errors import BundleError
 
 OWN_LOOPS = 1000
@@ -53,9 +53,9 @@ def quantization_error(whole: Engine, rounded: Engine, windows: Array | None, of
     else:
         differing, hits = (expected != found)[..., :VOICE_COUNT], int(expected[..., :VOICE_COUNT].sum())
         given = windows[..., :VOICE_COUNT]
-        played = [engine.decode(engine.encode(windows)[0], locked_hits=given, locked=np.ones_like(given)) for engine in (whole, rounded)]
+        played = [engine.decode(engine.encode(windows)[0], hit_values=given, hit_mask=np.ones_like(given)) for engine in (whole, rounded)]
         value = float(np.abs(played[0] - played[1]).max())
-    if LISTENER in whole.info.graphs:
+    if TAP_MODEL in whole.info.graphs:
         likely = [engine.hit_probability(tap_of(windows)) >= LIKELY_HIT for engine in (whole, rounded)]
         differing, hits = np.concatenate([differing, likely[0] != likely[1]], axis=1), hits + int(likely[0].sum())
     return QuantizationError(

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 
 from drumvae.bundle.format import DECODER, shape_of
-from drumvae.inference.codec import MIN_TEMPERATURE
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer, Known
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.inputs import tap_of
+from drumvae.music.sampling import MIN_TEMPERATURE
 from drumvae.util.errors import BundleError
 
 TOLERANCE = 1e-4
 """Largest difference allowed in any value. Hits, and the classes of melodies, must be the same wherever none so small turns a draw."""
-_PLAYED = ("push", "touch", "mood", "looseness")
+_PLAYED = ("logit_bias", "note_noise", "loop_noise", "expression_temperature")
 _LOOPS = 64  # of each kind: as many seeds, and at most as many windows
 
 
@@ -53,7 +53,7 @@ def compare(engine: Engine, model: Model, windows: Array, most: int = _LOOPS) ->
     latent = draw.standard_normal((_LOOPS, engine.info.latent_size), np.float32)
     noise = draw.random((_LOOPS, *engine.noise_shape), np.float32)
     known = _written(engine, model, latent, 1.0, {"noise": noise})
-    shown = {"noise": noise, "known": known, "forced": np.ones(known.shape[:2], np.float32)}
+    shown = {"noise": noise, "teacher_target": known, "teacher_forcing": np.ones(known.shape[:2], np.float32)}
     results = [_differences(engine, model, latent, 1.0, {"noise": noise})]
     for count in (1, 7, _LOOPS):
         results.append(_differences(engine, model, latent[:count], 1.0, {name: value[:count] for name, value in shown.items()}))
@@ -69,13 +69,13 @@ def _on_windows(engine: Engine, model: Model, windows: Array, draw: np.random.Ge
     encoded = max(float(np.abs(a - b).max()) for a, b in zip((mean, scale), engine.encode(windows), strict=True))
     if isinstance(model, Drummer):
         encoded = max(encoded, _expectations(engine, model, windows, draw))
-    forced = {"known": windows, "forced": np.ones(windows.shape[:2], np.float32)}
+    forced = {"teacher_target": windows, "teacher_forcing": np.ones(windows.shape[:2], np.float32)}
     given = [{}, forced]
     if engine.encoding != "melody":
         hits = windows[..., :VOICE_COUNT]
         some = (draw.random(hits.shape) < 0.5).astype(np.float32)
-        given += [{"locked_hits": hits, "locked": locked} for locked in (np.ones_like(hits), some)]
-        given += [_asked_for(engine, windows, draw) | {"locked_hits": hits, "locked": some}] if isinstance(model, Drummer) else []
+        given += [{"hit_values": hits, "hit_mask": hit_mask} for hit_mask in (np.ones_like(hits), some)]
+        given += [_asked_for(engine, windows, draw) | {"hit_values": hits, "hit_mask": some}] if isinstance(model, Drummer) else []
     return [(0, encoded), *(_differences(engine, model, mean, 0.0, more) for more in given)]
 
 
@@ -84,7 +84,7 @@ def _expectations(engine: Engine, model: Drummer, windows: Array, draw: np.rando
     told = _asked_for(engine, windows, draw)
     asked = [told[name] for name in ("tap", "bpm", "style")]
     with torch.no_grad():
-        expected = model.listener(*map(torch.from_numpy, asked)).numpy()
+        expected = model.tap_model(*map(torch.from_numpy, asked)).numpy()
     return float(np.abs(engine.hit_probability(*asked) - expected).max())
 
 
@@ -92,16 +92,16 @@ def _asked_for(engine: Engine, windows: Array, draw: np.random.Generator) -> dic
     """Returns what a drummer can be told beside hits and latents, all of it at once, half of the cells played as in the windows."""
     count, steps = windows.shape[:2]
     cells, styles = (count, steps, VOICE_COUNT), len(engine.styles)
-    felt = (draw.random(cells) < 0.5).astype(np.float32)
+    expression_mask = (draw.random(cells) < 0.5).astype(np.float32)
     return {
-        "push": draw.normal(0, 0.5, cells).astype(np.float32),
-        "touch": draw.standard_normal((count, steps, 2 * VOICE_COUNT), np.float32),
-        "mood": draw.standard_normal((count, engine.info.moods), np.float32),
-        "looseness": np.full(count, 0.7, np.float32),
-        "felt": felt,
-        "feel": windows[..., VOICE_COUNT:] * np.tile(felt, 2),
+        "logit_bias": draw.normal(0, 0.5, cells).astype(np.float32),
+        "note_noise": draw.standard_normal((count, steps, 2 * VOICE_COUNT), np.float32),
+        "loop_noise": draw.standard_normal((count, engine.info.loop_factors), np.float32),
+        "expression_temperature": np.full(count, 0.7, np.float32),
+        "expression_mask": expression_mask,
+        "expression": windows[..., VOICE_COUNT:] * np.tile(expression_mask, 2),
         "tap": tap_of(windows),
-        "tapped": np.ones(count, np.float32),
+        "has_tap": np.ones(count, np.float32),
         "style": np.eye(styles, dtype=np.float32)[draw.integers(styles, size=count)] if styles else np.zeros((count, 0), np.float32),
         "bpm": np.array(draw.uniform(60, 200, count), np.float32),
         "density": np.array(draw.uniform(5, 30, count), np.float32),
@@ -115,13 +115,13 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
     A step is open where a difference within the tolerance turns a draw: there the order of additions decides, which no two backends
     share, and what follows is another loop. Where the next step is shown what was written, open steps alone are left out.
     """
-    told = {name: value for name, value in more.items() if name in Known._fields + _PLAYED and not name.startswith("locked")}
-    given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"told": told} if told else {})
+    told = {name: value for name, value in more.items() if name in Known._fields + _PLAYED and name not in ("hit_values", "hit_mask")}
+    given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"conditioning": told} if told else {})
     found, expected = engine.decode(latent, temperature=temperature, **given), _written(engine, model, latent, temperature, more)
-    shown = {"known": expected, "forced": np.ones(expected.shape[:2], np.float32)} | dict(more)
+    shown = {"teacher_target": expected, "teacher_forcing": np.ones(expected.shape[:2], np.float32)} | dict(more)
     low, high = (_hits(_written(engine, model, latent, temperature, shown, nudge)) for nudge in (-TOLERANCE, TOLERANCE))
     turned = (low != high).any(axis=2)  # (B, S)
-    settled = ~(turned if "forced" in more else np.maximum.accumulate(turned, axis=1))
+    settled = ~(turned if "teacher_forcing" in more else np.maximum.accumulate(turned, axis=1))
     differing = (_hits(found) != _hits(expected)).any(axis=2) & settled
     same = settled & ~differing
     return int(differing.sum()), float(np.abs(found - expected)[same].max(initial=0))
@@ -154,7 +154,7 @@ def _told(name: str, inputs: Mapping[str, Array], engine: Engine, count: int) ->
     """Returns an input of a drummer's decoder: as it is given, or unknown, but that the latent is heard."""
     shape = shape_of(engine.info.graphs[DECODER][0][name], engine.info, count)
     value = inputs.get(name)
-    return np.full(shape, float(name == "heard"), np.float32) if value is None else np.array(np.broadcast_to(value, shape), np.float32)
+    return np.full(shape, float(name == "has_latent"), np.float32) if value is None else np.array(np.broadcast_to(value, shape), np.float32)
 
 
 def _hits(loops: Array) -> Array:

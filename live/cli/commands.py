@@ -116,8 +116,8 @@ def _play_on(ports: Ports, model: ModelHost, info: ModelInfo, writer: LoopWriter
     performer = Performer(_clock(config), ports.input, ports.output, model, options)
     performer.prepare()
     model.wait_for_first(FIRST_LOOP_S)  # ready means ready
-    if info.chosen:
-        print(f"the model runs on {info.chosen}")
+    if info.provider_reason:
+        print(f"the model runs on {info.provider_reason}")
     print(f"ready: {config.controls.mode}, seed {config.seed}, {info.provider}, {ports.title}", flush=True)
     if ports.hint:
         print(ports.hint)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from drumvae.music.conditions import UNCONDITIONED, Conditions, styled
+from drumvae.music.conditions import UNCONDITIONED, Conditions, one_hot_style
 from drumvae.music.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 from drumvae.util.errors import BundleError, DrumVAEError, nearest
 
@@ -189,7 +189,7 @@ NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills
 
 def check_supported(controls: ControlState, model: ModelProperties) -> None:
     """Raises BundleError for an unknown style, with the nearest names, and for conditions that the model does not take."""
-    styled(controls.style, model.styles)
+    one_hot_style(controls.style, model.styles)
     if not model.styles and (controls.complexity or controls.fill_every):
         raise BundleError(NO_STYLES)
 

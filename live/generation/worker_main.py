@@ -34,7 +34,7 @@ class Model(DrumEngine, ModelProperties, Protocol):
     def provider(self) -> str: ...
 
     @property
-    def chosen(self) -> str: ...
+    def provider_reason(self) -> str: ...
 
     def pop_notice(self) -> str | None: ...
 
@@ -50,7 +50,7 @@ class ModelInfo:
     """groove, pattern or melody."""
     steps: int
     """The length of its loops."""
-    chosen: str = ""
+    provider_reason: str = ""
     """Why that provider was chosen."""
     styles: tuple[str, ...] = ()
     """Empty for a model without conditions."""
@@ -58,7 +58,7 @@ class ModelInfo:
     @classmethod
     def of(cls, model: Model) -> "ModelInfo":
         """Returns the properties of a model."""
-        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.chosen, tuple(model.styles))
+        return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.provider_reason, tuple(model.styles))
 
 
 def load_engine(bundle: Path | None, provider: str) -> Model:

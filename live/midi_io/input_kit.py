@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
-from drumvae.music.kit_detection import recognised
+from drumvae.music.kit_detection import detect_kit
 
 MEMORY_NOTES = 512
 """After this many notes all counts are halved, so that another instrument at the same port is detected within a minute or two."""
@@ -38,7 +38,7 @@ class InputKit:
         """Changes to the kit that two detections in a row agree on, and returns it if it is another; called once a cycle."""
         if self.fixed:
             return None
-        before, self._candidate = self._candidate, recognised(self._counts)
+        before, self._candidate = self._candidate, detect_kit(self._counts)
         if self._candidate is None or self._candidate != before or self._candidate == self.kit:
             return None
         self.kit = self._candidate

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from drumvae.music.conditions import styled
+from drumvae.music.conditions import one_hot_style
 from drumvae.music.kit import Kit
 from drumvae.util.errors import BundleError
 
@@ -69,7 +69,7 @@ class ControlHandler:
         if action.verb in _NEEDS_STYLES and not self.scheduler.styles:
             return NO_STYLES
         try:
-            styled(action.style, self.scheduler.styles)
+            one_hot_style(action.style, self.scheduler.styles)
         except BundleError as error:
             return str(error)
         return None

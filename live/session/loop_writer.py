@@ -28,7 +28,7 @@ class LoopWriter:
 
     def __init__(self, folder: Path) -> None:
         """Makes the folder and writes a probe into it; raises DataError where that fails."""
-        import pretty_midi  # noqa: F401  # imported now, not while the first loop plays
+        import mido  # noqa: F401  # imported now, not while the first loop plays
 
         self.folder = folder
         self.written = 0

@@ -256,7 +256,7 @@ class Performer:
             self._loop_log.begin_cycle(beat, now_s)
             self._control_handler.remember(self.player.loop)
             self._publisher.publish(now_s)
-        self._loop_log.update()
+        self._loop_log.controls = self.player.bar_controls
 
     def _record(self, beat: float) -> None:
         """Ends the cycle that is recorded, or has its draft made a beat before its end."""

@@ -41,7 +41,7 @@ def test_a_bundle_comes_back_as_it_was_written(bundle: Path) -> None:
     assert read_bundle(bundle) == info
 
 
-@pytest.mark.parametrize("name", ["decoder.onnx", "encoder.onnx", "listener.onnx"])
+@pytest.mark.parametrize("name", ["decoder.onnx", "encoder.onnx", "tap_model.onnx"])
 def test_a_changed_byte_is_found(bundle: Path, name: str) -> None:
     content = bytearray((bundle / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -50,7 +50,7 @@ def test_a_changed_byte_is_found(bundle: Path, name: str) -> None:
         Engine.load(bundle, "cpu")
 
 
-@pytest.mark.parametrize("name", ["decoder.onnx", "encoder.onnx", "listener.onnx", "bundle.json"])
+@pytest.mark.parametrize("name", ["decoder.onnx", "encoder.onnx", "tap_model.onnx", "bundle.json"])
 def test_a_missing_file_is_named(bundle: Path, name: str) -> None:
     (bundle / name).unlink()
     with pytest.raises(BundleError, match=name):
@@ -73,11 +73,11 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         (lambda v: v.update(tasks=["dance"]), "dance"),
         (lambda v: v.update(thresholds=[0.5]), "thresholds"),
         (lambda v: v.update(temperature=0), "temperature"),
-        (lambda v: v["kit"]["heard"][0].append(64), "other pitches"),
+        (lambda v: v["kit"]["input_notes"][0].append(64), "other pitches"),
         (lambda v: v.update(steps="many"), "it has many steps"),
         (lambda v: v.update(thresholds=7), "wrong kind"),
         (lambda v: v.update(graphs={}), "names no decoder.onnx and no encoder.onnx"),
-        (lambda v: v["graphs"].pop("listener.onnx"), "names no listener.onnx"),
+        (lambda v: v["graphs"].pop("tap_model.onnx"), "names no tap_model.onnx"),
     ],
 )
 def test_a_broken_clause_is_named(bundle: Path, change: Callable[[dict[str, Any]], object], clause: str) -> None:

@@ -24,6 +24,7 @@ from drumvae.export.cli.onnx import app  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
 from drumvae.inference.golden import record  # noqa: E402
+from drumvae.inference.strategy import seed_noise  # noqa: E402
 from drumvae.live.generation.modes import Job  # noqa: E402
 from drumvae.live.generation.supervisor import WorkerProcess  # noqa: E402
 from drumvae.live.generation.worker_main import load_engine  # noqa: E402
@@ -70,8 +71,8 @@ def decoder(**more: Any) -> Graph:
     nodes = [
         node("Less", "noise share", "drawn"),
         node("Cast", "drawn", "hit", to=TensorProto.FLOAT),
-        node("Greater", "locked half", "kept"),
-        node("Where", "kept locked_hits hit", "hits"),
+        node("Greater", "hit_mask half", "kept"),
+        node("Where", "kept hit_values hit", "hits"),
         node("Mul", "hits loud", "velocities"),
         node("Slice", "latent zero one one", "first"),
         node("Tanh", "first", "late"),
@@ -93,7 +94,7 @@ def encoder(
         node("Unsqueeze", "flat last", "column"),
         *(mean or [node("Mul", "column ones", "mean")]),
         node("Mul", "mean nothing", "none"),
-        node("Add", "none ones", "scale"),
+        node("Add", "none ones", "std"),
     ]
     arrays = {"axes": np.array([1, 2], np.int64), "last": np.array([1], np.int64), "ones": np.ones((1, LATENT), np.float32)}
     arrays["nothing"] = np.array(0, np.float32)
@@ -146,7 +147,7 @@ def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
     draw = np.random.default_rng([7, 1])
     latent = draw.standard_normal(size, np.float32)
     noise = draw.random((64, 9), np.float32)
-    latents, noises = engine._drawn(7, 2)
+    latents, noises = seed_noise(engine.model, 7, 2)
     assert np.array_equal(latents[1], latent)
     assert np.array_equal(noises[1], noise)
 
@@ -253,7 +254,7 @@ def test_a_graph_that_writes_no_numbers_is_refused_when_it_does(tmp_path: Path) 
     model = decoder()
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
     engine = Engine.load(bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu")
-    with pytest.raises(BundleError, match="wrote values into groove that are no numbers"):
+    with pytest.raises(BundleError, match="wrote values into groove that are not finite"):
         engine.generate(0)
 
 
@@ -296,8 +297,8 @@ def test_a_bundle_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "clause"),
     [
-        (lambda v: v.update(format=2), "of format 2, and this version reads format 1 alone"),
-        (lambda v: v.update(format=2, graphs={"weights.bin": ""}), "of format 2, and this version reads format 1 alone"),
+        (lambda v: v.update(format=1), "of format 1, and this version reads format 2 alone. Type drumvae-export onnx to make a new one"),
+        (lambda v: v.update(format=3, graphs={"weights.bin": ""}), "of format 3, and this version reads format 2 alone"),
         (lambda v: v.update(steps=10**12), "it has 1000000000000 steps"),
         (lambda v: v.update(latent_size=10**15), "latent dimensions, of at most 4096 and 65536"),
         (lambda v: v.update(steps=True, latent_size=-1), "latent dimensions"),
@@ -406,7 +407,7 @@ def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) 
         assert maker.take() is None
         assert not maker.busy
         assert maker.trouble is not None
-        assert "no numbers" in maker.trouble
+        assert "not finite" in maker.trouble
         assert maker.trouble.endswith("the last loop plays on.")
         assert maker.restarts == 0
     finally:

@@ -28,17 +28,16 @@ def cached_folder(cache: Path, name: str, make: Callable[[Path], object]) -> Pat
         name: The folder's name; folders of the same name from other versions of the code are removed.
         make: Fills the empty folder that it is given.
     """
+    from filelock import FileLock
+
     home = cache / f"{name}-{code_hash()}"
-    if home.is_dir():
-        return home
-    part = Path(str(home) + f".{id(make):x}.part")
-    part.mkdir(parents=True)
-    make(part)
-    for stale in cache.glob(f"{name}-*"):
-        if stale != part and not stale.name.endswith(".part"):
-            shutil.rmtree(stale, ignore_errors=True)
-    try:
-        part.rename(home)  # atomic: another process sees the whole folder or none
-    except OSError:
-        shutil.rmtree(part)  # another process was first
+    with FileLock(cache / f"{name}.lock"):  # the processes of one run wait for the first
+        if not home.is_dir():
+            for stale in cache.glob(f"{name}-*"):
+                shutil.rmtree(stale)
+            part = cache / f"{name}.part"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            make(part)
+            part.rename(home)
     return home

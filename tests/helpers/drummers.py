@@ -54,7 +54,7 @@ def write_drummer(folder: Path) -> Path:
         "none",
         "0",
     )
-    info = BundleInfo(*learned, family=DRUMMER, styles=STYLES, moods=SMALL.moods, densities=DENSITIES)
+    info = BundleInfo(*learned, family=DRUMMER, styles=STYLES, loop_factors=SMALL.moods, densities=DENSITIES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         write_graphs(model, info, folder)

@@ -107,7 +107,7 @@ class FakeOutput:
 class FakeEngine:
     """An engine that is quick: a generated loop depends on its seed, and each task has an effect that is easy to check."""
 
-    provider, chosen = "cpu", ""
+    provider, provider_reason = "cpu", ""
 
     def __init__(
         self,

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
-from drumvae.trainer.evaluation.windows import ValDataset
+from drumvae.trainer.evaluation.windows import Windows
 
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
@@ -24,34 +24,34 @@ class _Decoder:
     """Writes the latent, with locked hits in their place; what is above 0.5 is a hit."""
 
     def __init__(self, shape: tuple[int, ...], inputs: frozenset[str]) -> None:
-        self.shape, self.inputs = shape, inputs
+        self.shape, self.inputs, self.per_draw = shape, inputs, inputs
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         loops = feeds["latent"].reshape(-1, *self.shape).copy()
         if len(self.shape) == 1:
             return [np.clip(np.round(loops), 0, 89)]
-        hits = np.where(feeds["locked"] > 0, feeds["locked_hits"], loops[..., :9] > 0.5)
+        hits = np.where(feeds["hit_mask"] > 0, feeds["hit_values"], loops[..., :9] > 0.5)
         return [np.concatenate([hits, hits * np.clip(loops[..., 9:18], 0, 1), hits * np.clip(loops[..., 18:], -1, 1)], axis=-1)]
 
 
 def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS, has_teacher_forcing: bool = True) -> Engine:
     """Returns an engine that repeats what it reads."""
     shape: tuple[int, ...] = (steps,) if encoding == "melody" else (steps, 27)
-    inputs = {"latent", "noise", "temperature"} | ({"known", "forced"} if has_teacher_forcing else set())
-    inputs |= set() if encoding == "melody" else {"thresholds", "locked_hits", "locked"}
+    inputs = {"latent", "noise", "temperature"} | ({"teacher_target", "teacher_forcing"} if has_teacher_forcing else set())
+    inputs |= set() if encoding == "melody" else {"thresholds", "hit_values", "hit_mask"}
     facts: dict[str, Any] = {"preset": "oracle", "training": {}, "scores": {}, "licence": "", "version": "0"}
     thresholds = () if encoding == "melody" else (0.5,) * 9
     info = BundleInfo(encoding, steps, int(np.prod(shape)), tasks, DEFAULT_KIT, 1.0, thresholds, **facts)
     sessions: dict[str, Any] = {ENCODER: _Encoder(), DECODER: _Decoder(shape, frozenset(inputs))}
-    return Engine(info, Graphs(sessions, "cpu"))
+    return Engine(OnnxModel(info, Graphs(sessions, "cpu")))
 
 
-def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> ValDataset:
+def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:
     """Returns loops as windows, each of a take of its own unless they are told."""
     numbers = np.arange(len(loops))
     cut_from = numbers if takes is None else np.array(takes)
     tempi = np.full(len(loops), bpm, np.float32)
-    return ValDataset(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
+    return Windows(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
 
 
 def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int = 64) -> np.ndarray:

@@ -15,7 +15,7 @@ from drumvae.util.errors import BundleError
 class Puppet:
     """A model without a bundle."""
 
-    tasks, provider, encoding, steps, chosen, styles = ("generate",), "cpu", "groove", 64, "", ()
+    tasks, provider, encoding, steps, provider_reason, styles = ("generate",), "cpu", "groove", 64, "", ()
 
     def pop_notice(self) -> None:
         return None

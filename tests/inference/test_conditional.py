@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers.drummers import STYLES
 
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.latent import LatentStrategy
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.music.conditions import Conditions
 from drumvae.music.grid import Grid
 from drumvae.music.kit import VOICES
@@ -40,7 +41,7 @@ def test_no_steps_are_answered_by_none(drummer: Engine) -> None:
 
 
 def test_a_tap_of_nothing_needs_a_bundle_that_learned_to_drumify(drummer: Engine) -> None:
-    other = type(drummer)(replace(drummer.info, tasks=("generate",)), Graphs(drummer._sessions, "cpu"))
+    other = Engine(OnnxModel(replace(drummer.info, tasks=("generate",)), drummer.model.graphs))
     with pytest.raises(BundleError, match="cannot drumify"):
         other.drumify(Grid.empty())
 
@@ -61,7 +62,7 @@ def test_a_tap_is_answered_by_what_is_expected_of_it(drummer: Engine, groove: Gr
     """Beside the answers that hang together: a kick that is expected everywhere comes everywhere, whatever they say."""
     expected = np.zeros((1, 64, 9), np.float32)
     expected[..., 0] = likely
-    monkeypatch.setattr(drummer, "hit_probability", lambda tap, bpm, style: expected)
+    monkeypatch.setattr(drummer.model, "hit_probability", lambda tap, bpm, style: expected)
     kicks = drummer.drumify(groove).hits[:, 0].sum()
     assert kicks == 64 if likely else kicks < 64
 
@@ -73,7 +74,7 @@ def test_of_more_drums_than_two_hands_can_strike_the_likelier_are_struck(
     expected = np.zeros((1, 64, 9), np.float32)
     for name, likely in odds.items():
         expected[..., VOICES.index(name)] = likely
-    monkeypatch.setattr(drummer, "hit_probability", lambda tap, bpm, style: expected)
+    monkeypatch.setattr(drummer.model, "hit_probability", lambda tap, bpm, style: expected)
     hits = drummer.drumify(groove).hits
     struck = {name: hits[:, VOICES.index(name)].mean() for name in odds}
     assert struck == {"snare": 1, "closed hat": 1, "ride": 1, "open hat": 0, "low tom": 0}
@@ -94,6 +95,6 @@ def test_a_loop_drifts_towards_the_style_that_is_asked_for(drummer: Engine, groo
 
 
 def test_an_engine_of_another_family_refuses_a_style_when_it_continues(drummer: Engine, groove: Grid) -> None:
-    plain = Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
+    plain = Engine(drummer.model, LatentStrategy(drummer.model))
     with pytest.raises(BundleError, match="cannot be asked for a style"):
         plain.continue_from(groove, 2, 1, 0.3, conditions=Conditions("rock"))

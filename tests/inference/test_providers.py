@@ -10,8 +10,9 @@ import pytest
 from helpers.former import STAGE
 
 from drumvae.bundle.format import DECODER, BundleInfo, read_bundle
-from drumvae.inference import codec, providers
+from drumvae.inference import onnx_model, providers
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import Graphs
 from drumvae.inference.providers import NAMES, candidates
 from drumvae.inference.session import BoundSession, Session, open_session
 from drumvae.live.generation.modes import Job, make_loop
@@ -23,7 +24,7 @@ class Elsewhere:
     """Stands for a session on a GPU: runs on the CPU, as slowly as it is told, and fails when it is told."""
 
     def __init__(self, session: Session, slow_s: float = 0.0) -> None:
-        self._session, self.inputs, self.slow_s = session, session.inputs, slow_s
+        self._session, self.inputs, self.per_draw, self.slow_s = session, session.inputs, session.per_draw, slow_s
         self.fails: str | None = None
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -57,7 +58,7 @@ class Machine:
         self.sessions: list[Elsewhere] = []
         self.captured: list[str] = []
         patch.setattr(providers, "lacks", lambda name: "" if name in ("cuda", "cpu") else "it is not here")
-        patch.setattr(codec, "open_session", self.open)
+        patch.setattr(onnx_model, "open_session", self.open)
 
     def open(self, folder: Path, name: str, info: BundleInfo, provider: str, threads: int, capture: bool = False) -> Any:
         session = open_session(folder, name, info, "cpu", threads)
@@ -112,8 +113,8 @@ def test_cuda_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_takes_what_is_left_where_there_is_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "lacks", lambda name: "" if name == "cpu" else "not here")
     engine = Engine.load(provider="auto")
-    assert (engine.provider, engine.chosen) == ("cpu", "cpu, which is all that works on this machine")
-    assert Engine.load(provider="cpu").chosen == "cpu, as asked for"
+    assert (engine.provider, engine.provider_reason) == ("cpu", "cpu, the only one that works on this machine")
+    assert Engine.load(provider="cpu").provider_reason == "cpu, as asked for"
 
 
 @pytest.mark.parametrize(("slow_s", "taken"), [(0.0, "either"), (0.2, "cpu")])
@@ -121,8 +122,8 @@ def test_auto_takes_the_fastest_and_says_why(machine: Machine, slow_s: float, ta
     machine.slow_s = slow_s
     engine = Engine.load(provider="auto")
     assert engine.provider in (("cpu", "cuda") if taken == "either" else (taken,))
-    assert engine.chosen.startswith(f"{engine.provider}, the fastest here: a loop takes ")
-    assert all(f"ms on {name}" in engine.chosen for name in ("cpu", "cuda"))
+    assert engine.provider_reason.startswith(f"{engine.provider}, the fastest here: a loop takes ")
+    assert all(f"ms on {name}" in engine.provider_reason for name in ("cpu", "cuda"))
 
 
 def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pyte
     runs = []
     run = Elsewhere.run
     monkeypatch.setattr(Elsewhere, "run", lambda self, feeds: runs.append(self) or run(self, feeds))
-    monkeypatch.setattr(codec, "_LONGEST_S", 0.0)
+    monkeypatch.setattr(onnx_model, "_MAX_TIMING_S", 0.0)
     Engine.load(provider="auto")
     *_, decoder = machine.sessions
     assert runs.count(decoder) == 2
@@ -146,7 +147,7 @@ def test_auto_takes_the_cpu_where_cuda_is_there_but_does_not_work(machine: Machi
     else:
         monkeypatch.setattr(Elsewhere, "run", broken)
     engine = Engine.load(provider="auto")
-    assert (engine.provider, engine.chosen) == ("cpu", "cpu, which is all that works on this machine")
+    assert (engine.provider, engine.provider_reason) == ("cpu", "cpu, the only one that works on this machine")
     assert engine.generate(seed=0)[0].steps == 64
     with pytest.raises(BundleError, match="no cu"):
         Engine.load(provider="cuda")
@@ -157,7 +158,7 @@ def test_on_cuda_the_decoder_is_captured_where_it_can_be_and_runs_uncaptured_whe
     machine.no_capture = no_capture
     engine = Engine.load(provider="cuda")
     assert machine.captured == ([] if no_capture else [DECODER])
-    assert (engine.provider, engine.chosen) == ("cuda", "cuda, as asked for")
+    assert (engine.provider, engine.provider_reason) == ("cuda", "cuda, as asked for")
     assert engine.generate(3) == Engine.load(provider="cpu").generate(3)
 
 
@@ -174,7 +175,7 @@ def test_a_provider_that_fails_while_it_plays_falls_back_to_the_cpu_in_the_same_
     assert loop == expected[1]
     assert news is not None
     assert news.startswith("The model failed on cuda and runs on the CPU from now on. ")
-    assert ("no numbers" if trouble == "nan" else trouble) in news
+    assert ("not finite" if trouble == "nan" else trouble) in news
     assert run_job_with_notice(engine, make_loop, Job(2, 2, "generate")) == (expected[2], None)
     assert engine.provider == "cpu"
 
@@ -184,24 +185,25 @@ def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.Monk
     engine = Engine.load(provider="cuda")
     for session in machine.sessions:
         session.fails = "gone"
-    monkeypatch.setattr(codec, "open_session", None)
+    monkeypatch.setattr(onnx_model, "open_session", None)
     engine.generate(0)
     assert engine.provider == "cpu"
 
 
 def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -> None:
     engine = Engine.load(provider="cpu")
-    engine._sessions = {**engine._sessions, DECODER: Nowhere(engine._sessions[DECODER])}
+    sessions = engine.model.graphs.sessions
+    engine.model.graphs = Graphs({**sessions, DECODER: Nowhere(sessions[DECODER])}, "cpu")
     loop, trouble = run_job_with_notice(engine, make_loop, Job(4, 0, "generate"))
     assert loop is None
     assert trouble is not None
-    assert "no numbers" in trouble
+    assert "not finite" in trouble
     assert trouble.endswith("the last loop plays on.")
 
 
 def test_facts_tell_where_a_model_runs_and_why() -> None:
     facts = ModelFacts.of(Engine.load(provider="cpu"))
-    assert (facts.provider, facts.chosen) == ("cpu", "cpu, as asked for")
+    assert (facts.provider, facts.provider_reason) == ("cpu", "cpu, as asked for")
 
 
 def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batch() -> None:
@@ -215,10 +217,10 @@ def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batc
             "noise": draw.random((loops, 64, 9), np.float32),
             "temperature": np.full(loops, 0.9, np.float32),
             "thresholds": np.full(9, 0.4, np.float32),
-            "locked_hits": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
-            "locked": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+            "hit_values": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
+            "hit_mask": (draw.random((loops, 64, 9)) < 0.2).astype(np.float32),
         }
-        feeds |= {name: np.zeros((loops, 64, *rest), np.float32) for name, rest in (("known", (27,)), ("forced", ()))}
+        feeds |= {name: np.zeros((loops, 64, *rest), np.float32) for name, rest in (("teacher_target", (27,)), ("teacher_forcing", ()))}
         (expected,), (found,) = plain.run(feeds), bound.run(feeds)
         assert np.array_equal(expected, found)
     assert sorted(bound._bound) == [1, 2, 3]

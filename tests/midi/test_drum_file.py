@@ -44,7 +44,7 @@ def shifted(grid: Grid, steps: float, louder: float = 1.0) -> Grid:
 
 
 def replayed(path: Path, grid: Grid, file: DrumFile) -> Path:
-    path.write_bytes(file.played(grid))
+    path.write_bytes(file.with_drums(grid))
     return path
 
 
@@ -152,7 +152,7 @@ def test_notes_that_overlap_in_the_file_keep_doing_so(tmp_path: Path) -> None:
 
 def test_an_early_first_hit_of_a_loop_sounds_at_its_end_and_the_loop_stays_as_long(tmp_path: Path) -> None:
     file = DrumFile.read(drums_only(tmp_path / "a.mid", [note(0, 36, 100, 60), note(1920, 38, 90, 60)], 8))
-    assert file.goes_round
+    assert file.is_loop
     after = drums_by_mido(replayed(tmp_path / "b.mid", shifted(file.grid, -0.2), file))
     assert [(found.tick, found.pitch) for found in after] == [(1920 - 24, 38), (8 * TICKS - 24, 36)]
     assert [found.length for found in after] == [60, 24]
@@ -170,7 +170,7 @@ def test_a_late_last_hit_of_a_loop_is_its_early_first_one(tmp_path: Path) -> Non
 
 def test_the_first_hit_of_a_song_stays_in_it(tmp_path: Path) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
-    assert not file.goes_round
+    assert not file.is_loop
     after = drums_by_mido(replayed(tmp_path / "b.mid", shifted(file.grid, -0.2), file))
     assert [found.tick for found in after[:2]] == [0, 0]
 
@@ -189,7 +189,7 @@ def test_hits_that_come_and_go_are_notes_that_come_and_go(tmp_path: Path) -> Non
 
 def test_voices_that_are_played_anew_leave_nothing_of_what_they_were(tmp_path: Path) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
-    (tmp_path / "b.mid").write_bytes(file.played(file.grid, kit_named("ad2"), anew=[1]))
+    (tmp_path / "b.mid").write_bytes(file.with_drums(file.grid, kit_named("ad2"), replaced_voices=[1]))
     before, after = drums_by_mido(tmp_path / "a.mid"), drums_by_mido(tmp_path / "b.mid")
     assert [found for found in after if found.pitch not in (38, RIM)] == [found for found in before if found.pitch not in (38, RIM)]
     assert [found.pitch for found in after if found.pitch in (38, RIM)] == [38] * 24  # the flams and rims are gone
@@ -201,7 +201,7 @@ def test_a_rhythm_without_drums_stays_and_gets_drums_on_a_track_of_their_own(tmp
     with pytest.raises(NoDrumsError, match=r"a\.mid has no drums"):
         DrumFile.read(saved(tmp_path / "a.mid", whole))
     file = DrumFile.read(tmp_path / "a.mid", every_note=True)
-    (tmp_path / "b.mid").write_bytes(file.played(shifted(file.grid, 0.1), anew=range(9)))
+    (tmp_path / "b.mid").write_bytes(file.with_drums(shifted(file.grid, 0.1), replaced_voices=range(9)))
     before, after = mido.MidiFile(tmp_path / "a.mid"), mido.MidiFile(tmp_path / "b.mid")
     assert [list(t) for t in after.tracks[:2]] == [list(t) for t in before.tracks]
     assert after.tracks[2].name == "drumvae"
@@ -210,13 +210,13 @@ def test_a_rhythm_without_drums_stays_and_gets_drums_on_a_track_of_their_own(tmp
 
 def test_a_take_on_another_kit_is_recognised_and_stays_on_its_pitches(tmp_path: Path, engine: Engine) -> None:
     ad2 = kit_named("ad2")
-    beats = [note(beat * 480, ad2.played[0 if beat % 2 == 0 else 1], 100, 30) for beat in range(64)]
-    hats = [note(eighth * 240, ad2.played[2], 70, 30) for eighth in range(128)]
-    toms = [note(bar * 1920 + 1680, ad2.played[4 + bar % 3], 90, 30) for bar in range(16)]
+    beats = [note(beat * 480, ad2.output_notes[0 if beat % 2 == 0 else 1], 100, 30) for beat in range(64)]
+    hats = [note(eighth * 240, ad2.output_notes[2], 70, 30) for eighth in range(128)]
+    toms = [note(bar * 1920 + 1680, ad2.output_notes[4 + bar % 3], 90, 30) for bar in range(16)]
     file = DrumFile.read(drums_only(tmp_path / "a.mid", beats + hats + toms, 64))
     assert file.kit.name == "ad2"
     assert file.grid.hits[:, 2].sum() == 128
-    (tmp_path / "b.mid").write_bytes(file.played(engine.humanize(file.grid)))
+    (tmp_path / "b.mid").write_bytes(file.with_drums(engine.humanize(file.grid)))
     one, other = (notes_by_pretty_midi(tmp_path / name)["", True] for name in ("a.mid", "b.mid"))
     assert score(other) == score(one)
     assert [found.tick for found in one] != [found.tick for found in other]
@@ -244,7 +244,7 @@ def test_a_last_bar_counts_where_a_drum_is_struck_in_it(tmp_path: Path) -> None:
 def test_a_loop_in_another_meter_goes_round_after_its_own_bars(tmp_path: Path) -> None:
     notes = [note(0, 36, 100, 60), note(480, 38, 90, 60), [(0, mido.MetaMessage("time_signature", numerator=3, denominator=4))]]
     file = DrumFile.read(drums_only(tmp_path / "a.mid", notes, 3))
-    assert (file.goes_round, file.steps, file.timing.four_four) == (True, 12, False)
+    assert (file.is_loop, file.steps, file.timing.four_four) == (True, 12, False)
     assert file.loop(64).hits[:, 0].nonzero()[0].tolist() == [0, 12, 24, 36, 48, 60]
 
 
@@ -306,12 +306,12 @@ def test_real_takes_keep_their_score_and_lengths_note_by_note(gmd: Path, tmp_pat
         file = DrumFile.read(take)
         after = replayed(tmp_path / "after.mid", engine.humanize(file.grid), file)
         one, other = drums_by_mido(take), drums_by_mido(after)
-        ticks, steps = file.tracks.ticks_per_beat, file.steps if file.goes_round else None
+        ticks, steps = file.midi.ticks_per_beat, file.steps if file.is_loop else None
         assert score(other, ticks, steps) == score(one, ticks, steps)
         assert without_ends(everything_else(after)) == without_ends(everything_else(take))
         (before_it,), (after_it,) = (notes_by_pretty_midi(path).values() for path in (take, after))
         assert score(after_it, ticks, steps) == score(before_it, ticks, steps)
-        if file.goes_round:
+        if file.is_loop:
             continue
         begun, over = {(found.tick, found.pitch) for found in other}, overlapping(one)
         pairs = zip(*(sorted((step_of(f.tick, ticks), f.pitch, f.tick, f.length) for f in notes) for notes in (one, other)), strict=True)

@@ -10,13 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from drumvae.inference.conditional import LIKELY_HIT  # noqa: E402
 from drumvae.midi.io import write_midi  # noqa: E402
 from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, Feel, lagged  # noqa: E402
 from drumvae.models.features import tap_features  # noqa: E402
 from drumvae.music.encoding import VOICE_COUNT  # noqa: E402
 from drumvae.music.grid import Grid  # noqa: E402
+from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.trainer.data.corpus import CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.data.labels import FILL_HITS, Labeller, main_style  # noqa: E402
 from drumvae.trainer.training.calibrate import spread_factors  # noqa: E402
@@ -59,7 +59,9 @@ def test_what_is_shown_is_played_as_it_is_shown(drummer: Drummer) -> None:
     hits, feel = true.split([9, 18], dim=-1)
     half = torch.zeros_like(hits)
     half[:, :32] = 1
-    known = drummer.nothing_known(2)._replace(locked_hits=hits * half, locked=half, feel=feel * half.repeat(1, 1, 2), felt=half)
+    known = drummer.nothing_known(2)._replace(
+        hit_values=hits * half, hit_mask=half, expression=feel * half.repeat(1, 1, 2), expression_mask=half
+    )
     written = drummer.likeliest(torch.zeros(2, SMALL.latent_size), known)
     assert torch.equal(written[:, :32], true[:, :32])
 
@@ -88,9 +90,9 @@ def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
 
 def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> None:
     inputs = drummer.blank(torch.zeros(1, SMALL.latent_size))
-    inputs["touch"] = torch.randn(1, 64, 18)
+    inputs["note_noise"] = torch.randn(1, 64, 18)
     still = drummer.answer(inputs)
-    loose = drummer.answer(inputs | {"looseness": torch.ones(1)})
+    loose = drummer.answer(inputs | {"expression_temperature": torch.ones(1)})
     assert torch.equal(still[..., :9], loose[..., :9])
     assert not torch.allclose(still, loose)
 
@@ -99,7 +101,7 @@ def test_a_tap_that_is_not_shown_changes_nothing(drummer: Drummer) -> None:
     known, latent = drummer.nothing_known(1), torch.zeros(1, SMALL.latent_size)
     tap = torch.rand(1, 64, 3)
     assert torch.equal(drummer.decoder.context(latent, known), drummer.decoder.context(latent, known._replace(tap=tap)))
-    shown = known._replace(tap=tap, tapped=torch.ones(1))
+    shown = known._replace(tap=tap, has_tap=torch.ones(1))
     assert not torch.allclose(drummer.decoder.context(latent, known), drummer.decoder.context(latent, shown))
 
 
@@ -108,15 +110,15 @@ def test_a_tap_that_is_not_shown_changes_nothing(drummer: Drummer) -> None:
 
 def test_what_is_expected_is_the_mean_of_what_the_readers_do(drummer: Drummer) -> None:
     tap, bpm, style = torch.rand(3, 64, 3), torch.tensor([0.0, 90.0, 180.0]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    expected = drummer.listener(tap, bpm, style)
+    expected = drummer.tap_model(tap, bpm, style)
     assert ((expected > 0) & (expected < 1)).all()
-    each = [torch.sigmoid(reader(tap_features(tap), bpm, style)) for reader in drummer.listener.readers]
+    each = [torch.sigmoid(reader(tap_features(tap), bpm, style)) for reader in drummer.tap_model.readers]
     assert len(each) == 4
-    assert [reader.in_order is not None for reader in drummer.listener.readers] == [False, True, False, True]
+    assert [reader.in_order is not None for reader in drummer.tap_model.readers] == [False, True, False, True]
     assert torch.allclose(expected, sum(each) / 4)
-    assert torch.allclose(drummer.listener(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
+    assert torch.allclose(drummer.tap_model(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
     for told in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):
-        assert not torch.allclose(drummer.listener(*told), expected, atol=1e-4)
+        assert not torch.allclose(drummer.tap_model(*told), expected, atol=1e-4)
 
 
 def test_a_stroke_is_told_by_itself_and_by_the_others() -> None:
@@ -158,7 +160,7 @@ def test_a_reader_learns_from_its_part_of_the_rhythms_alone() -> None:
     true = random_grooves(4)
     lesson = question("drumify", true, torch.full((4,), 120.0), SMALL)._replace(part=torch.ones(4))
     task._listening_cost(lesson).backward()
-    heard = [reader.leave[1].weight.grad for reader in task.vae.listener.readers]
+    heard = [reader.leave[1].weight.grad for reader in task.vae.tap_model.readers]
     moved = [gradient is not None and bool(gradient.any()) for gradient in heard]
     assert moved == [number % PARTS == 1 for number in range(4)]
 
@@ -175,12 +177,12 @@ def test_what_the_readers_are_wrong_by_is_the_same_however_a_step_is_divided() -
 def test_a_tap_is_answered_with_the_hits_that_are_likely(drummer: Drummer) -> None:
     torch.manual_seed(1)
     drummer = deepcopy(drummer)
-    for parameter in drummer.listener.parameters():
+    for parameter in drummer.tap_model.parameters():
         parameter.data += torch.randn_like(parameter)
     true, bpm = random_grooves(3), torch.full((3,), 120.0)
     written, given = write_for(drummer, "drumify", true, bpm)
     lesson = question("drumify", true, bpm, SMALL)
-    assert torch.equal(written[..., :9] > 0, drummer.listener(lesson.tap, lesson.bpm, lesson.style) >= LIKELY_HIT)
+    assert torch.equal(written[..., :9] > 0, drummer.tap_model(lesson.tap, lesson.bpm, lesson.style) >= LIKELY_HIT)
     assert 0 < written[..., :9].mean() < 1
     assert not given.any()
 
@@ -249,8 +251,8 @@ def test_what_is_tried_with_factors_is_what_a_drummer_with_these_factors_plays(d
     drummer.decoder.loosen.copy_(factors)
     known = known_of(question("humanize", true, torch.full((2,), 90.0), SMALL), true)
     draw = torch.Generator().manual_seed(0)
-    told = {"touch": torch.randn(2, 64, 18, generator=draw), "mood": torch.randn(2, SMALL.moods, generator=draw)}
-    inputs = drummer.blank(torch.zeros(2, SMALL.latent_size)) | known._asdict() | told | {"looseness": torch.ones(2)}
+    told = {"note_noise": torch.randn(2, 64, 18, generator=draw), "loop_noise": torch.randn(2, SMALL.moods, generator=draw)}
+    inputs = drummer.blank(torch.zeros(2, SMALL.latent_size)) | known._asdict() | told | {"expression_temperature": torch.ones(2)}
     assert torch.allclose(drummer.answer(inputs), played_loosely(drummer, true, torch.full((2,), 90.0))(factors), atol=1e-6)
 
 
@@ -282,17 +284,17 @@ def test_a_lesson_is_the_same_however_its_step_is_divided(teacher: Teacher) -> N
 
 def test_a_lesson_shows_what_its_task_knows_and_no_more(teacher: Teacher) -> None:
     lesson = lesson_of(teacher)
-    humanize = lesson.locked.all(axis=(1, 2)) & ~lesson.felt.any(axis=(1, 2))
-    tapped, heard = lesson.tapped > 0, lesson.heard > 0
+    humanize = lesson.hit_mask.all(axis=(1, 2)) & ~lesson.expression_mask.any(axis=(1, 2))
+    tapped, heard = lesson.has_tap > 0, lesson.has_latent > 0
     assert humanize.any()
     assert tapped.any()
     assert heard.any()
-    assert not lesson.locked[tapped | heard].any()
+    assert not lesson.hit_mask[tapped | heard].any()
     assert lesson.tap.any(axis=(1, 2)).all()
     assert not lesson.read[~heard].any()
-    begun = lesson.felt.any(axis=(1, 2))
-    assert np.array_equal(lesson.felt[begun], lesson.locked[begun])
-    assert not lesson.locked.all(axis=(1, 2))[begun].any()
+    begun = lesson.expression_mask.any(axis=(1, 2))
+    assert np.array_equal(lesson.expression_mask[begun], lesson.hit_mask[begun])
+    assert not lesson.hit_mask.all(axis=(1, 2))[begun].any()
     silent = ~(humanize | tapped | heard | begun)
     assert silent.any(), "some windows are generated from nothing"
 
@@ -334,8 +336,8 @@ def test_conditions_are_told_and_left_out(teacher: Teacher) -> None:
 def test_what_is_shown_of_a_lesson_is_the_target_s(teacher: Teacher) -> None:
     lesson = Lesson(*(torch.from_numpy(np.ascontiguousarray(value)) for value in lesson_of(teacher)))
     known = known_of(lesson, lesson.target)
-    assert torch.equal(known.locked_hits, lesson.target[..., :9] * lesson.locked)
-    assert torch.equal(known.feel, lesson.target[..., 9:] * lesson.felt.repeat(1, 1, 2))
+    assert torch.equal(known.hit_values, lesson.target[..., :9] * lesson.hit_mask)
+    assert torch.equal(known.expression, lesson.target[..., 9:] * lesson.expression_mask.repeat(1, 1, 2))
 
 
 def test_every_kind_of_lesson_has_its_share() -> None:

@@ -4,11 +4,11 @@ torch = pytest.importorskip("torch")
 
 from dataclasses import replace  # noqa: E402
 
-from drumvae.inference.codec import MIN_TEMPERATURE  # noqa: E402
 from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
 from drumvae.models.vae import LoopVAE  # noqa: E402
+from drumvae.music.sampling import MIN_TEMPERATURE  # noqa: E402
 from drumvae.trainer.training.presets import parameter_count, presets  # noqa: E402
 from drumvae.util.errors import RunError  # noqa: E402
 
@@ -72,7 +72,7 @@ def test_training_and_writing_are_the_same_function_of_the_steps_before(config: 
     model, loops = lively(config), some_loops(config)
     latent, features = torch.randn(3, 8), loop_features(loops, config.encoding)
     cold, middle = torch.full((3,), MIN_TEMPERATURE), torch.full((3, 32, 9), 0.5)
-    forced = write(model, latent, temperature=cold, noise=middle, known=loops, forced=torch.ones(3, 32))
+    forced = write(model, latent, temperature=cold, noise=middle, teacher_target=loops, teacher_forcing=torch.ones(3, 32))
     with torch.no_grad():
         outputs = model.decoder.teacher_forced(latent, features, torch.zeros(3))
         predicted = model.decoder.head.predict(outputs, features)
@@ -87,8 +87,8 @@ def test_training_and_writing_play_the_same_feel(config: ModelConfig, given: flo
     """With the hits given beforehand, which the decoder may be shown, and without."""
     model, loops = lively(config), some_loops(config)
     latent, hits = torch.randn(3, 8), some_loops(config)[..., :9]
-    locks = {"locked_hits": hits, "locked": torch.ones_like(hits) if given else torch.zeros_like(hits)}
-    written = write(model, latent, known=loops, forced=torch.ones(3, 32), **locks)
+    locks = {"hit_values": hits, "hit_mask": torch.ones_like(hits) if given else torch.zeros_like(hits)}
+    written = write(model, latent, teacher_target=loops, teacher_forcing=torch.ones(3, 32), **locks)
     with torch.no_grad():
         outputs = model.decoder.teacher_forced(latent, loops, torch.full((3,), given))
         _, velocities, offsets = model.decoder.head.predict(outputs, written)
@@ -104,21 +104,21 @@ def test_only_the_steps_that_are_forced_change_what_follows(config: ModelConfig)
     free = write(model, latent)
     forced = torch.zeros(3, 32)
     forced[:, :10] = 1
-    assert torch.equal(write(model, latent, known=loops, forced=torch.zeros(3, 32)), free)
-    led = write(model, latent, known=loops, forced=forced)
+    assert torch.equal(write(model, latent, teacher_target=loops, teacher_forcing=torch.zeros(3, 32)), free)
+    led = write(model, latent, teacher_target=loops, teacher_forcing=forced)
     assert torch.equal(led[:, 0], free[:, 0])
     assert not torch.equal(led[:, 1:], free[:, 1:])
-    echoed = write(model, latent, known=free, forced=forced)
+    echoed = write(model, latent, teacher_target=free, teacher_forcing=forced)
     assert torch.allclose(echoed, free, atol=1e-5)
 
 
 @DRUMS
 def test_locked_hits_are_kept_and_the_rest_is_free(config: ModelConfig) -> None:
     model, latent = lively(config), torch.randn(2, 8)
-    locked = torch.zeros(2, 32, 9)
-    locked[..., :3] = 1
+    hit_mask = torch.zeros(2, 32, 9)
+    hit_mask[..., :3] = 1
     hits = (torch.rand(2, 32, 9) < 0.5).float()
-    groove = write(model, latent, locked_hits=hits, locked=locked)
+    groove = write(model, latent, hit_values=hits, hit_mask=hit_mask)
     assert torch.equal(groove[..., :3], hits[..., :3])
     assert groove[..., 3:9].any()
 

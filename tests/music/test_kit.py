@@ -36,9 +36,11 @@ def test_percussion_is_what_no_voice_hears() -> None:
 
 
 def kit(
-    played: tuple[int, ...] = DEFAULT_KIT.output_notes, heard: tuple[tuple[int, ...], ...] = DEFAULT_KIT.input_notes, *chokes: int
+    output_notes: tuple[int, ...] = DEFAULT_KIT.output_notes,
+    input_notes: tuple[tuple[int, ...], ...] = DEFAULT_KIT.input_notes,
+    *chokes: int,
 ) -> Kit:
-    return Kit("mine", heard, played, chokes)
+    return Kit("mine", input_notes, output_notes, chokes)
 
 
 @pytest.mark.parametrize("chokes", [(), (50, 58)])
@@ -48,8 +50,9 @@ def test_a_kit_comes_back_from_its_dict_through_json(chokes: tuple[int, ...]) ->
 
 
 def test_what_was_written_before_there_were_chokes_stays_as_it_was() -> None:
-    assert set(DEFAULT_KIT.to_dict()) == {"name", "heard", "played"}  # corpora are cached under a name made of it
-    assert Kit.from_dict({"name": "default", "heard": DEFAULT_KIT.input_notes, "played": DEFAULT_KIT.output_notes}) == DEFAULT_KIT
+    assert set(DEFAULT_KIT.to_dict()) == {"name", "input_notes", "output_notes"}  # corpora are cached under a name made of it
+    notes = {"input_notes": DEFAULT_KIT.input_notes, "output_notes": DEFAULT_KIT.output_notes}
+    assert Kit.from_dict({"name": "default", **notes}) == DEFAULT_KIT
 
 
 def test_the_bundle_that_ships_carries_the_default_kit() -> None:
@@ -59,9 +62,9 @@ def test_the_bundle_that_ships_carries_the_default_kit() -> None:
 
 def test_a_pitch_cannot_belong_to_two_voices() -> None:
     with pytest.raises(ValueError, match="kick and snare both hear 36, and a note belongs to no two voices"):
-        kit(heard=((36,), (38, 36), *DEFAULT_KIT.input_notes[2:]))
+        kit(input_notes=((36,), (38, 36), *DEFAULT_KIT.input_notes[2:]))
     with pytest.raises(ValueError, match="kick and snare both hear 36"):
-        kit(heard=((36,),) * 9)
+        kit(input_notes=((36,),) * 9)
 
 
 def test_two_voices_cannot_play_one_note() -> None:
@@ -79,7 +82,7 @@ def test_a_note_lies_between_0_and_127(note: int) -> None:
     with pytest.raises(ValueError, match=f"{note} is no note; type one of 0 to 127"):
         kit((note, *DEFAULT_KIT.output_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
-        kit(heard=((36, note), *DEFAULT_KIT.input_notes[1:]))
+        kit(input_notes=((36, note), *DEFAULT_KIT.input_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):
         kit(DEFAULT_KIT.output_notes, DEFAULT_KIT.input_notes, note)
 
@@ -92,7 +95,10 @@ def test_a_kit_has_nine_voices() -> None:
 CHOKED = DEFAULT_KIT.to_dict() | {"chokes": [49]}
 
 
-@pytest.mark.parametrize("broken", [{}, {"name": "x", "heard": [[36]], "played": [36]}, {"name": "x", "heard": 3, "played": []}, CHOKED])
+SHORT, TYPELESS = ({"name": "x", "input_notes": notes, "output_notes": out} for notes, out in (([[36]], [36]), (3, [])))
+
+
+@pytest.mark.parametrize("broken", [{}, SHORT, TYPELESS, CHOKED])
 def test_a_broken_kit_is_refused_with_a_sentence(broken: dict[str, object]) -> None:
     with pytest.raises(BundleError, match="nine voices"):
         Kit.from_dict(broken)

@@ -29,10 +29,9 @@ from drumvae.music.encoding import (
     MELODY_NOTE_OFF,
     PATTERN_CLASSES,
     arrays_to_groove,
-    grid_to_pattern,
+    groove_to_grid,
     grooves_to_patterns,
     melody_to_notes,
-    pattern_to_grid,
     patterns_to_grooves,
 )
 from drumvae.music.grid import Array
@@ -52,7 +51,7 @@ WHOLE_LABELS = FIRST_LABELS + SECOND_LABELS + [0, 0, 0, 0] + THIRD_LABELS
 
 MUSICVAE_KIT = Kit(
     "MusicVAE",
-    heard=(
+    input_notes=(
         (36, 35),
         (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
         (42, 44, 54, 68, 69, 70, 71, 73, 78, 80, 22),
@@ -63,7 +62,7 @@ MUSICVAE_KIT = Kit(
         (49, 52, 55, 57, 58),
         (51, 53, 59, 82),
     ),
-    played=(36, 38, 42, 46, 45, 48, 50, 49, 51),
+    output_notes=(36, 38, 42, 46, 45, 48, 50, 49, 51),
 )
 MID_TOM = 32  # its part of a label: pitch 60, a bongo, which no voice of the default kit hears
 
@@ -104,7 +103,7 @@ def heard(labels: Sequence[int]) -> tuple[int, ...]:
 def test_c1_labels_are_sums_of_voices_over_all_drum_tracks(tmp_path: Path) -> None:
     write_drums(tmp_path / "take.mid", FIRST_TRACK, SECOND_TRACK)
     take = read_midi(tmp_path / "take.mid", MUSICVAE_KIT)
-    assert labels_of(grid_to_pattern(take.grid(steps=128))) == WHOLE_LABELS
+    assert labels_of(grooves_to_patterns(take.grid(steps=128).hits)) == WHOLE_LABELS
 
 
 def test_c1_other_instruments_are_ignored(tmp_path: Path) -> None:
@@ -116,14 +115,14 @@ def test_c1_other_instruments_are_ignored(tmp_path: Path) -> None:
 def test_c1_a_pitch_that_no_voice_hears_is_counted_and_named(tmp_path: Path) -> None:
     take = read_midi(write_drums(tmp_path / "take.mid", FIRST_TRACK, SECOND_TRACK))
     assert take.dropped == {"pitch 60": 2}
-    assert labels_of(grid_to_pattern(take.grid(steps=128))) == list(heard(WHOLE_LABELS))
+    assert labels_of(grooves_to_patterns(take.grid(steps=128).hits)) == list(heard(WHOLE_LABELS))
 
 
 def test_c1_there_are_512_classes_and_none_of_them_ends_a_loop() -> None:
     patterns = np.arange(PATTERN_CLASSES)
     assert PATTERN_CLASSES == 2**9
     assert np.array_equal(grooves_to_patterns(patterns_to_grooves(patterns)), patterns)
-    assert len(pattern_to_grid(patterns).hits) == len(patterns)
+    assert len(patterns_to_grooves(patterns)) == len(patterns)
 
 
 def window_labels(folder: Path, bars: int) -> list[tuple[int, ...]]:
@@ -153,7 +152,7 @@ def test_c2_all_windows_are_there_and_no_draw_leaves_any_out(tmp_path: Path) -> 
 
 
 def test_c3_classes_decode_to_the_kits_pitches_at_velocity_80(tmp_path: Path) -> None:
-    write_midi(tmp_path / "loop.mid", pattern_to_grid(patterns_of(THIRD_LABELS)), 120, MUSICVAE_KIT)
+    write_midi(tmp_path / "loop.mid", groove_to_grid(patterns_to_grooves(patterns_of(THIRD_LABELS))), 120, MUSICVAE_KIT)
     (drums,) = pretty_midi.PrettyMIDI(str(tmp_path / "loop.mid")).instruments
     assert drums.is_drum
     assert sorted((note.start, note.pitch) for note in drums.notes) == [(0.5, 38), (2, 48), (2, 49), (3.5, 51)]
@@ -162,8 +161,8 @@ def test_c3_classes_decode_to_the_kits_pitches_at_velocity_80(tmp_path: Path) ->
 
 
 def test_c3_decoded_loops_read_as_the_classes_that_they_were(tmp_path: Path) -> None:
-    write_midi(tmp_path / "loop.mid", pattern_to_grid(patterns_of(THIRD_LABELS)), 120, MUSICVAE_KIT)
-    assert labels_of(grid_to_pattern(read_midi(tmp_path / "loop.mid", MUSICVAE_KIT).grid(steps=32))) == THIRD_LABELS
+    write_midi(tmp_path / "loop.mid", groove_to_grid(patterns_to_grooves(patterns_of(THIRD_LABELS))), 120, MUSICVAE_KIT)
+    assert labels_of(grooves_to_patterns(read_midi(tmp_path / "loop.mid", MUSICVAE_KIT).grid(steps=32).hits)) == THIRD_LABELS
 
 
 def test_c4_a_class_is_read_as_its_nine_hits_and_silence_as_nine_zeros() -> None:

@@ -249,8 +249,8 @@ def test_g15_the_hits_of_two_bars_are_as_many_cells_as_a_serialised_control(tmp_
 
 FOUR_VOICES = Kit(
     "four voices",
-    heard=((36,), (38, 37, 40, 43, 58, 47, 45, 50, 48), (42, 22, 44, 51, 53, 59), (46, 26, 49, 52, 55, 57), *[()] * 5),
-    played=(36, 38, 42, 46, *DEFAULT_KIT.output_notes[4:]),
+    input_notes=((36,), (38, 37, 40, 43, 58, 47, 45, 50, 48), (42, 22, 44, 51, 53, 59), (46, 26, 49, 52, 55, 57), *[()] * 5),
+    output_notes=(36, 38, 42, 46, *DEFAULT_KIT.output_notes[4:]),
 )
 
 
@@ -267,8 +267,8 @@ def test_g16_merged_voices_are_heard_as_one(tmp_path: Path) -> None:
 
 
 UNUSED = [()] * 7
-TRAINING_KIT = Kit("training", heard=((0, 1), (2, 3), *UNUSED), played=(0, 2, *DEFAULT_KIT.output_notes[2:]))
-INFERENCE_KIT = Kit("inference", heard=((1, 2), (3, 0), *UNUSED), played=(1, 3, *DEFAULT_KIT.output_notes[2:]))
+TRAINING_KIT = Kit("training", input_notes=((0, 1), (2, 3), *UNUSED), output_notes=(0, 2, *DEFAULT_KIT.output_notes[2:]))
+INFERENCE_KIT = Kit("inference", input_notes=((1, 2), (3, 0), *UNUSED), output_notes=(1, 3, *DEFAULT_KIT.output_notes[2:]))
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(TRAINING_KIT, [0, 0, 2, 2]), (INFERENCE_KIT, [3, 1, 1, 3])], ids=["training", "inference"])

@@ -10,8 +10,9 @@ from helpers.songs import drums_by_mido, saved, score, song
 from drumvae.export.cli.onnx import app
 from drumvae.export.midi.render import RenderedLoop, read_files, render_loops
 from drumvae.export.midi.request import VERBS, OptionError, RenderRequest, bars_named, temperature_for
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.latent import LatentStrategy
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.io import write_midi
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import groove_to_grid
@@ -32,7 +33,7 @@ def made(engine: Engine, **wish: object) -> list[Grid]:
 
 def plain(drummer: Engine) -> Engine:
     """The same bundle, played as one of the family that can be asked for nothing."""
-    return Engine(drummer.info, Graphs(drummer._sessions, "cpu"))
+    return Engine(drummer.model, LatentStrategy(drummer.model))
 
 
 def test_the_options_of_new_loops_reach_the_model(drummer: Engine) -> None:
@@ -127,7 +128,7 @@ def test_a_bundle_of_melodies_refuses_what_is_asked_of_drums(drummer: Engine, op
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.zeros((count, 64), np.int64)
 
-    tunes = Tunes(replace(drummer.info, encoding="melody", family="lstm", styles=(), moods=0), Graphs(drummer._sessions, "cpu"))
+    tunes = Tunes(OnnxModel(replace(drummer.info, encoding="melody", family="lstm", styles=(), loop_factors=0), drummer.model.graphs))
     assert len(render_loops(tunes, RenderRequest(count=2))) == 2
     with pytest.raises(BundleError, match="writes melodies and cannot be asked for a "):
         render_loops(tunes, RenderRequest(count=2, **option))  # type: ignore[arg-type]

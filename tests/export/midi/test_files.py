@@ -19,8 +19,8 @@ from drumvae.export.cli.midi import midi
 from drumvae.export.cli.onnx import app, main
 from drumvae.export.midi.render import file_names, read_files, render_loops
 from drumvae.export.midi.request import VERBS, RenderRequest
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.drum_file import DrumFile
 from drumvae.midi.io import read_midi, write_midi
 from drumvae.music.grid import Grid
@@ -127,7 +127,7 @@ def test_a_way_begins_and_ends_with_the_very_notes_of_its_files(tmp_path: Path, 
 
 def able(engine: Engine, *tasks: str) -> Engine:
     """Returns the model that ships as if it had been trained for other tasks."""
-    return type(engine)(replace(engine.info, tasks=tasks), Graphs(engine._sessions, "cpu"))
+    return Engine(OnnxModel(replace(engine.info, tasks=tasks), engine.model.graphs))
 
 
 def written(engine: Engine, wish: RenderRequest, folder: Path) -> list[Path]:
@@ -155,7 +155,7 @@ def test_a_kit_for_a_rhythm_on_keys_goes_beside_it_on_channel_10(tmp_path: Path,
     one, other = pretty_midi.PrettyMIDI(str(path)), pretty_midi.PrettyMIDI(str(after))
     assert [part.is_drum for part in other.instruments] == [False, True]
     assert len(other.instruments[0].notes) == len(one.instruments[0].notes)
-    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").played)
+    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").output_notes)
     assert other.instruments[1].notes
 
 
@@ -176,7 +176,7 @@ def test_new_loops_are_written_for_the_kit_that_is_named(tmp_path: Path) -> None
     export("--count", "2", "--seed", "1", "--kit", "ad2", "--out", tmp_path)
     for path in tmp_path.iterdir():
         notes = pretty_midi.PrettyMIDI(str(path)).instruments[0].notes
-        assert {n.pitch for n in notes} <= set(kit_named("ad2").played)
+        assert {n.pitch for n in notes} <= set(kit_named("ad2").output_notes)
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -10,8 +10,8 @@ import pytest
 from drumvae.export.cli.onnx import app
 from drumvae.export.midi.render import check_free, file_names, render_loops
 from drumvae.export.midi.request import RenderRequest
-from drumvae.inference.codec import Graphs
 from drumvae.inference.engine import Engine
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.io import read_midi, read_notes
 from drumvae.midi.melody import VELOCITY, write_melody
 from drumvae.music.conditions import Conditions
@@ -119,7 +119,7 @@ def test_a_melody_bundle_writes_melodies(tmp_path: Path, engine: Engine) -> None
         def generate_melodies(self, seed: int, temperature: float | None = None, count: int = 1) -> np.ndarray:
             return np.stack([notes_to_melody(TUNE, 32)] * count)
 
-    tunes = Tunes(replace(engine.info, encoding="melody"), Graphs(engine._sessions, "cpu"))
+    tunes = Tunes(OnnxModel(replace(engine.info, encoding="melody"), engine.model.graphs))
     paths = write_loops(tunes, tmp_path, 2, seed=0)
     assert [len(read_notes(path).parts[0].pitches) for path in paths] == [4, 4]
 

@@ -109,9 +109,9 @@ def test_what_is_shown_step_by_step_is_what_the_next_step_sees(exported: Exporte
     forced = np.zeros(free.shape[:2], np.float32)
     forced[:, 8] = 1
     other = loops(exported.config, 8).numpy()
-    shown = engine.decode(latent, noise, 1.0, known=other, forced=forced)
+    shown = engine.decode(latent, noise, 1.0, teacher_target=other, teacher_forcing=forced)
     assert np.array_equal(free[:, :9], shown[:, :9])
-    assert np.array_equal(engine.decode(latent, noise, 1.0, known=free, forced=np.ones_like(forced)), free)
+    assert np.array_equal(engine.decode(latent, noise, 1.0, teacher_target=free, teacher_forcing=np.ones_like(forced)), free)
     assert not np.array_equal(free[:, 9:], shown[:, 9:])
 
 
@@ -155,7 +155,7 @@ def test_a_model_that_only_listens_to_locks_otherwise_is_found(one: Exported, mo
     forward = type(trained.model.decoder).forward
 
     def deaf(self: object, **inputs: "torch.Tensor") -> "torch.Tensor":
-        return forward(self, **(inputs | {"locked": torch.zeros_like(inputs["locked"])} if "locked" in inputs else inputs))
+        return forward(self, **(inputs | {"hit_mask": torch.zeros_like(inputs["hit_mask"])} if "hit_mask" in inputs else inputs))
 
     monkeypatch.setattr(type(trained.model.decoder), "forward", deaf)
     assert compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows).hit_differences > 0
@@ -220,7 +220,7 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: model.listener.readers[0].leave[1].bias.data.add_(0.1),
+        lambda model: model.tap_model.readers[0].leave[1].bias.data.add_(0.1),
         lambda model: model.decoder.loosen.mul_(1.5),
         lambda model: model.decoder.feel_last[1].bias.data[18:].add_(0.2),  # spreads and moods
     ],

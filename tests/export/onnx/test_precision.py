@@ -127,7 +127,7 @@ def test_a_bundle_converted_to_its_own_precision_holds_the_same_weights(whole: P
     convert_bundle(whole, tmp_path / "again", print, rounding=Rounding("fp32"))
     before, after = (read_weights(folder)[1] for folder in (whole, tmp_path / "again"))
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert (tmp_path / "again" / "recorded.bin").read_bytes() == (whole / "recorded.bin").read_bytes()
+    assert (tmp_path / "again" / "golden.bin").read_bytes() == (whole / "golden.bin").read_bytes()
 
 
 def test_loops_of_a_folder_of_takes_are_cut_at_every_bar(midi_folder: Path) -> None:

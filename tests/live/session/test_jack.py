@@ -262,7 +262,8 @@ def perform(rig: Rig) -> None:
 
 
 def step_notes(stretch: Stretch, line: float) -> list[Note]:
-    return grid_to_notes(performed_grid().quantised(), line, stretch)
+    grid = performed_grid()
+    return grid_to_notes(Grid(grid.hits, grid.velocities, np.zeros_like(grid.offsets)), line, stretch)
 
 
 def half_a_step(stretch: Stretch) -> float:

@@ -44,7 +44,7 @@ def test_a_score_stands_beside_its_baselines(engine: Engine, corpus: Corpus) -> 
 
 
 def test_some_windows_are_said_to_be_some(engine: Engine, corpus: Corpus) -> None:
-    found = evaluate(engine, corpus, "train", ["reconstruct"], most=3)
+    found = evaluate(engine, corpus, "train", ["reconstruct"], limit=3)
     assert (found.facts["windows"], found.facts["windows_in_split"]) == (3, 40)
     assert "3 windows, evenly spaced among 40" in found.to_markdown()
     assert "They were trained on" in found.to_markdown()
@@ -143,7 +143,7 @@ def test_trivial_baselines_are_where_they_were_measured(gmd: Path, engine: Engin
 
 @pytest.mark.gmd
 def test_the_model_that_ships_reaches_its_floors(gmd: Path, engine: Engine) -> None:
-    found = evaluate(engine, load_corpus(gmd), "validation", ["reconstruct", "humanize", "drumify", "infill"], most=640)
+    found = evaluate(engine, load_corpus(gmd), "validation", ["reconstruct", "humanize", "drumify", "infill"], limit=640)
     assert value(found, "reconstruct", "all bars", "model, free-running", "f1") >= 0.80
     model = "model, mean latent"
     assert value(found, "humanize", "feel", model, "timing_error_ms") < 18.9

@@ -9,17 +9,17 @@ from drumvae.music.grid import Grid
 from drumvae.music.inputs import TAP_VOICE, tapped_hits, to_tap
 from drumvae.trainer.evaluation.baselines import (
     copied_tap,
-    drawn_cells,
-    feel_baselines,
+    expression_baselines,
     first_bar_repeated,
+    independent_cells,
     silence,
     tap_on_commonest_voice,
     template,
     template_at_taps,
     true_bar_before,
 )
-from drumvae.trainer.evaluation.marginals import count_marginals, likeliest
-from drumvae.trainer.evaluation.melody import class_chances, draw_classes
+from drumvae.trainer.evaluation.marginals import count_marginals, most_likely
+from drumvae.trainer.evaluation.melody import class_probabilities, independent_steps
 
 PLACES = np.arange(1)
 
@@ -38,7 +38,7 @@ def test_silence_and_repetitions_write_what_they_say(groove: Grid) -> None:
 def test_marginals_are_the_means_of_the_training_windows() -> None:
     train = random_grooves(40, density=0.3)
     marginals = count_marginals(windows(train), 64)
-    assert np.allclose(marginals.chances, train[..., :9].mean(axis=0))
+    assert np.allclose(marginals.probabilities, train[..., :9].mean(axis=0))
     velocity, offset = marginals.mean_hit()
     struck = train[..., :9] > 0
     assert velocity == pytest.approx(train[..., 9:18][struck].mean(), rel=1e-5)
@@ -50,7 +50,7 @@ def test_marginals_are_the_means_of_the_training_windows() -> None:
 def test_feel_baselines_keep_the_hits_and_play_them_as_they_say(groove: Grid) -> None:
     late = Grid(groove.hits, groove.velocities, groove.hits * np.float32(0.1))
     true = grid_to_groove(late)[None]
-    played = {name: answer(true, PLACES) for name, answer in feel_baselines(count_marginals(windows(true), 64)).items()}
+    played = {name: answer(true, PLACES) for name, answer in expression_baselines(count_marginals(windows(true), 64)).items()}
     assert all(np.array_equal(p[..., :9], true[..., :9]) for p in played.values())
     assert np.allclose(played["means by step and voice"], true, atol=1e-6)
     assert played["mean offset, mean velocity"][0, 0, 18] == pytest.approx(0.2)
@@ -60,7 +60,7 @@ def test_feel_baselines_keep_the_hits_and_play_them_as_they_say(groove: Grid) ->
 def test_feel_drawn_from_training_hits_is_spread_as_they_are() -> None:
     train = random_grooves(200)
     train[..., 9:18] *= np.linspace(0.2, 1, 9)  # every voice is played otherwise
-    answer = feel_baselines(count_marginals(windows(train), 64))["drawn from the voice's training hits"]
+    answer = expression_baselines(count_marginals(windows(train), 64))["drawn from the voice's training hits"]
     played = answer(train, np.arange(200))
     for voice in (0, 8):
         struck = train[..., voice] > 0
@@ -72,17 +72,17 @@ def test_feel_drawn_from_training_hits_is_spread_as_they_are() -> None:
 def test_the_likeliest_cells_are_those_of_the_best_f1() -> None:
     draw = np.random.default_rng(0)
     for _ in range(20):
-        chances, asked = draw.random(7) ** 2, draw.random(7)
+        chances, requested = draw.random(7) ** 2, draw.random(7)
 
-        def f1(written: np.ndarray, chances: np.ndarray = chances, asked: np.ndarray = asked) -> float:
-            return float(2 * (written * chances * asked).sum() / ((written * asked).sum() + (chances * asked).sum()))
+        def f1(written: np.ndarray, chances: np.ndarray = chances, requested: np.ndarray = requested) -> float:
+            return float(2 * (written * chances * requested).sum() / ((written * requested).sum() + (chances * requested).sum()))
 
         subsets = [np.array([number >> bit & 1 for bit in range(7)]) for number in range(1, 2**7)]
-        assert f1(likeliest(chances, asked)) == pytest.approx(max(map(f1, subsets)))
+        assert f1(most_likely(chances, requested)) == pytest.approx(max(map(f1, subsets)))
 
 
 def test_what_never_sounds_is_never_likely() -> None:
-    assert not likeliest(np.zeros((4, 9))).any()
+    assert not most_likely(np.zeros((4, 9))).any()
 
 
 def test_a_copied_tap_plays_every_hit_of_a_step_like_the_tap() -> None:
@@ -118,13 +118,13 @@ def test_no_hit_is_written_where_nothing_was_tapped() -> None:
 def test_a_template_has_the_mean_feel_of_its_cells(groove: Grid) -> None:
     true = grid_to_groove(groove)[None]
     marginals = count_marginals(windows(true), 64)
-    assert np.allclose(template(likeliest(marginals.chances), marginals), true[0], atol=1e-6)
+    assert np.allclose(template(most_likely(marginals.probabilities), marginals), true[0], atol=1e-6)
 
 
 def test_cells_drawn_by_themselves_are_as_dense_as_the_training_windows() -> None:
     train = random_grooves(100, density=0.2)
     train[:, 32:, :9] = 0
-    drawn = drawn_cells(count_marginals(windows(train), 64), 300, np.random.default_rng(0))
+    drawn = independent_cells(count_marginals(windows(train), 64), 300, np.random.default_rng(0))
     assert drawn[:, :32, :9].mean() == pytest.approx(0.2, abs=0.01)
     assert not drawn[:, 32:].any()
     assert not drawn[..., 9:][np.tile(drawn[..., :9] == 0, 2)].any()
@@ -132,7 +132,7 @@ def test_cells_drawn_by_themselves_are_as_dense_as_the_training_windows() -> Non
 
 def test_melody_steps_drawn_by_themselves_have_the_training_chances() -> None:
     train = np.tile(np.array([[2, 0, 50, 0], [2, 0, 60, 1]], np.float32), (50, 1))
-    drawn = draw_classes(class_chances(windows(train), 4), 2000, np.random.default_rng(0))
+    drawn = independent_steps(class_probabilities(windows(train), 4), 2000, np.random.default_rng(0))
     assert set(np.unique(drawn[:, 0])) == {2}
     assert set(np.unique(drawn[:, 2])) == {50, 60}
     assert (drawn[:, 3] == 1).mean() == pytest.approx(0.5, abs=0.05)

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from drumvae.trainer.evaluation.bootstrap import LEVEL, Estimate, ManifestEntry, add_by_take, estimate, ratio
-from drumvae.trainer.evaluation.markdown import _json_estimate as scores_to_json_value
+from drumvae.trainer.evaluation.bootstrap import LEVEL, Estimate, Metrics, add_by_take, estimate, ratio
+from drumvae.trainer.evaluation.markdown import json_estimate
 
 
-def mean_with_interval(values: np.ndarray) -> ManifestEntry:
+def mean_with_interval(values: np.ndarray) -> Metrics:
     """Returns the mean of values (T, n) of takes."""
     return estimate(
         {"total": values.sum(axis=1), "count": np.full(len(values), float(values.shape[1]))},
@@ -95,4 +95,4 @@ def test_sums_are_added_to_the_take_they_come_from() -> None:
 
 
 def test_what_is_no_finite_number_is_null_in_json() -> None:
-    assert scores_to_json_value(Estimate(math.inf, -math.inf, math.nan)) == {"value": None, "low": None, "high": None}
+    assert json_estimate(Estimate(math.inf, -math.inf, math.nan)) == {"value": None, "low": None, "high": None}

@@ -15,7 +15,7 @@ from drumvae.trainer.evaluation.distances import (
     pair_distances,
     weighted_quantiles,
 )
-from drumvae.trainer.evaluation.features import FEEL_FEATURES, HIT_FEATURES, drum_features
+from drumvae.trainer.evaluation.features import EXPRESSION_FEATURES, HIT_FEATURES, drum_features
 from drumvae.trainer.evaluation.melody_features import MELODY_FEATURES, melody_features
 from drumvae.trainer.evaluation.nearest import NearestQuery, find_nearest, hits_key, melody_key, others_key, tap_key
 
@@ -24,7 +24,7 @@ ONES = np.ones((1, 1, 1))
 
 def features(*lines: str, ms: float = 100.0) -> dict[str, float]:
     groove = grid_to_groove(Grid.from_text("\n".join(lines)))[None]
-    return dict(zip([*HIT_FEATURES, *FEEL_FEATURES], drum_features(groove, ms * ONES)[0], strict=True))
+    return dict(zip([*HIT_FEATURES, *EXPRESSION_FEATURES], drum_features(groove, ms * ONES)[0], strict=True))
 
 
 def test_features_are_counted_by_hand() -> None:
@@ -57,7 +57,7 @@ def test_a_hit_before_a_silent_strong_beat_is_syncopated_and_one_on_it_is_not() 
 def test_offsets_are_measured_at_the_tempo() -> None:
     groove = np.zeros((1, 16, 27), np.float32)
     groove[0, [0, 4], 0], groove[0, [0, 4], 18] = 1, [0.2, 0.6]  # a tenth and three tenths of a step
-    found = dict(zip([*HIT_FEATURES, *FEEL_FEATURES], drum_features(groove, 100 * ONES)[0], strict=True))
+    found = dict(zip([*HIT_FEATURES, *EXPRESSION_FEATURES], drum_features(groove, 100 * ONES)[0], strict=True))
     assert found["offset mean (ms)"] == pytest.approx(20, rel=1e-5)
     assert found["offset sd (ms)"] == pytest.approx(10, rel=1e-5)
     assert found["odd-16th offset (16ths)"] == 0
@@ -70,7 +70,7 @@ def test_silence_has_features_and_none_is_nan() -> None:
 
 def test_patterns_have_no_feel() -> None:
     grooves = random_grooves(3)
-    assert drum_features(grooves, 100 * ONES, feel=False).shape == (3, len(HIT_FEATURES))
+    assert drum_features(grooves, 100 * ONES, expression=False).shape == (3, len(HIT_FEATURES))
 
 
 def test_melody_features_are_counted_by_hand() -> None:
@@ -147,7 +147,7 @@ def test_weights_count_a_loop_as_often_as_they_say() -> None:
 def test_a_copy_has_distance_nothing_and_is_found() -> None:
     train = random_grooves(50)
     (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(train[[7, 31]]))])
-    assert found.places.tolist() == [7, 31]
+    assert found.indices.tolist() == [7, 31]
     assert found.distances.tolist() == [0, 0]
 
 
@@ -156,7 +156,7 @@ def test_the_distance_counts_cells_and_the_nearest_is_the_nearest_of_all() -> No
     (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(wanted))])
     differing = ((train[None, ..., :9] > 0) != (wanted[:, None, ..., :9] > 0)).sum(axis=(2, 3))
     assert found.distances.tolist() == differing.min(axis=1).tolist()
-    assert found.places.tolist() == differing.argmin(axis=1).tolist()
+    assert found.indices.tolist() == differing.argmin(axis=1).tolist()
 
 
 def test_several_searches_are_answered_at_once_and_an_empty_one_too() -> None:
@@ -167,9 +167,9 @@ def test_several_searches_are_answered_at_once_and_an_empty_one_too() -> None:
         NearestQuery(others_key(2), others_key(2)(train[[9]])),
     ]
     tap, nothing, others = find_nearest(windows(train), searches)
-    assert tap.places.tolist() == [3]
-    assert not len(nothing.places)
-    assert others.places.tolist() == [9]
+    assert tap.indices.tolist() == [3]
+    assert not len(nothing.indices)
+    assert others.indices.tolist() == [9]
 
 
 def test_the_voice_left_out_and_the_drum_that_was_tapped_are_not_compared() -> None:
@@ -188,5 +188,5 @@ def test_melodies_are_compared_step_by_step() -> None:
     wanted = train[[11]].copy()
     wanted[0, :3] = 60 + np.arange(3)
     (found,) = find_nearest(windows(train), [NearestQuery(melody_key, melody_key(wanted))])
-    assert found.places.tolist() == [11]
+    assert found.indices.tolist() == [11]
     assert found.distances[0] == pytest.approx(3, abs=1e-3)

@@ -6,9 +6,9 @@ from helpers.oracle import random_grooves, random_melodies
 
 from drumvae.music.encoding import grid_to_groove, notes_to_melody
 from drumvae.music.grid import Grid, Onset
-from drumvae.trainer.evaluation.feel import divergence, feel_sums, spread_figures, wasserstein
-from drumvae.trainer.evaluation.hits import hit_and_feel_figures, hit_sums
-from drumvae.trainer.evaluation.melody import melody_figures, melody_sums, note_ends
+from drumvae.trainer.evaluation.expression import divergence, expression_metrics, expression_sums, wasserstein
+from drumvae.trainer.evaluation.hits import groove_metrics, hit_sums
+from drumvae.trainer.evaluation.melody import melody_metrics, melody_sums, note_ends
 
 Figures = dict[str, np.ndarray]
 
@@ -21,14 +21,14 @@ def step_ms(bpm: float = 120.0, count: int = 1) -> np.ndarray:
     return np.full((count, 1, 1), 15_000 / bpm)
 
 
-def scored(written: np.ndarray, true: np.ndarray, bpm: float = 120.0, asked: np.ndarray | None = None) -> Figures:
-    sums = hit_sums(written, true, step_ms(bpm, len(true)), asked)
-    return hit_and_feel_figures({name: values.sum(axis=0) for name, values in sums.items()})
+def scored(written: np.ndarray, true: np.ndarray, bpm: float = 120.0, requested: np.ndarray | None = None) -> Figures:
+    sums = hit_sums(written, true, step_ms(bpm, len(true)), requested)
+    return groove_metrics({name: values.sum(axis=0) for name, values in sums.items()})
 
 
-def felt(played: np.ndarray, true: np.ndarray) -> Figures:
-    sums = feel_sums(played, true, step_ms(count=len(true)))
-    return spread_figures({name: values.sum(axis=0) for name, values in sums.items()})
+def expression_of(played: np.ndarray, true: np.ndarray) -> Figures:
+    sums = expression_sums(played, true, step_ms(count=len(true)))
+    return expression_metrics({name: values.sum(axis=0) for name, values in sums.items()})
 
 
 def test_what_is_identical_is_perfect() -> None:
@@ -70,14 +70,14 @@ def test_a_late_hit_costs_more_milliseconds_at_a_slow_tempo() -> None:
 def test_only_cells_that_are_asked_for_count() -> None:
     true, written = random_grooves(3), random_grooves(3, seed=1)
     written[..., [4, 13, 22]] = true[..., [4, 13, 22]]
-    asked = np.broadcast_to(np.arange(9) == 4, (3, 64, 9))
-    assert scored(written, true, asked=asked)["f1"] == 1
+    requested = np.broadcast_to(np.arange(9) == 4, (3, 64, 9))
+    assert scored(written, true, requested=requested)["f1"] == 1
     assert scored(written, true)["f1"] < 0.5
 
 
 def test_a_groove_played_as_people_did_has_no_error_and_all_of_its_spread() -> None:
     true = random_grooves(8)
-    figures = felt(true, true)
+    figures = expression_of(true, true)
     for name in ("timing_error_ms", "velocity_error", "timing_divergence", "velocity_divergence", "timing_distance_ms"):
         assert figures[name] == pytest.approx(0, abs=1e-9)
     assert figures["timing_spread_ratio"] == figures["velocity_spread_ratio"] == pytest.approx(1)
@@ -87,7 +87,7 @@ def test_playing_everything_at_the_mean_has_no_spread_and_another_distribution()
     true = random_grooves(8)
     flat = true.copy()
     flat[..., 9:18], flat[..., 18:] = 0.55 * true[..., :9], 0
-    figures = felt(flat, true)
+    figures = expression_of(flat, true)
     assert figures["timing_spread_ratio"] == pytest.approx(0, abs=1e-6)
     assert figures["velocity_spread_ratio"] == pytest.approx(0, abs=1e-3)
     assert figures["timing_divergence"] > 0.8
@@ -96,7 +96,7 @@ def test_playing_everything_at_the_mean_has_no_spread_and_another_distribution()
 def test_spread_and_distance_are_those_of_numpy() -> None:
     true, played = random_grooves(8), random_grooves(8, seed=2)
     played[..., :9] = true[..., :9]
-    figures = felt(played, true)
+    figures = expression_of(played, true)
     struck = true[..., 3] > 0
     late = [groove[..., 21][struck] / 2 * 125 for groove in (played, true)]
     assert figures["timing_spread_ms_by_voice"][3] == pytest.approx(late[0].std(), rel=1e-4)
@@ -113,9 +113,9 @@ def test_hits_that_all_move_by_a_bin_are_a_bin_away() -> None:
 
 def test_a_melody_written_exactly_is_perfect_and_silence_is_not() -> None:
     true = random_melodies(6)
-    figures = melody_figures(melody_sums(true, true))
+    figures = melody_metrics(melody_sums(true, true))
     assert all(figures[name].min() == 1 for name in ("exact_steps", "onset_f1", "rhythm_f1", "note_f1"))
-    silent = melody_figures(melody_sums(np.zeros_like(true), true))
+    silent = melody_metrics(melody_sums(np.zeros_like(true), true))
     assert silent["onset_f1"].max() == silent["note_f1"].max() == 0
     assert silent["exact_steps"].min() > 0.5  # which is why the share of exact steps says little
 
@@ -123,7 +123,7 @@ def test_a_melody_written_exactly_is_perfect_and_silence_is_not() -> None:
 def test_notes_match_by_onset_then_pitch_then_end() -> None:
     true = notes_to_melody([(0, 4, 60), (8, 12, 64), (16, 20, 67)], 64)[None]
     written = notes_to_melody([(0, 4, 60), (8, 10, 64), (16, 20, 69)], 64)[None]
-    figures = melody_figures({name: values.sum() for name, values in melody_sums(written, true).items()})
+    figures = melody_metrics({name: values.sum() for name, values in melody_sums(written, true).items()})
     assert figures["rhythm_f1"] == 1
     assert figures["onset_f1"] == pytest.approx(2 / 3)
     assert figures["note_f1"] == pytest.approx(1 / 3)

@@ -12,8 +12,8 @@ from drumvae.music.encoding import VOICE_COUNT, groove_to_grid, patterns_to_groo
 from drumvae.music.inputs import tapped_hits, to_tap
 from drumvae.trainer.evaluation.conditional_tasks import draw_left_out, drumified, infilled
 from drumvae.trainer.evaluation.evaluator import Evaluator, tasks_to_score
-from drumvae.trainer.evaluation.humanizing import MEAN, SAMPLED, humanized
-from drumvae.trainer.evaluation.interpolation import cut, draw_pairs, path_figures, path_sums, switched
+from drumvae.trainer.evaluation.humanization import MEAN, SAMPLED, humanized
+from drumvae.trainer.evaluation.interpolation import cut, draw_pairs, path_metrics, path_sums, switched
 from drumvae.trainer.evaluation.markdown import scores_to_json, scores_to_markdown
 from drumvae.trainer.evaluation.reconstruction import FORCED, FREE
 from drumvae.trainer.evaluation.table import TaskScores
@@ -26,7 +26,7 @@ TAKES = [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 3]
 BPM = np.full(len(TRUE), 120, np.float32)
 
 
-def board(engine: Engine, true: np.ndarray = TRUE) -> Evaluator:
+def evaluator_of(engine: Engine, true: np.ndarray = TRUE) -> Evaluator:
     train = random_melodies(30, 9) if true.ndim == 2 else random_grooves(30, 9)
     return Evaluator(engine, windows(true, TAKES), windows(train), loops=8)
 
@@ -37,7 +37,7 @@ def rows(scores: TaskScores, table: str) -> dict[str, dict[str, float]]:
 
 def test_an_engine_that_repeats_what_it_reads_reconstructs_perfectly() -> None:
     for table in ("all bars", "later bars"):
-        found = rows(board(oracle()).score("reconstruct"), table)
+        found = rows(evaluator_of(oracle()).score("reconstruct"), table)
         for system in (FREE, FORCED):
             assert found[system]["f1"] == found[system]["exact_steps"] == 1
             assert found[system]["timing_error_ms"] == pytest.approx(0, abs=1e-4)
@@ -46,13 +46,13 @@ def test_an_engine_that_repeats_what_it_reads_reconstructs_perfectly() -> None:
 
 
 def test_the_first_bar_is_free_for_a_repetition_and_later_bars_are_not() -> None:
-    scores = board(oracle()).score("reconstruct")
+    scores = evaluator_of(oracle()).score("reconstruct")
     whole, later = (rows(scores, table)["first bar repeated"]["f1"] for table in ("all bars", "later bars"))
     assert whole > later + 0.1
 
 
 def test_what_a_bundle_cannot_be_forced_to_is_missing_with_its_reason() -> None:
-    scores = board(oracle(has_teacher_forcing=False)).score("reconstruct")
+    scores = evaluator_of(oracle(has_teacher_forcing=False)).score("reconstruct")
     assert FORCED not in scores.tables["all bars"].rows
     assert scores_to_json(scores)["all bars"]["rows"][FORCED] is None
     assert "not measured, since" in scores_to_markdown("reconstruct", scores)
@@ -60,7 +60,7 @@ def test_what_a_bundle_cannot_be_forced_to_is_missing_with_its_reason() -> None:
 
 def test_patterns_are_scored_by_their_hits_alone() -> None:
     true = patterns_to_grooves(np.random.default_rng(0).integers(0, 512, (12, 64)))
-    found = board(oracle("pattern", tasks=("generate", "reconstruct")), true)
+    found = evaluator_of(oracle("pattern", tasks=("generate", "reconstruct")), true)
     row = rows(found.score("reconstruct"), "all bars")[FREE]
     assert row["f1"] == 1
     assert not any("velocity" in name or "timing" in name for name in row)
@@ -69,7 +69,7 @@ def test_patterns_are_scored_by_their_hits_alone() -> None:
 
 def test_melodies_are_scored_by_their_notes() -> None:
     true = random_melodies(12)
-    whole = board(oracle("melody", tasks=("generate", "reconstruct")), true)
+    whole = evaluator_of(oracle("melody", tasks=("generate", "reconstruct")), true)
     found = rows(whole.score("reconstruct"), "all bars")
     assert found[FREE]["note_f1"] == found[FORCED]["exact_steps"] == 1
     assert found["silence"]["onset_f1"] == 0
@@ -93,7 +93,7 @@ def test_humanizing_hears_neither_velocity_nor_timing() -> None:
     quiet[..., 9:] *= 0.5
     both = [humanized(oracle(), grooves, BPM, 0)[MEAN] for grooves in (TRUE, quiet)]
     assert np.array_equal(*both)
-    found = rows(board(oracle()).score("humanize"), "feel")
+    found = rows(evaluator_of(oracle()).score("humanize"), "feel")
     assert found[MEAN]["timing_error_ms"] == pytest.approx(found["quantised, mean velocity"]["timing_error_ms"])
     assert found[MEAN]["timing_spread_ratio"] == 0
 
@@ -105,7 +105,7 @@ def test_drumifying_is_given_the_tap_and_nothing_else() -> None:
 
 
 def test_tapped_and_added_hits_are_told_apart() -> None:
-    scores = board(oracle()).score("drumify")
+    scores = evaluator_of(oracle()).score("drumify")
     found = rows(scores, "hits")
     on_the_tap = (tapped_hits(TRUE) > 0)[..., 3].sum() / tapped_hits(TRUE).sum()  # the oracle writes the tap back, as open hats
     assert found["model"]["recall_tapped"] == pytest.approx(on_the_tap)
@@ -120,7 +120,7 @@ def test_infilling_is_not_given_the_voice_and_is_scored_on_it_alone() -> None:
     louder = TRUE.copy()
     louder[..., 11] *= 0.5
     assert np.array_equal(infilled(oracle(), TRUE, 2, BPM), infilled(oracle(), louder, 2, BPM))
-    found = rows(board(oracle()).score("infill"), "the voice left out")
+    found = rows(evaluator_of(oracle()).score("infill"), "the voice left out")
     assert found["model"]["f1"] == found["silence"]["f1"] == 0  # the oracle repeats the silence that it hears
     assert found["training window nearest in the other voices"]["f1"] > 0
 
@@ -148,14 +148,14 @@ def test_a_generator_that_copies_is_found_out() -> None:
 
 
 def test_generation_stands_beside_training_windows_and_cells_drawn_by_themselves() -> None:
-    scores = board(oracle()).score("generate")
+    scores = evaluator_of(oracle()).score("generate")
     assert list(scores.tables["distance"].rows) == ["model", "every cell drawn by itself", "training windows"]
     for system in rows(scores, "overlap").values():
         assert all(0 <= value <= 1 + 1e-9 for value in system.values())
 
 
 def test_a_straight_path_is_smooth_and_its_ends_are_what_went_in() -> None:
-    found = rows(board(oracle()).score("interpolate"), "paths")
+    found = rows(evaluator_of(oracle()).score("interpolate"), "paths")
     assert found["model"]["ends_exact"] == found["model"]["ends_f1"] == 1
     assert found["a cut in the middle"]["largest_step"] == found["a cut in the middle"]["path_length"] == 1
     assert found["cells switched one by one"]["largest_step"] < 0.3
@@ -165,7 +165,7 @@ def test_a_straight_path_is_smooth_and_its_ends_are_what_went_in() -> None:
 def test_a_path_that_turns_back_is_longer_and_not_monotone() -> None:
     ends = TRUE[:2]
     there_and_back = np.concatenate([cut(ends, 4), cut(ends, 4)])
-    figures = path_figures({name: np.array(value) for name, value in (path_sums(there_and_back, ends) | {"exact": 1.0}).items()})
+    figures = path_metrics({name: np.array(value) for name, value in (path_sums(there_and_back, ends) | {"exact": 1.0}).items()})
     assert figures["path_length"] == pytest.approx(3)
     assert figures["monotone"] == 0
 
@@ -195,7 +195,7 @@ def test_a_task_that_a_bundle_cannot_do_is_refused_with_those_that_it_can() -> N
 
 @pytest.mark.parametrize("task", [*TASKS, "interpolate"])
 def test_every_figure_can_be_told_as_json_and_as_a_table(task: str) -> None:
-    scores = board(oracle()).score(task)
+    scores = evaluator_of(oracle()).score(task)
     told = json.loads(json.dumps(scores_to_json(scores), allow_nan=False))
     table = next(iter(told.values()))
     row = next(iter(table["rows"].values()))
@@ -225,7 +225,7 @@ def test_scores_do_not_depend_on_how_windows_are_read() -> None:
 
 
 def test_evenly_spaced_windows_come_from_everywhere() -> None:
-    some = windows(TRUE, TAKES).spread(4)
+    some = windows(TRUE, TAKES).evenly_spaced(4)
     assert some.numbers.tolist() == [0, 3, 6, 9]
     assert some.takes.tolist() == [0, 1, 2, 3]
-    assert len(windows(TRUE).spread(100)) == 12
+    assert len(windows(TRUE).evenly_spaced(100)) == 12
