@@ -1,4 +1,4 @@
-"""Laws of the map of controls: messages in, what the player did out; files in and out; a controller that is learned by moving it."""
+"""Control maps: messages give events, files are read and updated, moved controls are learned."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ def test_each_action_works_in_the_default_map(action: Action) -> None:
         assert event.action is action
 
 
-def test_a_message_turns_what_it_is_bound_to() -> None:
+def test_a_message_moves_the_action_of_its_binding() -> None:
     controls, values = default_map(), ControllerValues()
     state = ControlState()
     for message in (cc(24, 127), cc(23, 0), note(72), cc(111, 64), note(65), cc(14, 127)):
@@ -90,7 +90,7 @@ def test_a_trigger_rises_on_each_channel_by_itself() -> None:
     assert [bool(event) for event in events] == [True, True, False, False, True]
 
 
-def test_a_binding_without_a_channel_is_heard_on_all_and_one_with_it_there_alone() -> None:
+def test_a_binding_without_a_channel_matches_all_and_one_with_it_only_that() -> None:
     controls = parse_map('[cc]\n3 = "hold"\n"4:5" = "hold"')
     assert [ch for ch in range(1, 17) if read(controls, cc(3, 1, ch)) != [None]] == list(range(1, 17))
     assert [ch for ch in range(1, 17) if read(controls, cc(5, 1, ch)) != [None]] == [4]
@@ -106,7 +106,7 @@ def test_one_number_may_do_one_thing_on_one_channel_and_another_on_another() -> 
     assert read(controls, note(36, 9, 1), note(36, 9, 2)) == [Event(ACTIONS["next"]), Event(ACTIONS["undo"])]
 
 
-def test_the_default_map_leaves_alone_what_keyboards_drum_pads_and_daws_send_by_themselves() -> None:
+def test_the_default_map_ignores_messages_that_keyboards_pads_and_daws_send_by_themselves() -> None:
     controls = default_map()
     numbers = {binding.number for binding in controls.bindings if binding.message_type == "cc"}
     assert not numbers & {0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 16, 17, 18, 19, *range(32, 79), 88, *range(91, 102), *range(120, 128)}
@@ -115,7 +115,7 @@ def test_the_default_map_leaves_alone_what_keyboards_drum_pads_and_daws_send_by_
 
 @law
 @given(st.lists(st.one_of(st.binary(max_size=5), st.tuples(st.integers(0x80, 0xBF), st.integers(0, 255), st.integers(0, 255)).map(bytes))))
-def test_no_message_whatever_makes_it_raise(messages: list[bytes]) -> None:
+def test_no_message_raises(messages: list[bytes]) -> None:
     for event in read(default_map_once, *messages):
         assert event is None or event.action.kind is not Kind.AMOUNT or event.action.low <= (event.value or 0.0) <= event.action.high
 
@@ -155,13 +155,13 @@ def test_a_broken_message_is_no_movement(message: bytes) -> None:
         ("cc = 3", 'The setting cc is 3; write [cc] on a line, and below it lines such as 21 = "next".'),
     ],
 )
-def test_what_is_no_map_is_refused_in_a_sentence(text: str, sentence: str) -> None:
+def test_an_invalid_map_is_rejected_in_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(DrumVAEError) as refusal:
         parse_map(text)
     assert str(refusal.value) == sentence
 
 
-def test_what_is_no_toml_is_refused_with_a_line_that_is() -> None:
+def test_invalid_toml_is_rejected_with_a_valid_example() -> None:
     with pytest.raises(DrumVAEError, match=r'^It is no TOML \(.*\); a line below \[cc\] looks like 21 = "temperature"\.$'):
         parse_map("[cc]\n21 is swing")
 
@@ -192,7 +192,7 @@ maps = st.lists(st.tuples(bindings, st.sampled_from(MOVABLE)), max_size=12).map(
 
 @law
 @given(maps)
-def test_a_map_comes_back_from_its_file(controls: ControlMap) -> None:
+def test_a_map_survives_its_file(controls: ControlMap) -> None:
     assert parse_map(to_toml(controls)) == controls
 
 
@@ -256,7 +256,7 @@ def test_the_controller_that_went_furthest_is_meant(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_flicker_the_clock_note_offs_and_what_daws_send_are_no_movement(kind: Kind) -> None:
+def test_flicker_clock_note_offs_and_messages_of_daws_are_no_movement(kind: Kind) -> None:
     daws = [
         cc(120, 127),
         cc(120, 0),
@@ -271,7 +271,7 @@ def test_flicker_the_clock_note_offs_and_what_daws_send_are_no_movement(kind: Ki
     assert moved(mixed(FLICKER, CLOCK, daws), kind) is None
 
 
-def test_a_struck_pad_is_meant_before_a_controller_but_not_for_an_amount() -> None:
+def test_a_pad_wins_over_a_controller_but_not_for_an_amount() -> None:
     stream = [*turn(7), note(36, 3), note(38, 20, 10)]
     assert moved([note(36, 3)], Kind.TRIGGER) == Binding("note", 36, 16)
     assert moved(stream, Kind.TRIGGER) == moved(stream, Kind.SWITCH) == Binding("note", 38, 10)
@@ -285,12 +285,12 @@ def test_a_button_that_only_ever_says_127_is_meant_for_a_trigger() -> None:
 
 @law
 @given(st.binary(max_size=4))
-def test_no_message_whatever_breaks_learning(message: bytes) -> None:
+def test_no_message_breaks_learning(message: bytes) -> None:
     binding = binding_of(message)
     assert binding is None or parse_map(to_toml(learned(parse_map(""), ACTIONS["next"], binding))).bindings == {binding: ACTIONS["next"]}
 
 
-def test_what_is_learned_takes_the_place_of_what_was_there_and_leaves_the_rest() -> None:
+def test_a_learned_binding_replaces_the_old_one_and_keeps_the_rest() -> None:
     before = parse_map('[cc]\n21 = "swing"\n22 = "density"\n23 = "hold"\n[note]\n5 = "hold"')
     after = learned(before, ACTIONS["hold"], Binding("cc", 21, 3))
     held = {Binding("cc", 22): "density", Binding("note", 5): "hold", Binding("cc", 21, 3): "hold"}
@@ -298,15 +298,15 @@ def test_what_is_learned_takes_the_place_of_what_was_there_and_leaves_the_rest()
 
 
 class Person:
-    """Answers each question by what is done next: messages that are moved, a line that is typed, in a made-up time of calls."""
+    """Answers each question with its next action, moved controls or a typed line; time is counted in calls."""
 
     def __init__(self, *answers: Sequence[bytes] | str) -> None:
         self.answers = list(answers)
-        self.said: list[str] = []
+        self.sentences: list[str] = []
         self._asked = 0  # polls since the question
 
     def say(self, sentence: str) -> None:
-        self.said.append(sentence)
+        self.sentences.append(sentence)
         self._asked = 0
 
     def poll(self) -> list[bytes]:
@@ -332,7 +332,7 @@ class Person:
         return learn(self.poll, self.say, self.key, path, [ACTIONS[name] for name in actions])
 
 
-def test_what_is_moved_is_written_and_what_is_skipped_stays(tmp_path: Path) -> None:
+def test_moved_controls_are_written_and_skipped_actions_stay(tmp_path: Path) -> None:
     path = tmp_path / "maps" / "mine.toml"
     person = Person(turn(7, 2), "", [note(40, 90, 10)])
     controls = person.learn(path, "swing", "density", "next")
@@ -343,19 +343,19 @@ def test_what_is_moved_is_written_and_what_is_skipped_stays(tmp_path: Path) -> N
     assert path.read_text("utf-8").startswith(default_text()[:200])
 
 
-def test_the_file_that_is_there_is_what_is_learned_on_top_of(tmp_path: Path) -> None:
+def test_an_existing_file_is_extended_by_learning(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('# the session\n[cc]\n7 = "hold"  # pedal\n8 = "undo"  # button\n', "utf-8")
     Person(turn(7, 2)).learn(path, "swing")
     assert path.read_text("utf-8") == '# the session\n[cc]\n"2:7" = "swing"\n8 = "undo"  # button\n'
 
 
-def test_what_loses_its_control_is_named(tmp_path: Path) -> None:
+def test_an_action_that_loses_its_control_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n7 = "hold"\n', "utf-8")
     person = Person(turn(7, 2))
     person.learn(path, "swing")
-    assert person.said[-2:] == ["CC 7 no longer moves hold.", "CC 7 on channel 2 moves swing."]
+    assert person.sentences[-2:] == ["CC 7 no longer moves hold.", "CC 7 on channel 2 moves swing."]
 
 
 def test_a_control_that_is_learned_again_for_the_same_action_loses_nothing(tmp_path: Path) -> None:
@@ -363,14 +363,14 @@ def test_a_control_that_is_learned_again_for_the_same_action_loses_nothing(tmp_p
     path.write_text('[cc]\n7 = "swing"\n', "utf-8")
     person = Person(turn(7, 2))
     assert person.learn(path, "swing").bindings == {Binding("cc", 7, 2): ACTIONS["swing"]}
-    assert person.said[-1] == "CC 7 on channel 2 moves swing."
-    assert not any("no longer" in sentence for sentence in person.said)
+    assert person.sentences[-1] == "CC 7 on channel 2 moves swing."
+    assert not any("no longer" in sentence for sentence in person.sentences)
 
 
 def test_q_ends_and_nothing_is_written_where_nothing_was_moved(tmp_path: Path) -> None:
     person = Person("", "Q")
     assert person.learn(tmp_path / "mine.toml", "swing", "density", "next") == default_map()
-    assert sum(": " in sentence for sentence in person.said) == 2
+    assert sum(": " in sentence for sentence in person.sentences) == 2
     assert not (tmp_path / "mine.toml").exists()
 
 
@@ -386,7 +386,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Person(turn(7)).learn(tmp_path / "file" / "mine.toml", "swing")
 
 
-def test_typed_lines_come_one_by_one_and_their_end_is_q() -> None:
+def test_typed_lines_are_returned_one_by_one_and_their_end_is_q() -> None:
     key = typed_lines(io.StringIO("\nyes\n"))
     assert [key(60), key(60), key(60)] == ["", "yes", "q"]
     assert key(0.001) is None

@@ -60,8 +60,8 @@ def test_untouched_controls_leave_the_very_same_loop(grid: Grid) -> None:
 
 @law
 @given(grids, controls)
-def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: ControlState) -> None:
-    out = apply_controls(grid, turned)
+def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, controls: ControlState) -> None:
+    out = apply_controls(grid, controls)
     assert out.hits.shape == grid.hits.shape
     assert set(np.unique(out.hits)) <= {0.0, 1.0}
     silent = out.hits == 0
@@ -69,9 +69,9 @@ def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: ControlS
     assert not out.offsets[silent].any()
     assert out.offsets.min() >= -0.5
     assert out.offsets.max() < 0.5
-    assert not out.hits[:, sorted(turned.muted_voices)].any()
-    struck = out.velocities[~silent]
-    assert ((struck >= turned.velocity_low - 1e-6) & (struck <= turned.velocity_high + 1e-6)).all()
+    assert not out.hits[:, sorted(controls.muted_voices)].any()
+    velocities = out.velocities[~silent]
+    assert ((velocities >= controls.velocity_low - 1e-6) & (velocities <= controls.velocity_high + 1e-6)).all()
 
 
 # density
@@ -95,7 +95,7 @@ def test_density_is_the_part_of_the_hits_that_are_left_and_they_stay_as_they_wer
 
 @law
 @given(grids, parts)
-def test_what_is_left_out_is_not_more_important_than_what_is_left(grid: Grid, density: float) -> None:
+def test_removed_hits_are_not_more_important_than_the_others(grid: Grid, density: float) -> None:
     weights, left = importance(grid), thin(grid, density).hits > 0
     gone = (grid.hits > 0) & ~left
     assert not gone.any() or not left.any() or weights[gone].max() <= weights[left].min()
@@ -187,8 +187,8 @@ def test_where_double_time_leaves_room_for_one_of_two_the_louder_stays() -> None
 @law
 @given(grids, st.sampled_from((0.5, 2.0)))
 def test_another_speed_invents_nothing_and_moves_each_hit_to_its_own_time(grid: Grid, speed: float) -> None:
-    passes = (0, 1) if speed == 2 else (0,)
-    origins = [((onset.beat + at * LOOP_BEATS) / speed, *onset[1:]) for onset in grid.onsets() for at in passes]
+    cycles = (0, 1) if speed == 2 else (0,)
+    origins = [((onset.beat + at * LOOP_BEATS) / speed, *onset[1:]) for onset in grid.onsets() for at in cycles]
     for beat, voice, velocity in change_speed(grid, speed).onsets():
         apart = [(beat - origin + LOOP_BEATS / 2) % LOOP_BEATS - LOOP_BEATS / 2 for origin, *hit in origins if hit == [voice, velocity]]
         assert min(map(abs, apart)) < 1e-6
@@ -217,7 +217,7 @@ def test_a_muted_voice_is_silent_and_the_others_play_as_before(grid: Grid, silen
     assert all(np.array_equal(a[:, others], b[:, others]) for a, b in zip(out.arrays(), grid.arrays(), strict=True))
 
 
-def test_a_muted_voice_counts_where_hits_are_left_out() -> None:
+def test_a_muted_voice_counts_for_the_density() -> None:
     assert (
         apply_controls(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), ControlState(density=0.5, muted_voices=frozenset({KICK}))) == Grid.empty()
     )
