@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def play(options: argparse.Namespace) -> None:
     """Plays a session, and writes the start of the clock and the time of each message into a folder."""
-    from drumvae.live.clock.follower import InternalClock
+    from drumvae.live.clock.internal_clock import InternalClock
     from drumvae.live.session.performer import Performer, PerformerOptions
     from drumvae.live.session.run import run_session
     from drumvae.live.ui.display import make_display

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.jackparts import Drummer, JackServer, real_jack_server, wait_for
 from helpers.jackrig import Rig
-from helpers.judge import Captured, sounding
+from helpers.note_matching import Captured, active_notes
 
 from drumvae.live.controls.actions import ACTIONS
 from drumvae.live.controls.mapping_file import default_map
@@ -75,8 +75,8 @@ class Soak:
     def stop_and_start(self) -> None:
         self.rig.stop()
         time.sleep(0.4)
-        if active := sounding(self.rig.notes):
-            self.hung.append(f"{sorted(active)} after Stop at frame {self.rig.frame}")
+        if left := active_notes(self.rig.notes):
+            self.hung.append(f"{sorted(left)} after Stop at frame {self.rig.frame}")
         self.rig.start()
 
     def knob(self) -> None:
@@ -96,8 +96,8 @@ class Soak:
     def pull_clock(self) -> None:
         self.rig.disconnect(self.sender, self.drummer.input)
         time.sleep(0.8)
-        if active := sounding(self.rig.notes):
-            self.hung.append(f"{sorted(active)} after the clock was lost at frame {self.rig.frame}")
+        if left := active_notes(self.rig.notes):
+            self.hung.append(f"{sorted(left)} after the clock was lost at frame {self.rig.frame}")
         self.rig.connect(self.sender, self.drummer.input)
 
     def lose_ports(self) -> None:
@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--bpm", type=float, default=300.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with real_jack_server() as server, Rig(server, options.bpm) as rig, rig.clock_sender() as sender:
+    with real_jack_server() as server, Rig(server, options.bpm) as rig, rig.clock_source() as sender:
         with playing(server, rig, sender, options.seed) as drummer:
             soak, start_s, baseline_mb, printed_s = Soak(rig, sender, drummer, options.seed), time.monotonic(), None, 0.0
             rig.start()
@@ -188,7 +188,7 @@ def main() -> int:
         failures = [
             *soak.hung,
             *([f"{count} doubled notes"] if (count := doubled(rig.notes)) else []),
-            *([f"{sorted(active)} are on at the end"] if (active := sounding(rig.notes)) else []),
+            *([f"{sorted(left)} are on at the end"] if (left := active_notes(rig.notes)) else []),
             *([f"exit status {status}"] if status else []),
             *(["a traceback was shown"] if "Traceback" in shown else []),
             *([f"memory grew by {growth_mb:.1f} MB"] if growth_mb > GROWTH_MB else []),

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
-from .clock.follower import State
+from .clock.transport import State
 from .controls.state import ControlState
 from .looper.loop import Loop
 from .looper.recorder import Recording

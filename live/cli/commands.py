@@ -16,7 +16,9 @@ from drumvae.util.command import INTERRUPTED
 from drumvae.util.errors import DrumVAEError, PortError, nearest
 from drumvae.util.files import check_writable
 
-from ..clock.follower import Clock, Follower, InternalClock
+from ..clock.follower import Follower
+from ..clock.internal_clock import InternalClock
+from ..clock.transport import Clock
 from ..controls.mapping_file import default_map, read_map
 from ..controls.midi_learn import learn, typed_lines
 from ..diagnostics.listen import run_doctor
@@ -133,7 +135,7 @@ def _play_on(ports: Ports, model: ModelHost, info: ModelInfo, writer: LoopWriter
 def _report(performer: Performer, ports: Ports, model: ModelHost, real_time: bool | None, path: Path | None) -> None:
     """Prints the figures of the run, and writes them for --report."""
     meter, status = performer.meter, performer.status
-    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.losses, model.restarts
+    meter.real_time, meter.port_losses, meter.worker_restarts = real_time, ports.loss_count, model.restarts
     if status.unmapped:
         print(unmapped_title(status))
     report = meter.report(time.perf_counter())

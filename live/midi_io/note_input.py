@@ -42,7 +42,7 @@ class NoteInput:
 
     def pop_notice(self) -> str:
         """Returns a sentence about a discovery since the last call, or nothing: a MIDI loop, another input kit."""
-        if self.echo and self.echo.recognised and not self._reported_echoes:
+        if self.echo and self.echo.echoes_detected and not self._reported_echoes:
             self._reported_echoes = True
             return "Sent notes come back and are dropped; turn off MIDI thru, or use two ports."
         if (kit := self.kit.detect()) is not None:

@@ -8,7 +8,7 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import LOOP_BARS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
-from ..clock.follower import Clock, State
+from ..clock.transport import Clock, State
 from ..generation.modes import ModelProperties
 from ..looper.loop import Loop, midi_velocity
 from ..messages import PlayedLoop, TimestampedMessage

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from drumvae.midi.constants import CLOCK
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
-from ..clock.follower import Clock, Kind, State, Transport
 from ..clock.timeline import Timeline, cycle_at, cycle_start
+from ..clock.transport import Clock, State, TransportEvent, TransportKind
 from ..controls.actions import Event
 from ..controls.control_panel import ControlPanel
 from ..controls.feedback import Feedback
@@ -151,7 +151,7 @@ class Performer:
         self._song.rolling = False
         self._output_queue.all_notes_off(self.player.panic(now_s))
         self._loop_log.report(now_s)
-        self.meter.heard, self.meter.stale = self._recorder.note_count, self.player.hits_dropped
+        self.meter.notes_received, self.meter.stale = self._recorder.note_count, self.player.hits_dropped
         self._publisher.publish(now_s)
 
     # input
@@ -197,22 +197,22 @@ class Performer:
 
     # transport
 
-    def _transport(self, event: Transport, now_s: float) -> None:
+    def _transport(self, event: TransportEvent, now_s: float) -> None:
         self.meter.transport(event, self._song.beat_at(event.at_s))
-        if event.kind is Kind.LOCATED:
+        if event.kind is TransportKind.LOCATED:
             self._locate(event, now_s)
         else:
             self._stop(event.kind, now_s)
         self._publisher.publish(now_s)
 
-    def _stop(self, kind: Kind, now_s: float) -> None:
+    def _stop(self, kind: TransportKind, now_s: float) -> None:
         self._song.stop(kind)
         self._cancelled = self._output_queue.all_notes_off(self.player.all_notes_off(now_s))
         self._recorder.forget_pending()
-        if kind is not Kind.STOP_PENDING:
+        if kind is not TransportKind.STOP_PENDING:
             self._loop_log.report(now_s)
 
-    def _locate(self, event: Transport, now_s: float) -> None:
+    def _locate(self, event: TransportEvent, now_s: float) -> None:
         place = self._song.locate(event)
         if not place.continues:
             self._loop_log.report(now_s)
@@ -241,7 +241,7 @@ class Performer:
 
     def _update_scheduler(self) -> None:
         """Polls the generator and submits what is due. The tempo is rounded to whole beats: a clock's jitter makes no other loops."""
-        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.locked else None
+        self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.synced else None
         self._scheduler.update()
 
     def _play(self, timeline: Timeline, now_s: float) -> None:

@@ -115,13 +115,13 @@ def _show_until_stopped(
         if now_s - watched_s > WATCH_S:
             watched_s = now_s
             for sentence in watch():
-                display.say(sentence)
+                display.show_message(sentence)
         if now_s - shown_s > SHOW_S:
             shown_s = now_s
             display.show(performer.status)
             for sentence in {performer.status.error or "", error() or ""} - shown - {""}:
                 shown.add(sentence)
-                display.say(sentence)
+                display.show_message(sentence)
         time.sleep(0.02)  # short, so that a signal is acted upon at once
 
 

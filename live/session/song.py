@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from drumvae.music.grid import BEATS_PER_BAR
 
-from ..clock.follower import Kind, Transport
 from ..clock.timeline import EARLY_BEATS, Timeline, next_boundary
+from ..clock.transport import TransportEvent, TransportKind
 
 
 class Locate(NamedTuple):
@@ -36,8 +36,8 @@ class Song:
     Realtime-safe: yes.
 
     >>> song = Song()
-    >>> song.enter(song.locate(Transport(Kind.LOCATED, 10.0, 0.0)), Timeline(120, 0, 10.0))
-    >>> song.enter(song.locate(Transport(Kind.LOCATED, 12.5, 48.0)), Timeline(120, 48, 12.5))  # a jump from beat 5 to beat 48
+    >>> song.enter(song.locate(TransportEvent(TransportKind.LOCATED, 10.0, 0.0)), Timeline(120, 0, 10.0))
+    >>> song.enter(song.locate(TransportEvent(TransportKind.LOCATED, 12.5, 48.0)), Timeline(120, 48, 12.5))  # a jump from beat 5 to beat 48
     >>> song.beat_at(12.5), song.timeline.beat_at(12.5)
     (48.0, 16.0)
     """
@@ -67,11 +67,11 @@ class Song:
         if self.rolling:
             self.timeline = timeline.moved(self._unrolled_beats)
 
-    def stop(self, kind: Kind) -> None:
+    def stop(self, kind: TransportKind) -> None:
         """Takes a stop, which may be pending."""
-        self.rolling, self._stop_pending = False, kind is Kind.STOP_PENDING
+        self.rolling, self._stop_pending = False, kind is TransportKind.STOP_PENDING
 
-    def locate(self, event: Transport) -> Locate:
+    def locate(self, event: TransportEvent) -> Locate:
         """Returns where playback goes on: the smallest growth of the beat count that keeps the place within four bars."""
         rolled = self.rolling or self._stop_pending
         expected = self.timeline.beat_at(event.at_s) if self.timeline else event.beat

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..clock.follower import Clock
+from ..clock.transport import Clock
 from ..controls.feedback import Feedback
 from ..generation.scheduler import GenerationScheduler
 from ..looper.clip_slots import ClipSlots
@@ -59,11 +59,11 @@ class StatusPublisher:
             echoes=self.meter.echoes,
             unmapped=dict(self.unmapped),
             hits_played=player.hits_played,
-            error=self.scheduler.generator.error or self.clock.advice,
+            error=self.scheduler.generator.error or self.clock.warning,
             controls=player.controls,
             filled_slots=frozenset(self.clip_slots.loops),
             fill_pending=self.scheduler.fill_pending,
-            synced=self.clock.locked,
+            synced=self.clock.synced,
             jitter_ms=self.clock.jitter_ms,
             last_message=self.last_message,
         )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import Clock, Follower
+from drumvae.live.clock.follower import Follower
+from drumvae.live.clock.transport import Clock
 from drumvae.live.generation.modes import available_modes, make_loop
 from drumvae.live.generation.worker_main import ModelInfo
 from drumvae.live.messages import PlayedLoop, Status, TimestampedMessage

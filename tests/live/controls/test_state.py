@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
-from drumvae.live.controls.feedback import ECHO_S, Feedback
+from drumvae.live.controls.feedback import FEEDBACK_ECHO_S, Feedback
 from drumvae.live.controls.mapping import ControllerValues, ControlMap
 from drumvae.live.controls.mapping_file import default_map, parse_map
 from drumvae.live.controls.state import ControlState
@@ -319,7 +319,7 @@ def test_only_a_recent_copy_of_feedback_is_an_echo() -> None:
     assert feedback.is_echo(NOW_S + 0.01, message)
     assert feedback.is_echo(NOW_S + 0.02, message)
     assert not feedback.is_echo(NOW_S + 0.03, bytes((0xB0, 21, 126)))
-    assert not feedback.is_echo(NOW_S + 2 * ECHO_S, message)
+    assert not feedback.is_echo(NOW_S + 2 * FEEDBACK_ECHO_S, message)
 
 
 def test_a_released_button_is_no_echo_of_a_led_that_goes_out() -> None:

@@ -7,7 +7,8 @@ import pytest
 from helpers.fakes import NOW_S, FakeEngine, use_engine
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import ControlState
 from drumvae.live.session.demo import PERFORMANCE, ScriptedInput, demo_mode, performance
 from drumvae.live.session.run import LiveConfig

@@ -201,7 +201,7 @@ def test_data_above_seven_bits_is_neither_note_nor_control(data: tuple[int, int]
         sender.song += [(sender.at_s, bytes((0x99, *data))), (sender.at_s, bytes((0xBF, *data)))]
         sender.beats(0.5)
     session = session_of(sender, "humanize").play(sender.at_s)
-    assert session.performer.meter.heard == 0
+    assert session.performer.meter.notes_received == 0
     assert dict(session.status.unmapped) == {}
 
 

@@ -12,7 +12,8 @@ import pytest
 from helpers.fakes import CONTINUE, NOW_S, START, STOP, FakeEngine, FakeOutput, Sender, SimulatedSession, position
 from helpers.performances import assert_same_hits, expected_hits, loop_of, performance
 
-from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import loop_seed
 from drumvae.live.looper.loop import cycle_onsets, midi_velocity, step_of
@@ -285,7 +286,7 @@ def test_unmapped_pitches_are_counted_and_named() -> None:
     session = humanize_session(sender)
     assert session.status.notes_received == 1
     assert session.status.unmapped == {60: 2, 75: 1}
-    assert unmapped_title(session.status) == "3 notes on pitches that no voice hears: 60, 75"
+    assert unmapped_title(session.status) == "3 notes on unmapped pitches: 60, 75"
 
 
 def test_an_offset_moves_every_note() -> None:
@@ -374,7 +375,7 @@ class FakeDisplay:
 
     def show(self, status: object) -> None: ...
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
     def close(self) -> None: ...
