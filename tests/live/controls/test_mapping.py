@@ -79,13 +79,13 @@ def test_a_message_moves_the_action_of_its_binding() -> None:
     assert state == ControlState(swing=1.0, density=0.0, muted_voices=frozenset({0}), locked_voices=frozenset({0}), mode="morph", speed=0.5)
 
 
-def test_a_trigger_goes_off_where_its_controller_rises_through_64_and_not_again_before_it_fell() -> None:
+def test_a_trigger_fires_when_its_controller_rises_through_64_and_only_once() -> None:
     values = [10, 63, 64, 70, 64, 127, 63, 80, 0, 127]
     events = read(parse_map('[cc]\n3 = "next"'), *(cc(3, value) for value in values))
     assert [at for at, event in enumerate(events) if event] == [2, 7, 9]
 
 
-def test_a_trigger_rises_on_each_channel_by_itself() -> None:
+def test_a_trigger_has_a_separate_value_on_each_channel() -> None:
     events = read(parse_map('[cc]\n3 = "next"'), cc(3, 127, 1), cc(3, 127, 2), cc(3, 0, 1), cc(3, 127, 2), cc(3, 127, 1))
     assert [bool(event) for event in events] == [True, True, False, False, True]
 
@@ -96,12 +96,12 @@ def test_a_binding_without_a_channel_matches_all_and_one_with_it_only_that() -> 
     assert [ch for ch in range(1, 17) if read(controls, cc(5, 1, ch)) != [None]] == [4]
 
 
-def test_the_file_s_channel_holds_for_all_that_name_none() -> None:
+def test_the_file_s_channel_is_the_default_of_its_keys() -> None:
     controls = parse_map('channel = 3\n[cc]\n1 = "hold"\n[note]\n2 = "next"\n"5:2" = "undo"')
     assert set(controls.bindings) == {Binding("cc", 1, 3), Binding("note", 2, 3), Binding("note", 2, 5)}
 
 
-def test_one_number_may_do_one_thing_on_one_channel_and_another_on_another() -> None:
+def test_a_number_may_have_an_action_for_each_channel() -> None:
     controls = parse_map('[note]\n"1:36" = "next"\n"2:36" = "undo"')
     assert read(controls, note(36, 9, 1), note(36, 9, 2)) == [Event(ACTIONS["next"]), Event(ACTIONS["undo"])]
 
@@ -166,7 +166,7 @@ def test_invalid_toml_is_rejected_with_a_valid_example() -> None:
         parse_map("[cc]\n21 is swing")
 
 
-def test_a_refusal_names_the_file(tmp_path: Path) -> None:
+def test_an_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n1 = "nxt"', "utf-8")
     with pytest.raises(DrumVAEError, match=r"mine\.toml: There is no action 'nxt'"):
@@ -178,7 +178,7 @@ def test_a_refusal_names_the_file(tmp_path: Path) -> None:
         read_map(path)
 
 
-def test_an_empty_file_is_a_map_in_which_nothing_does_anything() -> None:
+def test_an_empty_file_is_a_map_without_bindings() -> None:
     assert read(parse_map(""), cc(21, 5), note(36)) == [None, None]
 
 
@@ -198,7 +198,7 @@ def test_a_map_survives_its_file(controls: ControlMap) -> None:
 
 @law
 @given(maps, maps)
-def test_a_file_that_is_changed_to_a_map_reads_as_that_map_and_keeps_its_comments(before: ControlMap, after: ControlMap) -> None:
+def test_an_updated_file_reads_as_the_map_and_keeps_its_comments(before: ControlMap, after: ControlMap) -> None:
     text = "# mine\n" + to_toml(before).replace("[note]", "# the pads\n[note]  # below")
     changed = updated(text, after)
     assert parse_map(changed) == after
@@ -207,7 +207,7 @@ def test_a_file_that_is_changed_to_a_map_reads_as_that_map_and_keeps_its_comment
 
 
 @pytest.mark.parametrize("text", ['cc = {21 = "next"}', 'cc.21 = "next"', "", "channel = 4", 'channel = 4\n[cc]\n"21" = "next"'])
-def test_a_file_however_it_is_written_can_be_changed(text: str) -> None:
+def test_any_valid_file_can_be_updated(text: str) -> None:
     wanted = learned(parse_map(text), ACTIONS["undo"], Binding("note", 3, 2))
     assert parse_map(updated(text, wanted)) == wanted
     alone = ControlMap({Binding("note", 3, 2): ACTIONS["undo"]})
@@ -250,7 +250,7 @@ CLOCK = [b"\xf8"] * 100
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_the_controller_that_went_furthest_is_meant(kind: Kind) -> None:
+def test_the_controller_that_moved_most_is_bound(kind: Kind) -> None:
     stream = mixed(FLICKER, CLOCK, turn(9, 2, (0, 40)), turn(7, 3, (100, 20)[::-1]))
     assert moved(stream, kind) == Binding("cc", 7, 3)
 
@@ -278,7 +278,7 @@ def test_a_pad_wins_over_a_controller_but_not_for_an_amount() -> None:
     assert moved(stream, Kind.AMOUNT) == Binding("cc", 7, 1)
 
 
-def test_a_button_that_only_ever_says_127_is_meant_for_a_trigger() -> None:
+def test_a_button_that_only_sends_127_is_learned_for_a_trigger() -> None:
     assert moved([cc(80, 127), cc(80, 127)], Kind.TRIGGER) == Binding("cc", 80, 1)
     assert moved([cc(80, 127), cc(80, 127)], Kind.AMOUNT) is None
 
@@ -358,7 +358,7 @@ def test_an_action_that_loses_its_control_is_named(tmp_path: Path) -> None:
     assert person.sentences[-2:] == ["CC 7 no longer moves hold.", "CC 7 on channel 2 moves swing."]
 
 
-def test_a_control_that_is_learned_again_for_the_same_action_loses_nothing(tmp_path: Path) -> None:
+def test_learning_the_same_binding_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n7 = "swing"\n', "utf-8")
     person = Person(turn(7, 2))
@@ -367,14 +367,14 @@ def test_a_control_that_is_learned_again_for_the_same_action_loses_nothing(tmp_p
     assert not any("no longer" in sentence for sentence in person.sentences)
 
 
-def test_q_ends_and_nothing_is_written_where_nothing_was_moved(tmp_path: Path) -> None:
+def test_q_ends_learning_without_writing_a_file(tmp_path: Path) -> None:
     person = Person("", "Q")
     assert person.learn(tmp_path / "mine.toml", "swing", "density", "next") == default_map()
     assert sum(": " in sentence for sentence in person.sentences) == 2
     assert not (tmp_path / "mine.toml").exists()
 
 
-def test_a_knob_that_is_still_turning_does_not_answer_the_next_question(tmp_path: Path) -> None:
+def test_a_knob_that_is_still_moving_is_not_bound_to_the_next_action(tmp_path: Path) -> None:
     controls = Person(turn(7), mixed(turn(7), turn(8, 1, (0, 30)))).learn(tmp_path / "mine.toml", "swing", "density")
     assert controls.of(ACTIONS["swing"]) == [Binding("cc", 7, 1)]
     assert controls.of(ACTIONS["density"]) == [Binding("cc", 8, 1)]

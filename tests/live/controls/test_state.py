@@ -1,4 +1,4 @@
-"""Laws of what a player can turn: what an action does to the controls, and what a controller is shown of them."""
+"""Control values: actions change them, and controller feedback shows them."""
 
 import tomllib
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def test_an_amount_changes_its_own_field_and_no_other(action: Action, part: floa
 
 
 @pytest.mark.parametrize("action", AMOUNTS, ids=names)
-def test_a_controller_s_0_64_and_127_are_the_ends_and_the_middle_of_an_amount(action: Action) -> None:
+def test_controller_values_0_64_and_127_are_low_middle_and_high_of_an_amount(action: Action) -> None:
     assert [action.amount(value) for value in (0, 64, 127)] == pytest.approx([action.low, (action.low + action.high) / 2, action.high])
 
 
@@ -51,7 +51,7 @@ def test_an_amount_grows_with_its_controller_and_converts_back_to_the_same_value
     assert [action.value(amount) for amount in amounts] == list(range(128))
 
 
-def test_a_density_of_one_can_be_dialled_in() -> None:
+def test_controller_value_64_gives_a_density_of_one() -> None:
     assert after("density", ACTIONS["density"].amount(64), BUSY).density == 1
 
 
@@ -97,7 +97,7 @@ def test_every_voice_can_be_muted_and_locked(voice: int) -> None:
     assert after(f"lock {VOICES[voice]}", 1.0, BUSY).locked_voices == BUSY.locked_voices | {voice}
 
 
-def test_half_and_double_time_take_each_other_s_place_and_only_their_own_off_ends_them() -> None:
+def test_half_and_double_time_exclude_each_other() -> None:
     double = after("double_time", 1.0)
     assert double.speed == 2
     assert after("half_time", 0.0, double) == double
@@ -110,17 +110,17 @@ def test_every_mode_has_a_trigger(mode: str) -> None:
     assert after(f"mode {mode}", None, BUSY) == replace(BUSY, mode=mode)
 
 
-def test_the_modes_of_the_actions_are_the_modes_there_are() -> None:
+def test_the_actions_have_every_mode() -> None:
     assert tuple(MODES) == MODE_NAMES
 
 
 @pytest.mark.parametrize("modes", [MODE_NAMES, ("humanize", "morph"), ("vary",)])
-def test_the_amount_mode_goes_through_the_available_modes_in_order(modes: Sequence[str]) -> None:
+def test_the_amount_mode_chooses_among_the_modes_in_order(modes: Sequence[str]) -> None:
     chosen = [ControlState().after(Event(ACTIONS["mode"], ACTIONS["mode"].amount(value)), modes).mode for value in range(128)]
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
 
-def test_the_amount_fill_every_goes_through_how_often() -> None:
+def test_the_amount_fill_every_chooses_a_number_of_loops() -> None:
     amount = ACTIONS["fill_every"].amount
     chosen = [after("fill_every", amount(value)).fill_every for value in (0, 25, 26, 60, 90, 127)]
     assert chosen == [0, 0, 1, 2, 4, 8]
@@ -129,14 +129,14 @@ def test_the_amount_fill_every_goes_through_how_often() -> None:
 STYLES = ("blues", "jazz", "a style of one's own")
 
 
-def test_the_amount_style_goes_from_none_through_the_bundle_s_own_in_order() -> None:
+def test_the_amount_style_chooses_among_no_style_and_the_bundle_s_in_order() -> None:
     action = ACTIONS["style"]
     chosen = [ControlState().after(Event(action, action.amount(value)), styles=STYLES).style for value in range(128)]
     assert chosen[0] is None
     assert list(dict.fromkeys(chosen)) == [None, *STYLES]
 
 
-def test_next_style_goes_through_all_of_them_and_none() -> None:
+def test_next_style_cycles_through_all_styles_and_none() -> None:
     controls, gone = ControlState(), []
     for _ in range(5):
         controls = controls.after(Event(ACTIONS["next style"]), styles=STYLES)
@@ -145,7 +145,7 @@ def test_next_style_goes_through_all_of_them_and_none() -> None:
 
 
 @pytest.mark.parametrize("style", STYLE_NAMES)
-def test_a_style_is_gone_to_by_its_name_and_left(style: str) -> None:
+def test_a_style_is_selected_by_its_name_and_deselected(style: str) -> None:
     action = ACTIONS[f"style {style}"]
     assert BUSY.after(Event(action)) == replace(BUSY, style=style)
     assert BUSY.after(Event(action)).after(Event(ACTIONS["no style"])) == BUSY
@@ -163,7 +163,7 @@ TRIGGERS = [action for action in ACTIONS.values() if action.kind is Kind.TRIGGER
 
 
 @pytest.mark.parametrize("action", [action for action in TRIGGERS if action.kit], ids=names)
-def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
+def test_a_kit_is_selected_by_its_name(action: Action) -> None:
     assert BUSY.after(Event(action)) == replace(BUSY, kit=known_kits()[str(action.kit)].kit)
     feedback = Feedback(parse_map(f'[cc]\n20 = "{action.name}"\n21 = "kit default"'))
     values = {m[1]: m[2] for m in feedback.messages(0.0, BUSY.after(Event(action)))}
@@ -171,11 +171,11 @@ def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", [action for action in TRIGGERS if not (action.mode or action.kit or action.verb == "style")], ids=names)
-def test_a_trigger_that_does_something_turns_nothing(action: Action) -> None:
+def test_a_trigger_without_a_value_changes_no_field(action: Action) -> None:
     assert BUSY.after(Event(action)) == BUSY
 
 
-def test_the_actions_that_are_about_a_slot_say_which() -> None:
+def test_actions_of_a_slot_name_it() -> None:
     slots = {verb: [a.slot for a in ACTIONS.values() if a.verb == verb] for verb in ("keep", "recall")}
     assert slots == {"keep": list(range(1, 9)), "recall": list(range(1, 9))}
 
@@ -191,7 +191,7 @@ def test_every_field_of_the_control_state_has_an_action() -> None:
     assert moved == {f.name for f in fields(ControlState)}
 
 
-# what is shown
+# feedback
 
 
 def shown(messages: Sequence[bytes]) -> dict[tuple[int, int], int]:
@@ -242,7 +242,7 @@ def test_fill_every_is_shown_as_the_nearest_choice_of_the_knob(every: int, shown
     assert after("fill_every", ACTIONS["fill_every"].amount(value)).fill_every == shown_as
 
 
-def test_a_fill_that_is_to_come_is_shown_and_no_longer_when_it_is_there() -> None:
+def test_a_pending_fill_is_shown_until_it_plays() -> None:
     feedback = Feedback(parse_map('[cc]\n20 = "fill"'))
     assert shown(feedback.messages(NOW_S, ControlState(), fill=True)) == {(16, 20): 63}
     assert shown(feedback.messages(NOW_S, ControlState(), fill=False)) == {(16, 20): 0}
@@ -264,7 +264,7 @@ def test_messages_above_the_limit_follow_in_the_next_call() -> None:
     assert {len(part) for part in turns[:-1]} == {6}
 
 
-def test_a_temperature_that_is_the_bundle_s_own_is_not_shown() -> None:
+def test_the_default_temperature_of_the_bundle_is_not_shown() -> None:
     assert (16, cc(default_map(), "temperature")) not in shown(Feedback(default_map()).messages(NOW_S, ControlState()))
 
 
@@ -288,7 +288,7 @@ def test_a_fader_at_the_wrong_value_is_corrected() -> None:
     assert shown(feedback.messages(NOW_S, after("velocity_low", 1.0, controls))) == {(1, 27): 64}
 
 
-def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> None:
+def test_a_switch_or_choice_with_the_same_meaning_is_not_sent_again() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:20" = "mode"\n"1:29" = "hold"'))
     feedback.received(bytes((0xB0, 20, 120)))
     feedback.received(bytes((0xB0, 29, 70)))
@@ -296,7 +296,7 @@ def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> Non
     assert len(feedback.messages(NOW_S, ControlState())) == 2
 
 
-def test_kept_slots_and_the_place_in_the_four_bars_are_shown() -> None:
+def test_filled_slots_and_the_position_in_the_four_bars_are_shown() -> None:
     feedback = Feedback(parse_map('[cc]\n1 = "recall 1"\n2 = "keep 2"\n3 = "align"\n4 = "mode vary"'))
     feedback.messages(NOW_S, ControlState())
     lit = {(16, 1): 63, (16, 2): 63, (16, 3): 4, (16, 4): 63}
@@ -330,7 +330,7 @@ def test_a_released_button_is_no_echo_of_a_led_that_goes_out() -> None:
     assert not feedback.is_echo(NOW_S + 0.01, dark)
 
 
-def test_all_is_shown_again_to_a_controller_that_was_away() -> None:
+def test_all_feedback_is_sent_again_after_a_reconnect() -> None:
     feedback = Feedback(default_map())
     first = feedback.messages(NOW_S, BUSY)
     feedback.forget()

@@ -30,7 +30,7 @@ def assert_plays(session: SimulatedSession, grid: Grid, start_beat: float, from_
     assert_same_hits(got, expected, within_s=0.003)
 
 
-def test_which_modes_are_offered_depends_on_the_tasks() -> None:
+def test_the_available_modes_depend_on_the_tasks() -> None:
     assert available_modes(FakeEngine()) == tuple(MODES)
     assert available_modes(FakeEngine(("generate",))) == ("generate",)
     assert available_modes(FakeEngine(("generate", "reconstruct"))) == ("generate", "respond", "vary", "morph")
@@ -58,7 +58,7 @@ def test_drumify_takes_any_rhythm_on_any_notes() -> None:
     assert len(played_hits(session, 16, 31.8)) == 4
 
 
-def test_respond_listens_for_four_bars_in_silence_and_answers_for_four() -> None:
+def test_respond_rests_for_four_bars_and_answers_for_four() -> None:
     sender = Sender(120).say(START).beats(66)
     performance(sender, PLAYED, 0)
     performance(sender, PLAYED, 32)
@@ -82,7 +82,7 @@ def test_notes_played_during_an_answer_are_not_answered() -> None:
     assert all(np.array_equal(call[1].hits[:48], PLAYED.hits[:48]) for call in session.engine.calls)
 
 
-def test_respond_goes_on_by_itself_when_nothing_was_played() -> None:
+def test_respond_generates_a_loop_without_played_notes() -> None:
     sender = Sender(120).say(START).beats(34)
     session = session_of(sender, "respond").play(sender.at_s)
     assert [call[0] for call in session.engine.calls] == ["generate"]
@@ -108,7 +108,7 @@ def test_vary_starts_from_the_loop_that_plays_when_it_is_chosen() -> None:
     assert varied[0][1] == loop_of(1)
 
 
-def test_morph_goes_between_two_kept_loops_as_the_knob_says() -> None:
+def test_morph_interpolates_two_kept_loops_by_the_knob() -> None:
     sender = Sender(120).say(START).beats(66)
     press(sender, "keep 1", 4)
     press(sender, "keep 2", 20)
@@ -121,7 +121,7 @@ def test_morph_goes_between_two_kept_loops_as_the_knob_says() -> None:
     assert_plays(session, loop_of(1), 32, 44.3, 47.6)
 
 
-def test_morph_without_two_kept_loops_says_so_and_plays_on() -> None:
+def test_morph_without_two_kept_loops_reports_it_and_plays_on() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "mode morph", 4)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -142,7 +142,7 @@ def test_overdub_adds_to_the_recording_and_clear_removes_the_layers() -> None:
     assert inputs[-1] == [8]
 
 
-def test_without_overdub_each_four_bars_stand_alone() -> None:
+def test_without_overdub_each_cycle_is_recorded_alone() -> None:
     sender = Sender(120).say(START).beats(50)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
     performance(sender, Grid.from_text("snare " + "........X.......|" * 4), 16)
@@ -212,7 +212,7 @@ def test_a_kept_loop_is_recalled() -> None:
     assert session.status.filled_slots == {3}
 
 
-def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> None:
+def test_a_kit_change_takes_effect_at_the_next_bar_and_first_kit_reverts_it() -> None:
     sender = Sender(120).say(START).beats(32)
     press(sender, "kit ad2", 5)
     press(sender, "first kit", 9)
@@ -225,7 +225,7 @@ def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> N
     assert session.output.held() == set()
 
 
-def test_an_empty_slot_says_so_and_changes_nothing() -> None:
+def test_an_empty_slot_is_reported_and_changes_nothing() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "recall 4", 5)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -233,7 +233,7 @@ def test_an_empty_slot_says_so_and_changes_nothing() -> None:
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_panic_lets_go_of_everything_at_once_and_the_music_goes_on() -> None:
+def test_panic_ends_all_notes_at_once_and_the_music_goes_on() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "panic", 5.01)
     session = session_of(sender, "generate").play(NOW_S + 5.015 / 2)
@@ -243,7 +243,7 @@ def test_panic_lets_go_of_everything_at_once_and_the_music_goes_on() -> None:
     assert len(played_hits(session, 6, 15.8)) > 20
 
 
-def test_align_makes_here_bar_one() -> None:
+def test_align_moves_bar_one_to_the_nearest_beat() -> None:
     sender = Sender(120).say(START).beats(40)
     press(sender, "align", 9.02)
     session = session_of(sender, "generate", hold=True).play(sender.at_s)
@@ -252,7 +252,7 @@ def test_align_makes_here_bar_one() -> None:
     assert_same_hits(got, expected, within_s=0.003)
 
 
-def test_another_mode_is_taken_up_while_the_loop_plays_on() -> None:
+def test_a_mode_change_lets_the_current_loop_play_on() -> None:
     sender = Sender(120).say(START).beats(50)
     press(sender, "mode humanize", 4)
     performance(sender, PLAYED, 16)
@@ -269,7 +269,7 @@ def test_morph_generates_a_first_loop_where_nothing_plays() -> None:
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_a_mode_that_the_bundle_lacks_stops_nothing() -> None:
+def test_an_unsupported_mode_is_reported_and_the_music_goes_on() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "mode drumify", 4)
     session = session_of(sender, "generate", engine=FakeEngine(("generate",))).play(sender.at_s)
@@ -278,7 +278,7 @@ def test_a_mode_that_the_bundle_lacks_stops_nothing() -> None:
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_the_state_goes_out_as_controllers_and_its_echo_moves_nothing() -> None:
+def test_feedback_is_sent_and_its_echo_moves_nothing() -> None:
     sender = Sender(120).say(START).beats(8)
     press(sender, "hold", 2)
     session = session_of(sender, "generate")
@@ -298,7 +298,7 @@ def test_the_state_goes_out_as_controllers_and_its_echo_moves_nothing() -> None:
     assert session.status.controls == ControlState(hold=True)
 
 
-def test_pads_on_the_control_channel_are_no_drums() -> None:
+def test_notes_on_the_control_channel_are_not_recorded() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "keep 1", 4)
     session = session_of(sender, "humanize").play(sender.at_s)
@@ -374,7 +374,7 @@ def test_a_recalled_loop_is_played_unchanged() -> None:
     assert [call[2] for call in calls(session, "generate") if call[1] == loop_seed(1, 0)] == [None]
 
 
-def test_respond_takes_turns_from_where_the_song_begins() -> None:
+def test_respond_alternates_from_the_start_of_the_song() -> None:
     sender = Sender(120).say(position(16), CONTINUE).beats(66)
     for cycle_beat in (0, 16, 32, 48):
         performance(sender, EARLY_ENDING, cycle_beat - 4)  # the song's beat 4 is played at once
@@ -383,7 +383,7 @@ def test_respond_takes_turns_from_where_the_song_begins() -> None:
     assert playing == [False, True, False, True]
 
 
-def test_after_hold_respond_takes_its_turn_again() -> None:
+def test_after_hold_respond_alternates_again() -> None:
     sender = Sender(120).say(START).beats(114)
     for cycle_beat in (0, 32, 64):
         performance(sender, EARLY_ENDING, cycle_beat)
@@ -409,7 +409,7 @@ def test_a_locked_voice_rests_while_respond_listens() -> None:
 
 @pytest.mark.parametrize("offset_s", [-0.1, -0.07, 0.0, 0.05])
 @pytest.mark.parametrize("mode", ["humanize", "respond"])
-def test_an_answer_is_in_time_however_early_or_late_it_is_played(mode: str, offset_s: float) -> None:
+def test_an_answer_is_in_time_at_any_offset(mode: str, offset_s: float) -> None:
     sender = Sender(120).say(START).beats(66)
     cycle_beats = (0, 16, 32) if mode == "humanize" else (0, 32)
     for number, cycle_beat in enumerate(cycle_beats):
@@ -429,7 +429,7 @@ def test_a_reported_loop_is_the_loop_that_was_played() -> None:
     assert not (reported.offsets > 0.1).any()
 
 
-def test_an_answer_that_fails_is_stood_in_for() -> None:
+def test_a_failed_answer_is_replaced() -> None:
     class Failing(FakeEngine):
         def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
             raise RuntimeError("no more")
@@ -440,7 +440,7 @@ def test_an_answer_that_fails_is_stood_in_for() -> None:
     assert len(played_hits(session, 16, 31.8)) > 10
 
 
-def test_next_in_a_mode_that_has_made_nothing_yet_makes_a_loop() -> None:
+def test_next_makes_a_first_loop() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "mode humanize", 4)
     press(sender, "next", 20)

@@ -141,7 +141,7 @@ def test_no_error_is_shown_for_ever(start_worker: StartWorker, monkeypatch: pyte
     wait_for(lambda: worker.error is None)
 
 
-def test_a_worker_that_dies_over_a_job_fails_it(start_worker: StartWorker) -> None:
+def test_a_worker_that_dies_during_a_job_fails_it(start_worker: StartWorker) -> None:
     worker = start_worker()
     worker.submit(job(0, "die"))
     assert next_loop(worker) is None
@@ -151,7 +151,7 @@ def test_a_worker_that_dies_over_a_job_fails_it(start_worker: StartWorker) -> No
 
 
 @posix
-def test_jobs_that_wait_behind_one_that_is_lost_are_lost_with_it(start_worker: StartWorker) -> None:
+def test_jobs_that_wait_behind_a_lost_job_fail_with_it(start_worker: StartWorker) -> None:
     worker = start_worker()
     worker.ready()
     for index, mode in enumerate(("hang", "loop", "loop")):
@@ -164,7 +164,7 @@ def test_jobs_that_wait_behind_one_that_is_lost_are_lost_with_it(start_worker: S
     assert next_loop(worker) == Loop(3, grid(13), 13, "made")
 
 
-def test_a_worker_that_hangs_over_a_job_is_replaced(start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_hangs_during_a_job_is_replaced(start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = start_worker()
     worker.ready()
     hung = worker.pid
@@ -189,7 +189,7 @@ def test_a_failing_model_is_reported_and_its_process_lives_on(start_worker: Star
     assert worker.restarts == 0
 
 
-def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can(
+def test_a_model_that_fails_to_reload_is_retried_until_it_loads(
     start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(supervisor, "BACK_OFF_S", (0.05, 0.05))

@@ -94,7 +94,7 @@ def test_a_loop_queued_in_the_last_half_step_still_begins_at_the_boundary() -> N
 
 
 def test_a_late_loop_begins_at_once_at_its_position_where_nothing_plays() -> None:
-    """The first answer of a model that was too slow for the line: three bars of it are better than none."""
+    """The first answer of a slow model: three bars of it are better than none."""
     player = player_at()
     run(player, 4)
     player.queue_loop(Loop(0, grid_of((0, 0, 1.0), (5, 1, 1.0))))

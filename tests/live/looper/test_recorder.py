@@ -63,7 +63,7 @@ def test_a_copy_that_arrives_at_once_is_an_echo() -> None:
 
 
 @pytest.mark.parametrize(("pitch", "velocity", "after_s"), [(38, 100, 0.002), (36, 99, 0.002), (36, 100, NOTE_ECHO_S + 0.001)])
-def test_another_pitch_or_loudness_or_moment_is_a_performance(pitch: int, velocity: int, after_s: float) -> None:
+def test_another_pitch_velocity_or_time_is_no_echo(pitch: int, velocity: int, after_s: float) -> None:
     echo = EchoFilter()
     echo.sent(NOW_S, 36, 100)
     assert not echo.is_echo(NOW_S + after_s, pitch, velocity)

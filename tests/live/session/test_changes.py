@@ -112,7 +112,7 @@ def test_whenever_a_control_changes_every_hit_is_played_once_and_ends(changed_at
 
 @pytest.mark.parametrize("name", ["ad2", "ssd5", "gm"])
 @pytest.mark.parametrize("changed_at", [0.1, 3.9, 5.0, 11.95, 15.9])
-def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles(name: str, changed_at: float) -> None:
+def test_a_kit_change_takes_effect_at_the_next_bar_and_no_note_hangs_or_doubles(name: str, changed_at: float) -> None:
     player, kit = playing(), known_kits()[name].kit
     scheduled = run(player, changed_at)
     player.panel.state = replace(player.controls, kit=kit)
@@ -132,7 +132,7 @@ def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles
     assert held == set()
 
 
-def test_a_locked_voice_goes_on_while_loops_change() -> None:
+def test_a_locked_voice_keeps_its_hits_while_loops_change() -> None:
     player = playing(locked_voices=frozenset({0}))
     scheduled = run(player, 5.0)
     player.queue_loop(B)
@@ -143,7 +143,7 @@ def test_a_locked_voice_goes_on_while_loops_change() -> None:
     assert others == [note for note in expected(B.grid, range(4), 16.0) if note[1] == DEFAULT_KIT.output_notes[1] and note[0] >= 16.2]
 
 
-def test_hold_lets_nothing_in_and_afterwards_the_one_that_waits() -> None:
+def test_after_hold_the_queued_loop_begins() -> None:
     player = playing(hold=True)
     player.queue_loop(B)
     run(player, 33.0)
@@ -190,14 +190,14 @@ def test_undo_goes_back_through_the_played_loops() -> None:
     assert slots.undo() is None
 
 
-def test_a_loop_made_again_is_one_step_back_and_not_two() -> None:
+def test_a_remade_loop_is_one_undo_step() -> None:
     slots, again = ClipSlots(), replace(B, grid=random_grid(9))
     for loop in (A, B, again):
         slots.add_played(loop)
     assert slots.undo() is A
 
 
-def test_morph_goes_between_the_two_lowest_slots() -> None:
+def test_the_morph_pair_is_in_the_two_lowest_slots() -> None:
     slots = ClipSlots()
     slots.keep(5, A)
     assert slots.morph_pair is None

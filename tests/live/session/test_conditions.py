@@ -27,7 +27,7 @@ def drummer_session(sender: Sender, mode: str = "generate", styles: tuple[str, .
 
 
 def sources(session: SimulatedSession) -> list[tuple[int, str]]:
-    """Returns the number and source of every loop as it was played, the last one's too."""
+    """Returns the index and source of every played loop, the last one included."""
     return [(played.loop.index, played.loop.source) for played in session.close().played]
 
 
@@ -163,7 +163,7 @@ def test_a_fill_waits_while_a_loop_is_held() -> None:
 
 
 @pytest.mark.parametrize("mode", ["humanize", "drumify", "respond", "vary", "morph"])
-def test_a_mode_that_makes_no_fills_says_so(mode: str) -> None:
+def test_a_mode_without_fills_reports_it(mode: str) -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "fill", 5)
     session = drummer_session(sender, mode).play(sender.at_s)
@@ -199,7 +199,7 @@ def test_a_controller_changes_how_often_a_fill_is_played() -> None:
     assert session.status.last_message == "a fill every 8 loops"
 
 
-def test_where_a_style_and_a_fill_stand_goes_out_as_controllers() -> None:
+def test_style_and_fill_are_sent_as_feedback() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "style jazz", 5)
     session = drummer_session(sender).play(sender.at_s)

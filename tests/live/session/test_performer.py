@@ -37,7 +37,7 @@ def test_every_loop_is_played_on_its_four_bars_to_the_millisecond(bpm: float) ->
     assert_same_hits(got, expected, within_s=0.0025)
 
 
-def test_a_jittered_clock_gives_notes_that_are_steadier_than_it() -> None:
+def test_a_jittered_clock_gives_steadier_notes() -> None:
     sender = Sender(120, jitter_s=0.001).say(START).beats(64)
     session = SimulatedSession(sender.song).play(sender.at_s)
     got = [h for h in session.output.hits() if NOW_S + 4 < h[0] < NOW_S + 31.5]
@@ -115,7 +115,7 @@ def test_a_wrap_of_the_daw_s_four_bar_loop_is_seamless(wrap: list[bytes]) -> Non
     assert_same_hits(looped.hits(), straight_output.hits(), within_s=0.002)
 
 
-def test_a_jump_to_another_bar_silences_and_goes_on_from_there() -> None:
+def test_a_jump_to_another_bar_ends_notes_and_continues_from_there() -> None:
     sender = Sender(120).say(START).beats(5).say(position(48)).beats(6)
     jump_s = NOW_S + 2.5
     session = SimulatedSession(sender.song).play(sender.at_s - 0.1)
@@ -254,7 +254,7 @@ def test_the_humanize_amount_scales_the_expression() -> None:
 
 
 def test_echoes_on_a_shared_bus_are_never_recorded() -> None:
-    """Whatever is sent comes back 1.5 ms later; nothing of it counts as a performance."""
+    """Every sent message comes back 1.5 ms later; none of them is recorded."""
     sender = Sender(120).say(START).beats(40)
     session = SimulatedSession(sender.song)
     source = session.performer.source
