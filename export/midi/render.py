@@ -133,7 +133,7 @@ def _new_drums(engine: Engine, request: RenderRequest, file: DrumFile) -> list[G
 
 
 def _parts(count: int, steps: int) -> list[slice]:
-    """Returns slices of so many grids of some steps as fit into memory at once."""
+    """Returns slices of a count of grids; the grids of one slice, each of `steps` steps, fit into memory."""
     size = max(_STEPS_AT_ONCE // max(steps, LOOP_STEPS), 1)
     return [slice(first, first + size) for first in range(0, count, size)]
 
