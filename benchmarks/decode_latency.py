@@ -70,11 +70,11 @@ def eager(model: Model, inputs: dict[str, Any]) -> Callable[[], object]:
     """Returns what writes loops in PyTorch, from the inputs that an engine takes."""
     latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
     temperature = torch.full((len(latent),), inputs["temperature"])
-    whole = model.blank(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
+    whole = model.default_inputs(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
 
     def run() -> object:
         with torch.inference_mode():
-            return model.answer(whole) if isinstance(model, Drummer) else model.decoder(latent, noise, temperature)
+            return model.decode(whole) if isinstance(model, Drummer) else model.decoder(latent, noise, temperature)
 
     return run
 

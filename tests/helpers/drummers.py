@@ -37,7 +37,7 @@ def write_drummer(folder: Path) -> Path:
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
     density = len(STYLES) + 2  # two inputs: whether there is a density, and its value
-    model.decoder.wanted.weight.data[:, density : density + 2] = 0  # untrained, more density could mean fewer hits
+    model.decoder.condition_proj.weight.data[:, density : density + 2] = 0  # untrained, more density could mean fewer hits
     halve(model)
     even = (0.5,) * len(VOICES)
     fields = (

@@ -34,8 +34,8 @@ def random_grooves(count: int, seed: int = 0) -> "torch.Tensor":
 
 def test_what_is_written_freely_is_what_its_own_odds_say(drummer: Drummer) -> None:
     latent = torch.randn(3, SMALL.latent_size)
-    known = drummer.nothing_known(3)._replace(has_latent=torch.ones(3))
-    written = drummer.likeliest(latent, known)[..., :VOICE_COUNT]
+    known = drummer.unknown(3)._replace(has_latent=torch.ones(3))
+    written = drummer.most_likely(latent, known)[..., :VOICE_COUNT]
     odds = drummer.decoder.logits(drummer.decoder.context(latent, known), written)
     assert 0 < written.mean() < 1
     assert torch.equal((odds > 0).float(), written)
@@ -46,22 +46,20 @@ def test_what_is_shown_is_played_as_it_is_shown(drummer: Drummer) -> None:
     hits, feel = true.split([9, 18], dim=-1)
     half = torch.zeros_like(hits)
     half[:, :32] = 1
-    known = drummer.nothing_known(2)._replace(
-        hit_values=hits * half, hit_mask=half, expression=feel * half.repeat(1, 1, 2), expression_mask=half
-    )
-    written = drummer.likeliest(torch.zeros(2, SMALL.latent_size), known)
+    known = drummer.unknown(2)._replace(hit_values=hits * half, hit_mask=half, expression=feel * half.repeat(1, 1, 2), expression_mask=half)
+    written = drummer.most_likely(torch.zeros(2, SMALL.latent_size), known)
     assert torch.equal(written[:, :32], true[:, :32])
 
 
 def test_a_latent_that_is_not_heard_changes_nothing(drummer: Drummer) -> None:
-    known = drummer.nothing_known(2)
-    here, there = (drummer.likeliest(torch.full((2, SMALL.latent_size), value), known) for value in (0.0, 3.0))
+    known = drummer.unknown(2)
+    here, there = (drummer.most_likely(torch.full((2, SMALL.latent_size), value), known) for value in (0.0, 3.0))
     assert torch.equal(here, there)
 
 
 @pytest.mark.parametrize("name", ["style", "bpm", "density", "fill"])
 def test_every_condition_is_heard(drummer: Drummer, name: str) -> None:
-    known = drummer.nothing_known(1)
+    known = drummer.unknown(1)
     told = known._replace(**{name: getattr(known, name) + 1})
     latent = torch.zeros(1, SMALL.latent_size)
     assert not torch.allclose(drummer.decoder.context(latent, known), drummer.decoder.context(latent, told))
@@ -76,16 +74,16 @@ def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
 
 
 def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> None:
-    inputs = drummer.blank(torch.zeros(1, SMALL.latent_size))
+    inputs = drummer.default_inputs(torch.zeros(1, SMALL.latent_size))
     inputs["note_noise"] = torch.randn(1, 64, 18)
-    still = drummer.answer(inputs)
-    loose = drummer.answer(inputs | {"expression_temperature": torch.ones(1)})
+    still = drummer.decode(inputs)
+    loose = drummer.decode(inputs | {"expression_temperature": torch.ones(1)})
     assert torch.equal(still[..., :9], loose[..., :9])
     assert not torch.allclose(still, loose)
 
 
 def test_a_tap_that_is_not_shown_changes_nothing(drummer: Drummer) -> None:
-    known, latent = drummer.nothing_known(1), torch.zeros(1, SMALL.latent_size)
+    known, latent = drummer.unknown(1), torch.zeros(1, SMALL.latent_size)
     tap = torch.rand(1, 64, 3)
     assert torch.equal(drummer.decoder.context(latent, known), drummer.decoder.context(latent, known._replace(tap=tap)))
     shown = known._replace(tap=tap, has_tap=torch.ones(1))
@@ -99,9 +97,9 @@ def test_what_is_expected_is_the_mean_of_what_the_readers_do(drummer: Drummer) -
     tap, bpm, style = torch.rand(3, 64, 3), torch.tensor([0.0, 90.0, 180.0]), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     expected = drummer.tap_model(tap, bpm, style)
     assert ((expected > 0) & (expected < 1)).all()
-    each = [torch.sigmoid(reader(tap_features(tap), bpm, style)) for reader in drummer.tap_model.readers]
+    each = [torch.sigmoid(reader(tap_features(tap), bpm, style)) for reader in drummer.tap_model.members]
     assert len(each) == 4
-    assert [reader.in_order is not None for reader in drummer.tap_model.readers] == [False, True, False, True]
+    assert [reader.lstm is not None for reader in drummer.tap_model.members] == [False, True, False, True]
     assert torch.allclose(expected, sum(each) / 4)
     assert torch.allclose(drummer.tap_model(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
     for told in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):

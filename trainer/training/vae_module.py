@@ -49,7 +49,7 @@ class VAEModule(DrumModule):
     def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
         view, fixed = self._view(task, loops)
         given_hits = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], fixed)
-        return self.vae.write_back(view, *given_hits), fixed
+        return self.vae.reconstruct(view, *given_hits), fixed
 
     def _view(self, task: str, loops: Tensor) -> tuple[Tensor, Tensor]:
         view, fixed = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
@@ -64,7 +64,7 @@ class VAEModule(DrumModule):
         share = scheduled_sampling_share(self.global_step, self.config.scheduled_sampling) if self.training else 0.0
         with torch.no_grad():
             outputs = self.vae.decoder.teacher_forced(latent, features, given)
-            samples = self.vae.decoder.head.draw(outputs, uniform[..., 1:])
+            samples = self.vae.decoder.head.sample(outputs, uniform[..., 1:])
         return previous_steps(torch.where(uniform[..., :1] < share, samples, features))
 
     def _reconstruction_losses(self, outputs: Tensor, target: Tensor, features: Tensor, given: Tensor) -> dict[str, Tensor]:

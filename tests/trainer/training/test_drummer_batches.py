@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from helpers.drummers import SMALL  # noqa: E402
 
 from drumvae.midi.io import write_midi  # noqa: E402
-from drumvae.models.drummer import Drummer, Known  # noqa: E402
+from drumvae.models.drummer import Conditioning, Drummer  # noqa: E402
 from drumvae.music.grid import Array, Grid  # noqa: E402
 from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.data.labels import FILL_HITS, WindowLabels, main_style  # noqa: E402
@@ -75,7 +75,7 @@ def test_given_inputs_are_those_of_the_target(corpus: Corpus) -> None:
 def test_a_batch_has_all_conditioning_inputs_of_the_model(corpus: Corpus) -> None:
     training = build(corpus, 8)
     validation = validation_batch(Drummer(SMALL), "infill", torch.from_numpy(training.target), torch.full((8,), 120.0))
-    assert set(training.inputs) == set(validation.inputs) == set(Known._fields)
+    assert set(training.inputs) == set(validation.inputs) == set(Conditioning._fields)
     shapes = {name: tuple(value.shape) for name, value in validation.inputs.items()}
     assert {name: value.shape for name, value in training.inputs.items()} == shapes
 

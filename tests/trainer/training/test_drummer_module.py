@@ -11,7 +11,7 @@ pytest.importorskip("lightning")
 
 from helpers.drummers import SMALL as SMALLEST  # noqa: E402
 
-from drumvae.models.drummer import Drummer, Feel, Known  # noqa: E402
+from drumvae.models.drummer import Conditioning, Drummer, ExpressionDistribution  # noqa: E402
 from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
 from drumvae.trainer.training.calibrate import find_scale_factors  # noqa: E402
 from drumvae.trainer.training.config import TrainConfig  # noqa: E402
@@ -43,7 +43,7 @@ def test_a_member_of_the_tap_ensemble_trains_on_its_group_only() -> None:
     module = DrummerModule(CONFIG)
     taps = validation_batch(module.vae, "drumify", random_grooves(4), torch.full((4,), 120.0)).taps
     module._tap_loss(taps._replace(group=torch.ones(4))).backward()
-    gradients = [[parameter.grad for parameter in member.parameters()] for member in module.vae.tap_model.readers]
+    gradients = [[parameter.grad for parameter in member.parameters()] for member in module.vae.tap_model.members]
     trained = [any(gradient is not None and bool(gradient.any()) for gradient in member) for member in gradients]
     assert trained == [number % TAP_GROUPS == 1 for number in range(4)]
 
@@ -104,18 +104,18 @@ def test_scale_factors_widen_the_expression_and_move_no_hit(drummer: Drummer) ->
 def test_sampled_expression_equals_that_of_a_drummer_with_the_same_factors(drummer: Drummer) -> None:
     target, factors = random_grooves(2), torch.linspace(0.5, 2.0, 18)
     drummer = deepcopy(drummer)
-    drummer.decoder.loosen.copy_(factors)
-    known = Known(**validation_batch(drummer, "humanize", target, torch.full((2,), 90.0)).inputs)
+    drummer.decoder.scale_correction.copy_(factors)
+    known = Conditioning(**validation_batch(drummer, "humanize", target, torch.full((2,), 90.0)).inputs)
     generator = torch.Generator().manual_seed(0)
     noise = {"note_noise": torch.randn(2, 64, 18, generator=generator), "loop_noise": torch.randn(2, SMALL.moods, generator=generator)}
-    inputs = drummer.blank(torch.zeros(2, SMALL.latent_size)) | known._asdict() | noise | {"expression_temperature": torch.ones(2)}
-    assert torch.allclose(drummer.answer(inputs), sample_expression(drummer, target, torch.full((2,), 90.0))(factors), atol=1e-6)
+    inputs = drummer.default_inputs(torch.zeros(2, SMALL.latent_size)) | known._asdict() | noise | {"expression_temperature": torch.ones(2)}
+    assert torch.allclose(drummer.decode(inputs), sample_expression(drummer, target, torch.full((2,), 90.0))(factors), atol=1e-6)
 
 
 def test_the_scale_loss_is_that_of_a_low_rank_gaussian() -> None:
     draw = torch.Generator().manual_seed(1)
     expression, mask = torch.rand(2, 4, 18, generator=draw), (torch.rand(2, 4, 18, generator=draw) < 0.5).float()
-    distribution = Feel(*(torch.rand(shape, generator=draw) for shape in ((2, 4, 18), (2, 4, 18), (2, 4, 18, 3))))
+    distribution = ExpressionDistribution(*(torch.rand(shape, generator=draw) for shape in ((2, 4, 18), (2, 4, 18), (2, 4, 18, 3))))
     expected = []
     for loop in range(2):
         where = mask[loop].flatten() > 0
@@ -126,10 +126,10 @@ def test_the_scale_loss_is_that_of_a_low_rank_gaussian() -> None:
 
 def test_the_scale_loss_is_computed_in_single_precision_under_autocast() -> None:
     draw = torch.Generator().manual_seed(1)
-    distribution = Feel(*(torch.rand(shape, generator=draw) for shape in ((2, 64, 18), (2, 64, 18), (2, 64, 18, 4))))
+    distribution = ExpressionDistribution(*(torch.rand(shape, generator=draw) for shape in ((2, 64, 18), (2, 64, 18), (2, 64, 18, 4))))
     expression, mask = torch.rand(2, 64, 18, generator=draw), torch.ones(2, 64, 18)
     loss = scale_loss(distribution, expression, mask)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(scale_loss(distribution, expression, mask), loss)
-    invalid = Feel(distribution[0], distribution[1], distribution[2] * torch.nan)
+    invalid = ExpressionDistribution(distribution[0], distribution[1], distribution[2] * torch.nan)
     assert not torch.isfinite(scale_loss(invalid, expression, mask))

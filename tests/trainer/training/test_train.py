@@ -455,11 +455,11 @@ def test_thresholds_correct_the_number_of_hits(corpus: Corpus, tmp_path: Path) -
     windows = torch.from_numpy(trained.windows)
 
     def error(thresholds: list[float]) -> float:
-        written = trained.model.write_back(windows, thresholds=torch.tensor(thresholds))[..., :9]
+        written = trained.model.reconstruct(windows, thresholds=torch.tensor(thresholds))[..., :9]
         return abs(float(written.sum() / windows[..., :9].sum()) - 1)
 
     assert error([0.5] * 9) > 0.2
-    assert error(find_thresholds(lambda thresholds: trained.model.write_back(windows, thresholds=thresholds), windows)) < 0.5 * error(
+    assert error(find_thresholds(lambda thresholds: trained.model.reconstruct(windows, thresholds=thresholds), windows)) < 0.5 * error(
         [0.5] * 9
     )
 
