@@ -11,7 +11,7 @@ from drumvae.bundle.format import DECODER, ENCODER, METADATA_KEY, TAP_MODEL, Bun
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 
-from .drummer_parts import export_drummer
+from .drummer_parts import export_drummer, separate_draws
 from .graphs import EXAMPLES, OPSET, export_module
 from .parts import export_parts
 from .precision import lower, store_half
@@ -43,6 +43,8 @@ def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
         graphs[DECODER] = unroll(export_parts(model.decoder, example, written), OPSET)
     for name, graph in graphs.items():
         lower(graph, info.precision, name == DECODER)
+        if isinstance(model, Drummer) and name == DECODER:
+            separate_draws(graph)
         _save(graph, info, folder / name)
 
 

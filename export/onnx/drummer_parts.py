@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _KNOWN = Known._fields
 _EACH_STEP = ("gates", "skip", "shown", "told")
+_DRAWS = (
+    *("noise", "temperature", "logit_bias", "note_noise", "loop_noise", "expression_temperature"),
+    *("teacher_target", "teacher_forcing"),
+)
+"""Inputs that have a row for each draw; the others are conditions, of which one row may serve all draws."""
 _PLAYED = ("note_noise", "loop_noise", "expression_temperature", "expression", "expression_mask")
 
 
@@ -136,6 +141,26 @@ def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], outpu
     for value, like in zip(outputs, ended.graph.outputs, strict=True):
         value.name, value.type, value.shape = like.name, like.type, like.shape
     return whole.model(outputs, opset)
+
+
+def separate_draws(model: "Model") -> None:
+    """Gives the inputs of `_DRAWS` and the output a batch dimension of their own, called "draws", in place.
+
+    The graph then takes one row of conditions for any number of draws, and computes their context once: every operator broadcasts.
+    Only the zeros before the first step have a size that is read off an input, which must be one of a draw.
+    """
+    import onnx_ir as ir
+
+    inputs = {value.name: value for value in model.graph.inputs}
+    per_draw = [*(inputs[name] for name in _DRAWS), *model.graph.outputs]
+    shapes = [ir.Shape(["draws", *value.shape[1:]]) for value in per_draw if value.shape is not None]
+    for node in model.graph:
+        if node.op_type == "Shape":
+            node.replace_input_with(0, inputs["noise"])
+        for value in node.outputs:
+            value.shape = None  # ONNX Runtime infers it; a wrong one would let it reuse memory that is too small
+    for value, shape in zip(per_draw, shapes, strict=True):
+        value.shape = shape
 
 
 def _input(name: str, *parts: "Model"):  # type: ignore[no-untyped-def]

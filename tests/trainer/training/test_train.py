@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from drumvae.trainer.training.config import TrainConfig, read_toml  # noqa: E402
 from drumvae.trainer.training.curve import plot_curve, read_curve  # noqa: E402
 from drumvae.trainer.training.losses import divergence  # noqa: E402
 from drumvae.trainer.training.train import RunOptions, train  # noqa: E402
+from drumvae.trainer.training.vae_batches import VAEBatch  # noqa: E402
 from drumvae.trainer.training.vae_module import VAEModule  # noqa: E402
 from drumvae.util.errors import RunError  # noqa: E402
 
@@ -238,6 +240,29 @@ def test_a_run_can_be_resumed_with_another_number_of_micro_batches(corpus: Corpu
     options = RunOptions(resume=tmp_path / "parts" / "last.ckpt")
     train(replace(TINY, max_steps=9, accumulate=after), corpus, tmp_path / "parts", options, progress=False)
     assert largest_difference(tmp_path / "whole", tmp_path / "parts") < 1e-5
+
+
+def test_a_run_saved_within_a_step_resumes_at_the_start_of_that_step(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time-based checkpoint may be written between two micro-batches; here it is written after each of them."""
+    config = replace(TINY, max_steps=5, accumulate=4)
+    train(config, corpus, tmp_path / "whole", progress=False)
+    monkeypatch.setattr("drumvae.trainer.training.train.SAVE_EVERY", timedelta(0))
+    batches, batch_losses = iter(range(100)), VAEModule.batch_losses
+
+    def failing(self: VAEModule, batch: "VAEBatch[torch.Tensor]") -> "dict[str, torch.Tensor]":
+        if next(batches) == 3 * 4 + 2:
+            raise RunError("killed")
+        return batch_losses(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VAEModule, "batch_losses", failing)
+        with pytest.raises(RunError, match="killed"):
+            train(config, corpus, tmp_path / "parts", progress=False)
+    assert read_checkpoint(tmp_path / "parts" / "last.ckpt")["global_step"] == 3
+    train(config, corpus, tmp_path / "parts", RunOptions(resume=tmp_path / "parts" / "last.ckpt"), progress=False)
+    assert largest_difference(tmp_path / "whole", tmp_path / "parts") == 0
 
 
 def test_the_error_for_too_little_memory_names_a_size_that_fits(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
