@@ -75,8 +75,8 @@ class Soak:
     def stop_and_start(self) -> None:
         self.rig.stop()
         time.sleep(0.4)
-        if left := active_notes(self.rig.notes):
-            self.hung.append(f"{sorted(left)} after Stop at frame {self.rig.frame}")
+        if active := active_notes(self.rig.notes):
+            self.hung.append(f"{sorted(active)} after Stop at frame {self.rig.frame}")
         self.rig.start()
 
     def knob(self) -> None:
@@ -96,8 +96,8 @@ class Soak:
     def pull_clock(self) -> None:
         self.rig.disconnect(self.sender, self.drummer.input)
         time.sleep(0.8)
-        if left := active_notes(self.rig.notes):
-            self.hung.append(f"{sorted(left)} after the clock was lost at frame {self.rig.frame}")
+        if active := active_notes(self.rig.notes):
+            self.hung.append(f"{sorted(active)} after the clock was lost at frame {self.rig.frame}")
         self.rig.connect(self.sender, self.drummer.input)
 
     def lose_ports(self) -> None:
@@ -188,7 +188,7 @@ def main() -> int:
         failures = [
             *soak.hung,
             *([f"{count} doubled notes"] if (count := doubled(rig.notes)) else []),
-            *([f"{sorted(left)} are on at the end"] if (left := active_notes(rig.notes)) else []),
+            *([f"{sorted(active)} are on at the end"] if (active := active_notes(rig.notes)) else []),
             *([f"exit status {status}"] if status else []),
             *(["a traceback was shown"] if "Traceback" in shown else []),
             *([f"memory grew by {growth_mb:.1f} MB"] if growth_mb > GROWTH_MB else []),
