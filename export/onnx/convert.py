@@ -11,7 +11,7 @@ from drumvae.bundle.format import DECODER, ENCODER, METADATA_KEY, TAP_MODEL, Bun
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 
-from .drummer_parts import export_drummer
+from .drummer_parts import export_drummer, separate_draws
 from .graphs import EXAMPLES, OPSET, export_module
 from .parts import export_parts
 from .precision import lower, store_half
@@ -19,7 +19,7 @@ from .precision import lower, store_half
 if TYPE_CHECKING:
     from onnx_ir import Model as Graph
 
-_HALVED = "scale.weight"
+_HALVED = "std.weight"
 
 
 def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
@@ -43,6 +43,8 @@ def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
         graphs[DECODER] = unroll(export_parts(model.decoder, example, written), OPSET)
     for name, graph in graphs.items():
         lower(graph, info.precision, name == DECODER)
+        if isinstance(model, Drummer) and name == DECODER:
+            separate_draws(graph)
         _save(graph, info, folder / name)
 
 
@@ -51,7 +53,7 @@ def halve(model: Model) -> None:
 
     They decide how far a sampled latent strays, where three digits are plenty, and are stored in half the space: a megabyte less.
     """
-    weight = model.encoder.scale.weight
+    weight = model.encoder.std.weight
     weight.data = weight.data.half().float()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drumvae.bundle.format import DECODER, DRUMMER, GRAPHS
 from drumvae.models.config import LAGS
-from drumvae.models.drummer import DrummerDecoder, Known
+from drumvae.models.drummer import Conditioning, DrummerDecoder
 from drumvae.music.encoding import VOICE_COUNT
 
 from .graphs import export_module
@@ -19,8 +19,13 @@ from .graphs import export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-_KNOWN = Known._fields
+_KNOWN = Conditioning._fields
 _EACH_STEP = ("gates", "skip", "shown", "told")
+_DRAWS = (
+    *("noise", "temperature", "logit_bias", "note_noise", "loop_noise", "expression_temperature"),
+    *("teacher_target", "teacher_forcing"),
+)
+"""Inputs that have a row for each draw; the others are conditions, of which one row may serve all draws."""
 _PLAYED = ("note_noise", "loop_noise", "expression_temperature", "expression", "expression_mask")
 
 
@@ -53,7 +58,7 @@ class Begin(nn.Module):
         teacher_forcing: Tensor,
     ) -> tuple[Tensor, ...]:
         """Returns `_EACH_STEP` for all steps side by side, the context, and a state and a step of silence."""
-        all_known = Known(has_latent, hit_values, hit_mask, expression, expression_mask, tap, has_tap, style, bpm, density, fill)
+        all_known = Conditioning(has_latent, hit_values, hit_mask, expression, expression_mask, tap, has_tap, style, bpm, density, fill)
         context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, logit_bias, all_known)
         each = (value.flatten(1) for value in (gates, skip, teacher_forcing > 0.5, teacher_target[..., :VOICE_COUNT]))
         state = latent.new_zeros(latent.shape[0], self.decoder.units)
@@ -94,7 +99,7 @@ class End(nn.Module):
     ) -> Tensor:
         """Returns grooves (B, S, 27)."""
         hits = hits.view(-1, self.decoder.steps, VOICE_COUNT)
-        return self.decoder.played(context, hits, note_noise, loop_noise, expression_temperature, expression, expression_mask)
+        return self.decoder.with_expression(context, hits, note_noise, loop_noise, expression_temperature, expression, expression_mask)
 
 
 def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], output: str, opset: int) -> "Model":
@@ -136,6 +141,26 @@ def export_drummer(decoder: DrummerDecoder, example: Mapping[str, Tensor], outpu
     for value, like in zip(outputs, ended.graph.outputs, strict=True):
         value.name, value.type, value.shape = like.name, like.type, like.shape
     return whole.model(outputs, opset)
+
+
+def separate_draws(model: "Model") -> None:
+    """Gives the inputs of `_DRAWS` and the output a batch dimension of their own, called "draws", in place.
+
+    The graph then takes one row of conditions for any number of draws, and computes their context once: every operator broadcasts.
+    Only the zeros before the first step have a size that is read off an input, which must be one of a draw.
+    """
+    import onnx_ir as ir
+
+    inputs = {value.name: value for value in model.graph.inputs}
+    per_draw = [*(inputs[name] for name in _DRAWS), *model.graph.outputs]
+    shapes = [ir.Shape(["draws", *value.shape[1:]]) for value in per_draw if value.shape is not None]
+    for node in model.graph:
+        if node.op_type == "Shape":
+            node.replace_input_with(0, inputs["noise"])
+        for value in node.outputs:
+            value.shape = None  # ONNX Runtime infers it; a wrong one would let it reuse memory that is too small
+    for value, shape in zip(per_draw, shapes, strict=True):
+        value.shape = shape
 
 
 def _input(name: str, *parts: "Model"):  # type: ignore[no-untyped-def]

@@ -65,7 +65,7 @@ class Begin(nn.Module):
         nothing = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
         hit_values, hit_mask = (nothing if value is None else value for value in (hit_values, hit_mask))
         bias = nothing[0, 0] if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        border = self.decoder.head.border(noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask)
+        border = self.decoder.head.hit_threshold(noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask)
         gates, states, flag = self.decoder.begin(latent, hit_mask)
         told = loop_features(teacher_target, self.decoder.encoding)
         each = (value.flatten(1) for value in (gates, border, hit_values, teacher_forcing > 0.5, told))

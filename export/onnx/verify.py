@@ -13,7 +13,7 @@ import torch
 from drumvae.bundle.format import DECODER, shape_of
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model
-from drumvae.models.drummer import Drummer, Known
+from drumvae.models.drummer import Conditioning, Drummer
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.inputs import tap_of
@@ -115,7 +115,9 @@ def _differences(engine: Engine, model: Model, latent: Array, temperature: float
     A step is open where a difference within the tolerance turns a draw: there the order of additions decides, which no two backends
     share, and what follows is another loop. Where the next step is shown what was written, open steps alone are left out.
     """
-    told = {name: value for name, value in more.items() if name in Known._fields + _PLAYED and name not in ("hit_values", "hit_mask")}
+    told = {
+        name: value for name, value in more.items() if name in Conditioning._fields + _PLAYED and name not in ("hit_values", "hit_mask")
+    }
     given: dict[str, Any] = {name: value for name, value in more.items() if name not in told} | ({"conditioning": told} if told else {})
     found, expected = engine.decode(latent, temperature=temperature, **given), _written(engine, model, latent, temperature, more)
     shown = {"teacher_target": expected, "teacher_forcing": np.ones(expected.shape[:2], np.float32)} | dict(more)
@@ -145,7 +147,7 @@ def _written(engine: Engine, model: Model, latent: Array, temperature: float, mo
         inputs["noise"] = inputs["noise"] + np.float32(nudge / temperature)
     if isinstance(model, Drummer):
         inputs = {name: _told(name, inputs, engine, len(latent)) for name in engine.info.graphs[DECODER][0]}
-        return np.asarray(model.answer({name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
+        return np.asarray(model.decode({name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
     with torch.no_grad():
         return np.asarray(model.decoder(**{name: torch.from_numpy(value) for name, value in inputs.items()}).numpy())
 

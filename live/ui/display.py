@@ -13,7 +13,7 @@ from drumvae.music.grid import BEATS_PER_BAR
 
 from ..clock.timeline import bar_of
 from ..clock.transport import State
-from ..looper.player import Loop
+from ..looper.loop import Loop
 from ..messages import Status
 from .layout import StyledText
 from .page import Page, loop_title, unmapped_title

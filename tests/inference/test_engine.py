@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER, DRUMMER, default_bundle
+from drumvae.bundle.format import DRUMMER, default_bundle
 from drumvae.inference.engine import Engine
-from drumvae.inference.onnx_model import Graphs, OnnxModel
-from drumvae.inference.slerp import slerp_path
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import Grid, Onset
 from drumvae.music.morphing import latent_morph
@@ -370,32 +369,6 @@ def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
         engine.reconstruct(np.zeros((1, 32, 27), np.float32))
 
 
-def test_a_draw_above_the_coldest_needs_noise(former: Engine) -> None:
-    with pytest.raises(ValueError, match="needs noise"):
-        former.decode(np.zeros((1, 256), np.float32), temperature=0.5)
-
-
-class FormerDecoder:
-    """A decoder that was exported before loops could be shown to one; it answers silence."""
-
-    inputs = per_draw = frozenset(("latent", "noise", "temperature", "thresholds", "hit_values", "hit_mask"))
-
-    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert feeds.keys() == self.inputs
-        return [np.zeros((len(feeds["latent"]), 64, 27), np.float32)]
-
-
-def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(former: Engine) -> None:
-    older = OnnxModel(former.info, Graphs({**former.model.graphs.sessions, DECODER: FormerDecoder()}, "cpu"))  # type: ignore[dict-item]
-    assert former.has_teacher_forcing
-    assert not older.has_teacher_forcing
-    assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)
-    with pytest.raises(BundleError, match="has no teacher forcing"):
-        older.decode(
-            np.zeros((2, 256), np.float32), teacher_target=np.zeros((2, 64, 27), np.float32), teacher_forcing=np.ones((2, 64), np.float32)
-        )
-
-
 def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:
     tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
     asked = {
@@ -412,23 +385,6 @@ def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, g
             ask()
     with pytest.raises(BundleError, match="writes drums and was asked to generate melodies"):
         engine.generate_melodies(0)
-
-
-def test_an_arc_keeps_the_size_of_its_ends_and_its_angles_are_even() -> None:
-    draw = np.random.default_rng(0)
-    ends = draw.standard_normal((2, 64)).astype(np.float32)
-    ends /= np.linalg.norm(ends, axis=1, keepdims=True)
-    path = slerp_path(ends[0], ends[1], 7)
-    assert np.allclose(path[[0, -1]], ends, atol=1e-6)
-    assert np.allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
-    cosines = (path[1:] * path[:-1]).sum(axis=1)
-    assert np.ptp(cosines) < 1e-6
-
-
-@pytest.mark.parametrize(("first", "last"), [([0, 0], [0, 0]), ([0, 0], [2, 0]), ([1, 0], [3, 0]), ([1, 0], [-3, 0])])
-def test_a_path_without_one_arc_is_straight(first: list[float], last: list[float]) -> None:
-    path = slerp_path(np.array(first, np.float32), np.array(last, np.float32), 3)
-    assert np.allclose(path, [first, np.mean([first, last], axis=0), last])
 
 
 def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, groove: Grid) -> None:

@@ -36,11 +36,11 @@ def calibrate_checkpoint(path: Path, corpus: Corpus) -> None:
     if isinstance(model, Drummer):
         bpm = torch.from_numpy(np.asarray(facts["windows_bpm"], np.float32)[every]).to(device)
         facts |= _drummer_thresholds(model, trained.tasks, target, bpm)
-        checkpoint["state_dict"]["vae.decoder.loosen"] = _scale_factors(model, corpus, device).cpu()
+        checkpoint["state_dict"]["vae.decoder.scale_correction"] = _scale_factors(model, corpus, device).cpu()
     else:
         task = next(task for task in trained.tasks if task != "generate")
         view = torch.from_numpy(np.ascontiguousarray(view_for(task, windows)[0])).to(device)
-        facts["thresholds"] = find_thresholds(lambda thresholds: model.write_back(view, thresholds=thresholds), target)
+        facts["thresholds"] = find_thresholds(lambda thresholds: model.reconstruct(view, thresholds=thresholds), target)
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 

@@ -61,7 +61,7 @@ class DrummerBatch(NamedTuple, Generic[T]):
     noise: T
     """Standard normal noise of the latent sample; (n, Z)."""
     inputs: dict[str, T]
-    """The decoder's conditioning inputs by their names in the bundle's schema, as in `drumvae.models.drummer.Known`; (n, ...)."""
+    """The decoder's conditioning inputs by their names in the bundle's schema, as in `drumvae.models.drummer.Conditioning`; (n, ...)."""
     taps: TapBatch[T]
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from drumvae.models.drummer import Feel
+from drumvae.models.drummer import ExpressionDistribution
 
 TYPICAL_ERRORS = (0.15, 0.3)
 """Errors of velocity (in units of 1) and offset (in half sixteenths) that have the same weight."""
@@ -23,25 +23,25 @@ def tap_loss(logits: Tensor, hits: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits, hits, reduction="sum")
 
 
-def loc_loss(distribution: Feel, expression: Tensor, mask: Tensor) -> Tensor:
+def loc_loss(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
     """Returns the mean absolute error of a window's locations, in typical errors; `expression` (B, S, 2 V), `mask` 1 where it counts."""
-    velocities, offsets = ((distribution.middle - expression).abs() * mask).sum(dim=1).chunk(2, dim=-1)  # (B, V)
+    velocities, offsets = ((distribution.loc - expression).abs() * mask).sum(dim=1).chunk(2, dim=-1)  # (B, V)
     return (velocities.sum(dim=-1) / TYPICAL_ERRORS[0] + offsets.sum(dim=-1) / TYPICAL_ERRORS[1]).mean()
 
 
-def scale_loss(distribution: Feel, expression: Tensor, mask: Tensor) -> Tensor:
+def scale_loss(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
     """Returns the mean negative log-likelihood of a window, without a gradient for the locations.
 
     The covariance is diag(s^2) + M M^T; its inverse and determinant follow from a K by K matrix (Woodbury's identity).
     """
     with torch.autocast(expression.device.type, enabled=False):  # in half precision, the inner matrix is not positive definite
-        return _low_rank_nll(Feel(*(part.float() for part in distribution)), expression.float(), mask.float())
+        return _low_rank_nll(ExpressionDistribution(*(part.float() for part in distribution)), expression.float(), mask.float())
 
 
-def _low_rank_nll(distribution: Feel, expression: Tensor, mask: Tensor) -> Tensor:
-    error = ((expression - distribution.middle.detach()) * mask).flatten(1)  # (B, N)
-    scale = torch.where(mask.flatten(1) > 0, distribution.spread.flatten(1), torch.ones_like(error))
-    factors = (distribution.moods * mask[..., None]).flatten(1, 2) / scale[..., None]  # (B, N, K)
+def _low_rank_nll(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
+    error = ((expression - distribution.loc.detach()) * mask).flatten(1)  # (B, N)
+    scale = torch.where(mask.flatten(1) > 0, distribution.scale.flatten(1), torch.ones_like(error))
+    factors = (distribution.factors * mask[..., None]).flatten(1, 2) / scale[..., None]  # (B, N, K)
     scaled = error / scale
     inner = factors.transpose(1, 2) @ factors + torch.eye(factors.shape[-1], device=error.device)
     lower, _ = torch.linalg.cholesky_ex(inner)  # does not raise for nan, which the check of the loss reports

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from drumvae.models.drummer import Drummer, Known, in_reach
+from drumvae.models.drummer import Conditioning, Drummer, clamp_expression
 from drumvae.models.features import tap_features
 from drumvae.music.encoding import VOICE_COUNT
 from drumvae.music.sampling import LIKELY_HIT
@@ -33,11 +33,11 @@ class DrummerModule(DrumModule):
     def batch_losses(self, batch: DrummerBatch[Tensor]) -> dict[str, Tensor]:
         model, config = self.vae, self.config
         hits, expression = torch.split(batch.target, [VOICE_COUNT, 2 * VOICE_COUNT], dim=-1)
-        known = Known(**batch.inputs)
+        known = Conditioning(**batch.inputs)
         latent, nats = self._sample_latent(batch)
         context = model.decoder.context(latent, known)
         logits = model.decoder.logits(context, hits)
-        distribution = model.decoder.feel(context, hits)
+        distribution = model.decoder.expression(context, hits)
         mask = (hits * (1 - known.expression_mask)).repeat(1, 1, 2)
         losses = {
             "hits": hits_loss(logits.float(), hits, known.hit_mask),
@@ -57,7 +57,7 @@ class DrummerModule(DrumModule):
         """Returns the mean loss of the tap ensemble for a tap; each member reads the taps of one group."""
         features = tap_features(taps.tap)
         total = features.new_zeros(())
-        members = self.vae.tap_model.readers
+        members = self.vae.tap_model.members
         for number, member in enumerate(members):
             own = taps.group == number % TAP_GROUPS
             logits = member(features[own], taps.bpm[own], taps.style[own])
@@ -92,14 +92,14 @@ def predict_loops(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresho
         thresholds: Hit thresholds (V,) of the decoder. Without them, the tap model decides the hits of "drumify".
     """
     batch = validation_batch(model, task, loops, bpm)
-    known = Known(**batch.inputs)
+    known = Conditioning(**batch.inputs)
     latent = loops.new_zeros(len(loops), model.config.latent_size)
     if task == "reconstruct":
         latent = model.encoder(loops)[0].float()
     if task == "drumify" and thresholds is None:
         probability = model.tap_model(known.tap, known.bpm, known.style)
         known = known._replace(hit_values=(probability >= LIKELY_HIT).to(loops), hit_mask=torch.ones_like(known.hit_mask))
-    return model.likeliest(latent, known, thresholds), batch.inputs["hit_mask"]
+    return model.most_likely(latent, known, thresholds), batch.inputs["hit_mask"]
 
 
 @torch.no_grad()
@@ -114,11 +114,11 @@ def sample_expression(model: Drummer, loops: Tensor, bpm: Tensor) -> Predict:
     for first in range(0, len(loops), _BATCH):
         part = loops[first : first + _BATCH]
         batch = validation_batch(model, "humanize", part, bpm[first : first + _BATCH])
-        context = model.decoder.context(torch.zeros_like(batch.noise), Known(**batch.inputs))
-        distribution = model.decoder.feel(context, part[..., :VOICE_COUNT])
-        shapes = distribution.spread.shape, (len(part), model.config.moods)
+        context = model.decoder.context(torch.zeros_like(batch.noise), Conditioning(**batch.inputs))
+        distribution = model.decoder.expression(context, part[..., :VOICE_COUNT])
+        shapes = distribution.scale.shape, (len(part), model.config.moods)
         note_noise, loop_noise = (torch.randn(shape, generator=generator).to(part) for shape in shapes)
-        locations.append(distribution.middle)
-        deviations.append(distribution.drawn(note_noise, loop_noise))
+        locations.append(distribution.loc)
+        deviations.append(distribution.deviation(note_noise, loop_noise))
     location, deviation = torch.cat(locations), torch.cat(deviations)
-    return lambda factors: torch.cat([hits, in_reach(location + factors * deviation) * hits.repeat(1, 1, 2)], dim=-1)
+    return lambda factors: torch.cat([hits, clamp_expression(location + factors * deviation) * hits.repeat(1, 1, 2)], dim=-1)

@@ -19,31 +19,13 @@ from .vae_batches import VAEBatch, view_for
 class VAEModule(DrumModule):
     """Trains a LoopVAE to reconstruct loops from the input views of the configuration's tasks."""
 
+    vae: LoopVAE
+
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.vae = LoopVAE(config.model)
 
     def batch_losses(self, batch: VAEBatch[Tensor]) -> dict[str, Tensor]:
-        return self._losses(batch)
-
-    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
-        """Returns the losses for the first task, with the mean latents."""
-        task = self.config.learned_tasks[0]
-        view, _ = self._view(task, loops)
-        zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
-        given = loops.new_full((len(loops),), float(task == "humanize"))
-        return self._losses(VAEBatch(view, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)))
-
-    def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
-        view, fixed = self._view(task, loops)
-        given_hits = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], fixed)
-        return self.vae.write_back(view, *given_hits), fixed
-
-    def _view(self, task: str, loops: Tensor) -> tuple[Tensor, Tensor]:
-        view, fixed = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
-        return view, fixed
-
-    def _losses(self, batch: VAEBatch[Tensor]) -> dict[str, Tensor]:
         target, given = batch.target, batch.given
         mean, std = (value.float() for value in self.vae.encoder(batch.view))  # half precision would distort the divergence
         features = loop_features(target, self.config.model.encoding)
@@ -56,6 +38,23 @@ class VAEModule(DrumModule):
         loss = sum(losses.values()) + kl_loss(nats, self.config.free_bits, beta)
         return {"loss": loss, **losses, "bits": nats.mean() / math.log(2)}
 
+    def validation_losses(self, loops: Tensor, bpm: Tensor) -> dict[str, Tensor]:
+        """Returns the losses for the first task, with the mean latents."""
+        task = self.config.learned_tasks[0]
+        view, _ = self._view(task, loops)
+        zeros = loops.new_zeros(len(loops), self.config.model.latent_size)
+        given = loops.new_full((len(loops),), float(task == "humanize"))
+        return self.batch_losses(VAEBatch(view, loops, given, zeros, loops.new_zeros(len(loops), 0, 1)))
+
+    def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
+        view, fixed = self._view(task, loops)
+        given_hits = () if loops.dim() == 2 else (loops[..., :VOICE_COUNT], fixed)
+        return self.vae.reconstruct(view, *given_hits), fixed
+
+    def _view(self, task: str, loops: Tensor) -> tuple[Tensor, Tensor]:
+        view, fixed = (torch.tensor(array).to(loops) for array in view_for(task, loops.cpu().numpy()))
+        return view, fixed
+
     def _sampled_previous(self, latent: Tensor, features: Tensor, given: Tensor, uniform: Tensor) -> Tensor:
         """Returns the previous steps that the decoder reads, (B, S, F), some of them replaced by samples of the model.
 
@@ -65,7 +64,7 @@ class VAEModule(DrumModule):
         share = scheduled_sampling_share(self.global_step, self.config.scheduled_sampling) if self.training else 0.0
         with torch.no_grad():
             outputs = self.vae.decoder.teacher_forced(latent, features, given)
-            samples = self.vae.decoder.head.draw(outputs, uniform[..., 1:])
+            samples = self.vae.decoder.head.sample(outputs, uniform[..., 1:])
         return previous_steps(torch.where(uniform[..., :1] < share, samples, features))
 
     def _reconstruction_losses(self, outputs: Tensor, target: Tensor, features: Tensor, given: Tensor) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ def validation_batch(model: Drummer, task: str, loops: Tensor, bpm: Tensor) -> D
     hit_mask = torch.tensor(view_for(task, array)[1]).to(loops)
     expression_mask = hit_mask if task == "infill" else torch.zeros_like(hit_mask)
     tap, bpm = torch.from_numpy(tap_of(array)).to(loops), bpm.to(loops)
-    inputs = {name: value.to(loops) for name, value in model.nothing_known(count)._asdict().items()}
+    inputs = {name: value.to(loops) for name, value in model.unknown(count)._asdict().items()}
     inputs |= given_inputs(loops, hit_mask, expression_mask) | {"tap": tap, "bpm": bpm}
     inputs["has_tap"] = loops.new_full((count,), float(task == "drumify"))
     inputs["has_latent"] = loops.new_full((count,), float(task == "reconstruct"))

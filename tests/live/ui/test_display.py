@@ -9,7 +9,7 @@ from rich.console import Console
 
 from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import ControlState
-from drumvae.live.looper.player import Loop
+from drumvae.live.looper.loop import Loop
 from drumvae.live.looper.recorder import Recording
 from drumvae.live.messages import Status
 from drumvae.live.ui.display import Lines, Screen, make_display
