@@ -61,7 +61,7 @@ class GenerationScheduler:
 
     @property
     def controls(self) -> ControlState:
-        return self.player.controls
+        return self.player.panel.state
 
     @property
     def mode(self) -> Mode:
