@@ -433,7 +433,7 @@ def test_an_existing_run_is_not_overwritten(midi_folder: Path, tmp_path: Path) -
 
 
 def test_ctrl_c_saves_and_exits_with_status_0(midi_folder: Path, tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", "drumvae.trainer", "--data", str(midi_folder), "--batch-size", "4", "--out", "run"]
+    arguments = [sys.executable, "-m", "drumvae.trainer", *tiny_run(midi_folder), "--max-steps", "1000000", "--out", "run"]
     with subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         deadline_s = time.monotonic() + 120
         while not list(tmp_path.glob("run/tensorboard/events*")) and time.monotonic() < deadline_s:
