@@ -37,6 +37,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 TINY = TrainConfig(
     preset="tiny",
     model=ModelConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
@@ -174,7 +175,7 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
     tiny = tiny_run(midi_folder)
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
-    torchrun = (str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", str(free_port()))
+    torchrun = (*TORCHRUN, "--nproc-per-node", "2", "--master-port", str(free_port()))
     if launcher == "own":
         together = command(*tiny, "--out", "together", "--devices", "2", cwd=tmp_path)
     else:
@@ -191,7 +192,7 @@ def test_two_machines_train_the_weights_of_one(midi_folder: Path, tmp_path: Path
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     rendezvous = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{free_port()}"]
-    torchrun = (str(Path(sys.executable).with_name("torchrun")), *rendezvous)
+    torchrun = (*TORCHRUN, *rendezvous)
     machines = [tmp_path / "first", tmp_path / "second"]
     for machine in machines:
         machine.mkdir()
