@@ -15,10 +15,16 @@ from typing import Any
 from ..music.grid import STEPS_PER_BAR
 from ..music.kit import DEFAULT_KIT, VOICES, Kit
 from ..util.errors import BundleError
-from .schema import meanings
+from .schema import DECODER as DECODER
+from .schema import DRUMMER as DRUMMER
+from .schema import ENCODER as ENCODER
+from .schema import GRAPHS, GraphSpec, TensorSpec, axis_sizes, meanings
+from .schema import LSTM as LSTM
+from .schema import TAP_MODEL as TAP_MODEL
+from .tasks import TASKS as TASKS
 
 FORMAT = 2
-JSON, DECODER, ENCODER, TAP_MODEL = "bundle.json", "decoder.onnx", "encoder.onnx", "tap_model.onnx"
+JSON = "bundle.json"
 CARD = "CARD.md"
 """For people; no program reads it."""
 GOLDEN = "golden.bin"
@@ -28,45 +34,12 @@ FILES = (JSON, DECODER, ENCODER, TAP_MODEL, CARD, GOLDEN)
 PRECISIONS = ("fp32", "fp16", "int8")
 MOST_STEPS, MOST_LATENT = 4096, 65536
 """More than any loop and latent that can be made sense of: what asks for more is refused before anything is allocated."""
-TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 METADATA_KEY = "drumvae"
-LSTM, DRUMMER = "lstm", "drummer"
 FAMILIES = (LSTM, DRUMMER)
 """What a model needs to be told: a latent, or what is known of a loop."""
 MOST_STYLES, MOST_LOOP_FACTORS = 256, 64
 DECILES = 11
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
-
-Shapes = dict[str, str]
-"""Inputs or outputs by name, a letter for each axis: B loops, S steps, R bars, V voices, G values of a groove, F of how nine voices are
-played, P of a tap, Z latent size, T styles, K loop factors."""
-_DRUMS: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: (
-        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "hit_values": "BSV", "hit_mask": "BSV"}
-        | {"teacher_target": "BSG", "teacher_forcing": "BS"},
-        {"groove": "BSG"},
-    ),
-    ENCODER: ({"groove": "BSG"}, {"mean": "BZ", "std": "BZ"}),
-}
-_MELODIES: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "teacher_target": "BS", "teacher_forcing": "BS"}, {"melody": "BS"}),
-    ENCODER: ({"melody": "BS"}, {"mean": "BZ", "std": "BZ"}),
-}
-_DRUMMER: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: (
-        {"latent": "BZ", "has_latent": "B", "noise": "BSV", "temperature": "B", "thresholds": "V", "logit_bias": "BSV"}
-        | {"note_noise": "BSF", "loop_noise": "BK", "expression_temperature": "B", "hit_values": "BSV", "hit_mask": "BSV"}
-        | {"expression": "BSF", "expression_mask": "BSV", "tap": "BSP", "has_tap": "B"}
-        | {"style": "BT", "bpm": "B", "density": "B", "fill": "BR", "teacher_target": "BSG", "teacher_forcing": "BS"},
-        {"groove": "BSG"},
-    ),
-    ENCODER: _DRUMS[ENCODER],
-    TAP_MODEL: ({"tap": "BSP", "bpm": "B", "style": "BT"}, {"hit_probability": "BSV"}),
-}
-GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES, DRUMMER: _DRUMMER}
-"""The contract: for each encoding, and for a drummer, the inputs and outputs of each graph, in order. Drums are groove tensors."""
-OPTIONAL = ("teacher_target", "teacher_forcing")
-"""Inputs that a decoder of drums may lack: the first ones exported do."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +86,19 @@ class BundleInfo:
             "format": FORMAT,
             "kit": self.kit.to_dict(),
             "voices": list(VOICES),
-            "meanings": meanings(self.encoding, self.family == DRUMMER),
+            "meanings": meanings(self.kind),
         }
         return asdict(self) | told
 
     @property
-    def graphs(self) -> dict[str, tuple[Shapes, Shapes]]:
+    def kind(self) -> str:
+        """The kind of model that it is, a key of `schema.GRAPHS`."""
+        return DRUMMER if self.family == DRUMMER else self.encoding
+
+    @property
+    def graphs(self) -> dict[str, GraphSpec]:
         """The inputs and outputs of each of its graphs."""
-        return GRAPHS[DRUMMER if self.family == DRUMMER else self.encoding]
+        return GRAPHS[self.kind]
 
     def thresholds_for(self, task: str) -> tuple[float, ...]:
         """Returns the thresholds that a task has when hits are written without chance."""
@@ -221,7 +199,7 @@ def has_golden(folder: Path) -> bool:
 def checksums(values: dict[str, Any]) -> dict[str, str]:
     """Returns the checksum of each file that a description names; raises BundleError where it names others than a bundle has."""
     graphs = values["graphs"]
-    needed = GRAPHS[DRUMMER] if values.get("family") == DRUMMER else _DRUMS
+    needed = GRAPHS[DRUMMER if values.get("family") == DRUMMER else "groove"]
     for name in graphs:
         if name not in (*needed, GOLDEN):
             raise BundleError(
@@ -256,11 +234,9 @@ def write_bundle_json(folder: Path, info: BundleInfo) -> None:
     (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
-def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
-    """Returns the shape that letters such as "BSV" stand for, for a number of loops."""
-    sizes = {"B": loops, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
-    sizes |= {"R": info.steps // STEPS_PER_BAR, "F": 2 * len(VOICES), "P": 3, "T": len(info.styles), "K": info.loop_factors}
-    return tuple(sizes[letter] for letter in letters)
+def shape_of(tensor: TensorSpec, info: BundleInfo, loops: int) -> tuple[int, ...]:
+    """Returns the shape of an input or output of a bundle's graphs for a number of loops."""
+    return tensor.shape(axis_sizes(loops, info.steps, info.latent_size, len(info.styles), info.loop_factors))
 
 
 def sha256(path: Path) -> str:

@@ -109,7 +109,7 @@ def _check(folder: Path, found: Check) -> None:
 def _check_seeds(engine: Engine, data: bytes | None, found: Check) -> None:
     """Looks whether a seed still draws here what it drew there, in NumPy."""
     if data is not None:
-        same = golden.draws_the_same(engine.info, data)
+        same = golden.same_seeds(engine.info, data)
         found.passed.append(f"seeds: NumPy {np.__version__} draws {'what' if same else 'other numbers than'} it drew at the export")
 
 
@@ -128,9 +128,9 @@ def _on_provider(folder: Path, engine: Engine | None, name: str, data: bytes | N
     speed = f"a loop takes {p50:.1f} ms (p99 {p99:.1f}) on one thread"
     if parity is None:
         return OnProvider(name, True, speed, p50_ms=p50, p99_ms=p99)
-    figures = (parity.cells, parity.of_cells, parity.value, p50, p99)
-    verdict = "plays as where it was exported" if parity.kept else "plays otherwise than where it was exported"
-    return OnProvider(name, parity.kept, f"{verdict} ({parity.sentence()}); {speed}", True, *figures)
+    figures = (parity.loops.hits_differing, parity.loops.hits, parity.loops.value, p50, p99)
+    verdict = "plays as where it was exported" if parity.within_tolerance else "plays otherwise than where it was exported"
+    return OnProvider(name, parity.within_tolerance, f"{verdict} ({parity.sentence()}); {speed}", True, *figures)
 
 
 def _latency_ms(engine: Engine) -> list[float]:

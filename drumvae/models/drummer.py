@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from ..bundle.schema import DECODER, DRUMMER, GRAPHS, axis_sizes
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
-from ..music.sampling import MIN_TEMPERATURE
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
@@ -245,31 +245,23 @@ class Drummer(nn.Module):
         self.decoder = DrummerDecoder(config)
         self.tap_model = TapEnsemble(config)
 
+    def default_inputs(self, loops: int) -> dict[str, Tensor]:
+        """Returns every input of the decoder by name, with the schema's defaults: the most likely loops, and nothing known but the latent."""
+        config, like = self.config, self.decoder.shown.weight
+        sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
+        tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
+        return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
+
     def nothing_known(self, loops: int) -> Known:
         """Returns that nothing is known of so many loops."""
-        like, config = self.decoder.shown.weight, self.config
-        steps = config.steps
-        shapes = [
-            (),
-            (steps, VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, 2 * VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, TAP_SIZE),
-            (),
-            (len(config.styles),),
-            (),
-            (),
-            (steps // STEPS_PER_BAR,),
-        ]
-        return Known(*(like.new_zeros(loops, *shape) for shape in shapes))
+        inputs = self.default_inputs(loops)
+        return Known(**{name: inputs[name] for name in Known._fields})._replace(has_latent=torch.zeros_like(inputs["has_latent"]))
 
     @torch.no_grad()
     def answer(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Returns what the decoder writes for its inputs by the names of the contract."""
-        draws = ("noise", "temperature", "thresholds", "logit_bias", "note_noise", "loop_noise", "expression_temperature")
-        named = {name: inputs[name] for name in ("latent", *draws, "teacher_forcing")}
-        known = Known(*(inputs[name] for name in Known._fields))
+        known = Known(**{name: inputs[name] for name in Known._fields})
+        named = {name: value for name, value in inputs.items() if name not in Known._fields and name != "teacher_target"}
         result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
         return result
 
@@ -278,15 +270,7 @@ class Drummer(nn.Module):
 
         The latents are taken as heard; all else is unknown.
         """
-        count, steps = len(latent), self.config.steps
-        cells, values = (count, steps, VOICE_COUNT), (count, steps, GROOVE_SIZE)
-        known = self.nothing_known(count)._replace(has_latent=latent.new_ones(count))
-        zeros = {"logit_bias": cells, "note_noise": (count, steps, 2 * VOICE_COUNT), "loop_noise": (count, self.config.moods)}
-        zeros |= {"expression_temperature": (count,)}
-        zeros |= {"teacher_target": values, "teacher_forcing": (count, steps)}
-        even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
-        even["temperature"] = latent.new_full((count,), MIN_TEMPERATURE)
-        return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}
+        return self.default_inputs(len(latent)) | {"latent": latent}
 
     @torch.no_grad()
     def likeliest(self, latent: Tensor, known: Known, thresholds: Tensor | None = None) -> Tensor:

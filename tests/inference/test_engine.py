@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER, DRUMMER, default_bundle
+from drumvae.bundle.format import DRUMMER, default_bundle
 from drumvae.inference.engine import Engine
-from drumvae.inference.onnx_model import Graphs, OnnxModel
+from drumvae.inference.onnx_model import OnnxModel
 from drumvae.inference.slerp import slerp_path
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import Grid, Onset
@@ -373,27 +373,6 @@ def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
 def test_a_draw_above_the_coldest_needs_noise(former: Engine) -> None:
     with pytest.raises(ValueError, match="needs noise"):
         former.decode(np.zeros((1, 256), np.float32), temperature=0.5)
-
-
-class FormerDecoder:
-    """A decoder that was exported before loops could be shown to one; it answers silence."""
-
-    inputs = per_draw = frozenset(("latent", "noise", "temperature", "thresholds", "hit_values", "hit_mask"))
-
-    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert feeds.keys() == self.inputs
-        return [np.zeros((len(feeds["latent"]), 64, 27), np.float32)]
-
-
-def test_a_bundle_that_cannot_be_forced_plays_and_says_so_when_it_is_asked_to(former: Engine) -> None:
-    older = OnnxModel(former.info, Graphs({**former.model.graphs.sessions, DECODER: FormerDecoder()}, "cpu"))  # type: ignore[dict-item]
-    assert former.has_teacher_forcing
-    assert not older.has_teacher_forcing
-    assert older.decode(np.zeros((2, 256), np.float32)).shape == (2, 64, 27)
-    with pytest.raises(BundleError, match="has no teacher forcing"):
-        older.decode(
-            np.zeros((2, 256), np.float32), teacher_target=np.zeros((2, 64, 27), np.float32), teacher_forcing=np.ones((2, 64), np.float32)
-        )
 
 
 def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:

@@ -55,18 +55,13 @@ def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, An
         for system, written in (_written(engine, true, mean) | {n: b(true, numbers) for n, b in baselines.items()}).items():
             whole.add(system, measure.sums(written, true, step_ms), takes)
             later.add(system, measure.sums(written[:, STEPS_PER_BAR:], true[:, STEPS_PER_BAR:], step_ms), takes)
-    missing = {} if engine.has_teacher_forcing else {FORCED: CANNOT_FORCE}
     rows = whole.rows(measure.figures)
-    tables = {"all bars": Table(_ABOUT, rows, missing, ("f1_by_voice",))}
+    tables = {"all bars": Table(_ABOUT, rows, by_voice=("f1_by_voice",))}
     if engine.steps > STEPS_PER_BAR:
-        tables["later bars"] = Table(
-            "The same without the first bar, which a repetition gets for nothing.", later.rows(measure.figures), missing
-        )
+        tables["later bars"] = Table("The same without the first bar, which a repetition gets for nothing.", later.rows(measure.figures))
     return TaskScores(tables)
 
 
 def _written(engine: Engine, true: Array, mean: Array) -> dict[str, Array]:
-    written = {FREE: engine.decode(mean)}
-    if engine.has_teacher_forcing:
-        written[FORCED] = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
-    return written
+    forced = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
+    return {FREE: engine.decode(mean), FORCED: forced}
