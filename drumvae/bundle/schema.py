@@ -14,11 +14,14 @@ from ..music.sampling import MIN_TEMPERATURE
 from .draws import Draw, choice, constant, from_windows, normal, one_hot, taps, uniform, whole_windows
 
 DECODER, ENCODER, TAP_MODEL = "decoder.onnx", "encoder.onnx", "tap_model.onnx"
+ENCODINGS = ("groove", "pattern", "melody")
 LSTM, DRUMMER = "lstm", "drummer"
+FAMILIES = (LSTM, DRUMMER)
 _EXPRESSION_SIZE, _TAP_SIZE = 2 * VOICE_COUNT, 3
 
 AXES = {
     "B": "B",
+    "D": "D",
     "S": "S",
     "R": "bars",
     "V": str(VOICE_COUNT),
@@ -29,8 +32,8 @@ AXES = {
     "T": "T",
     "K": "K",
 }
-"""The letters of axes, and how the documentation writes them: B loops, S steps, R bars, V voices, G values of a groove, F velocities and
-offsets of all voices, P values of a tap, Z latent size, T styles, K low-rank factors of a loop."""
+"""The letters of axes, and how the documentation writes them: B loops, D draws, S steps, R bars, V voices, G values of a groove, F
+velocities and offsets of all voices, P values of a tap, Z latent size, T styles, K low-rank factors of a loop."""
 
 
 class TensorSpec(NamedTuple):
@@ -49,6 +52,11 @@ class TensorSpec(NamedTuple):
     draw: Draw = constant(0.0)
     """How a parity test draws it, given windows of real grooves."""
 
+    @property
+    def is_batched(self) -> bool:
+        """Whether its first axis is a batch, of loops or of draws."""
+        return self.axes[0] in "BD"
+
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """Returns its shape, given the size of each axis."""
         return tuple(sizes[axis] for axis in self.axes)
@@ -63,8 +71,12 @@ class GraphSpec(NamedTuple):
 
 def axis_sizes(loops: int, steps: int, latent_size: int, styles: int = 0, loop_factors: int = 0) -> dict[str, int]:
     """Returns the size of each axis of `AXES` for a number of loops and a model's own sizes."""
-    sizes = {"B": loops, "S": steps, "R": steps // STEPS_PER_BAR, "V": VOICE_COUNT, "G": GROOVE_SIZE, "F": _EXPRESSION_SIZE}
+    sizes = {"B": loops, "D": loops, "S": steps, "R": steps // STEPS_PER_BAR, "V": VOICE_COUNT, "G": GROOVE_SIZE, "F": _EXPRESSION_SIZE}
     return sizes | {"P": _TAP_SIZE, "Z": latent_size, "T": styles, "K": loop_factors}
+
+
+def _per_draw(*tensors: TensorSpec) -> tuple[TensorSpec, ...]:
+    return tuple(tensor._replace(axes=tensor.axes.replace("B", "D")) for tensor in tensors)
 
 
 def _graph(inputs: Iterable[TensorSpec], *outputs: TensorSpec) -> GraphSpec:
@@ -102,7 +114,7 @@ _HITS = (
 _TEACHER_FORCING = TensorSpec(
     "teacher_forcing",
     "BS",
-    "0 or 1: where it is 1, the next step sees this step of `teacher_target` and not the one that was written; 1 everywhere is teacher forcing",
+    "0 or 1: where it is 1, the next step sees this step of `teacher_target` in place of the written one; 1 everywhere is teacher forcing",
     draw=choice(0, 1),
 )
 _TEACHER = (TensorSpec("teacher_target", "BSG", "a loop as `groove`, for `teacher_forcing`", draw=whole_windows), _TEACHER_FORCING)
@@ -146,11 +158,9 @@ CONDITIONS = (
 )
 """What a drummer's decoder is given of a loop. A new condition is a row here, and its use in the model."""
 
-_DRUMMER_INPUTS = (
-    _LATENT._replace(meaning=f"{_LATENT.meaning}; 0 and not read where `has_latent` is 0"),
+_DRUMMER_DRAWS = _per_draw(
     _NOISE,
     _TEMPERATURE,
-    _THRESHOLDS,
     TensorSpec("logit_bias", "BSV", "added to the log odds of each hit; 0 leaves the model's own", draw=normal(0.5)),
     TensorSpec(
         "note_noise", "BSF", "standard normal: varies the expression of each hit; velocities of nine voices, then offsets", draw=normal()
@@ -162,7 +172,10 @@ _DRUMMER_INPUTS = (
         "scales `note_noise` and `loop_noise`: 0 writes the mean expression, 1 varies it as human players do",
         draw=constant(0.7),
     ),
+    *_TEACHER,
 )
+"""Inputs of a drummer's decoder with a row for each draw; of the conditions, a single row may serve all draws."""
+_DRUMMER_LATENT = _LATENT._replace(meaning=f"{_LATENT.meaning}; 0 and not read where `has_latent` is 0")
 _HIT_PROBABILITY = TensorSpec("hit_probability", "BSV", "in (0, 1): probability of each hit given the tap alone")
 
 _ENCODER = _graph([_GROOVE], *_POSTERIOR)
@@ -176,7 +189,7 @@ GRAPHS: dict[str, dict[str, GraphSpec]] = {
         ENCODER: _graph([_MELODY], *_POSTERIOR),
     },
     DRUMMER: {
-        DECODER: _graph([*_DRUMMER_INPUTS, *CONDITIONS, *_TEACHER], _GROOVE),
+        DECODER: _graph([_DRUMMER_LATENT, _THRESHOLDS, *CONDITIONS, *_DRUMMER_DRAWS], *_per_draw(_GROOVE)),
         ENCODER: _ENCODER,
         TAP_MODEL: _graph([_TAP, _BPM, _STYLE], _HIT_PROBABILITY),
     },

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.format import DRUMMER
+from ..bundle.schema import DRUMMER
 from ..music.conditions import UNCONDITIONED, Conditions, check_density
 from ..music.encoding import VOICE_COUNT, groove_to_grid
 from ..music.grid import Array, Grid

@@ -12,7 +12,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..bundle.format import DECODER, ENCODER, TAP_MODEL, BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.format import BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.schema import DECODER, ENCODER, TAP_MODEL
 from ..music.grid import Array
 from ..music.sampling import MIN_TEMPERATURE
 from ..util.errors import BundleError
@@ -186,7 +187,7 @@ class OnnxModel:
         shapes, outputs = self.info.graphs[graph]
         if not count:  # ONNX Runtime crashes on an empty batch
             return [np.zeros(shape_of(letters, self.info, 0), np.float32) for letters in outputs.values()]
-        batched = {name for name, value in feeds.items() if shapes[name].axes.startswith("B") and len(value) == count}
+        batched = {name for name, value in feeds.items() if shapes[name].is_batched and len(value) == count}
         runs = []
         for first in range(0, count, _MAX_BATCH):
             batch = slice(first, first + _MAX_BATCH)

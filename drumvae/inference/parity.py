@@ -29,10 +29,13 @@ class LoopDifference:
 
     def __add__(self, other: "LoopDifference") -> "LoopDifference":
         """Returns the difference over the loops of both: counts add up, and the larger value stays."""
-        counts = (
-            (getattr(each, name) for each in (self, other)) for name in ("loops_differing", "steps_differing", "hits_differing", "hits")
+        return LoopDifference(
+            self.loops_differing + other.loops_differing,
+            self.steps_differing + other.steps_differing,
+            self.hits_differing + other.hits_differing,
+            self.hits + other.hits,
+            float(np.maximum(self.value, other.value)),  # which keeps a NaN
         )
-        return LoopDifference(*map(sum, counts), float(np.maximum(self.value, other.value)))
 
 
 def compare_loops(expected: Array, found: Array, counted: NDArray[np.bool_] | None = None) -> LoopDifference:

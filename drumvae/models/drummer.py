@@ -246,7 +246,7 @@ class Drummer(nn.Module):
         self.tap_model = TapEnsemble(config)
 
     def default_inputs(self, loops: int) -> dict[str, Tensor]:
-        """Returns every input of the decoder by name, with the schema's defaults: the most likely loops, and nothing known but the latent."""
+        """Returns every input of the decoder by name, with the defaults of the schema: the most likely loop, of nothing but a latent."""
         config, like = self.config, self.decoder.shown.weight
         sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
         tensors = GRAPHS[DRUMMER][DECODER].inputs.values()

@@ -13,7 +13,7 @@ from drumvae.bundle.schema import DECODER, ENCODER, TAP_MODEL, TensorSpec
 from drumvae.models.build import Model
 from drumvae.models.drummer import Drummer
 
-from .drummer_parts import export_drummer
+from .drummer_parts import export_drummer, separate_draws
 from .graphs import EXAMPLES, OPSET, export_module
 from .parts import export_parts
 from .precision import lower, store_half
@@ -45,6 +45,8 @@ def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
         graphs[DECODER] = unroll(export_parts(model.decoder, example, output), OPSET)
     for name, graph in graphs.items():
         lower(graph, info.precision, name == DECODER)
+        if isinstance(model, Drummer) and name == DECODER:
+            separate_draws(graph, decoder.inputs)
         _save(graph, info, folder / name)
 
 

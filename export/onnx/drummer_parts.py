@@ -3,11 +3,13 @@
 B batch, S steps, V = 9 voices, U units of the core, L lags.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from drumvae.bundle.schema import TensorSpec
 from drumvae.models.config import LAGS
 from drumvae.models.drummer import DrummerDecoder, Known
 from drumvae.music.encoding import VOICE_COUNT
@@ -71,7 +73,7 @@ class End(nn.Module):
         return self.decoder.played(context, hits.view(-1, self.decoder.steps, VOICE_COUNT), *(inputs[name] for name in _EXPRESSION))
 
 
-class _Graphs(NamedTuple):
+class _Parts(NamedTuple):
     begin: "Graph"
     step: "Graph"
     end: "Graph"
@@ -90,7 +92,7 @@ def export_drummer(decoder: DrummerDecoder, example: dict[str, Tensor], output: 
     return builder.model(builder.add_last(end, by_name(end, inputs | {"context": context, "hits": builder.join(hits)})), opset)
 
 
-def _export_parts(decoder: DrummerDecoder, example: dict[str, Tensor], output: str) -> _Graphs:
+def _export_parts(decoder: DrummerDecoder, example: dict[str, Tensor], output: str) -> _Parts:
     from .fuse import fuse_sums
 
     begin = Begin(decoder)
@@ -102,7 +104,7 @@ def _export_parts(decoder: DrummerDecoder, example: dict[str, Tensor], output: s
     end_inputs = {"context": context, "hits": torch.zeros(len(context), decoder.steps * VOICE_COUNT)}
     step = export_module(Step(decoder), step_inputs, ["hits", "past", "next_state"])
     fuse_sums(step)
-    return _Graphs(
+    return _Parts(
         export_module(begin, {"inputs": begin_inputs}, [*_PER_STEP, "context", "state", "silence"], unbatched=["thresholds"]).graph,
         step.graph,
         export_module(End(decoder), {**end_inputs, "inputs": {name: example[name] for name in _EXPRESSION}}, [output]).graph,
@@ -125,3 +127,22 @@ def _copy_steps(builder: "GraphBuilder", step: "Graph", per_step: list[list["Val
         hits.append(step_hits)
         past.append(seen)
     return hits
+
+
+def separate_draws(model: "Model", inputs: Mapping[str, TensorSpec]) -> None:
+    """Gives the inputs that have a row for each draw, and the output, a batch dimension of their own, called "draws", in place.
+
+    The graph then takes one row of conditions for any number of draws, and computes their context once: every operator broadcasts.
+    The zeros before the first step are the only ones whose size is read off an input, which must be one of a draw.
+    """
+    import onnx_ir as ir
+
+    per_draw = [value for value in model.graph.inputs if inputs[str(value.name)].axes.startswith("D")] + list(model.graph.outputs)
+    shapes = [ir.Shape(["draws", *value.shape[1:]]) for value in per_draw if value.shape is not None]
+    for node in model.graph:
+        if node.op_type == "Shape":
+            node.replace_input_with(0, per_draw[0])
+        for value in node.outputs:
+            value.shape = None  # ONNX Runtime infers it; a wrong one would let it reuse memory that is too small
+    for value, shape in zip(per_draw, shapes, strict=True):
+        value.shape = shape

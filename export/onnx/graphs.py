@@ -40,7 +40,7 @@ def export_module(module: nn.Module, example: Example, outputs: Sequence[str], u
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
-            tuple(example.values()),
+            (*example.values(), {}),  # a dictionary in the last place would be taken for keyword arguments
             dynamo=True,
             input_names=[name for argument in example.items() for name in _input_names(*argument)],
             output_names=list(outputs),

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
+from drumvae.bundle.format import BundleInfo
+from drumvae.bundle.schema import DECODER, ENCODER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT

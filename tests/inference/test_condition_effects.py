@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.drummers import STYLES
 
-from drumvae.bundle.format import DRUMMER, read_bundle
+from drumvae.bundle.format import read_bundle
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove

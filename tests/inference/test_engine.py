@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DRUMMER, default_bundle
+from drumvae.bundle.format import default_bundle
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import OnnxModel
-from drumvae.inference.slerp import slerp_path
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import Grid, Onset
 from drumvae.music.morphing import latent_morph
@@ -370,11 +370,6 @@ def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
         engine.reconstruct(np.zeros((1, 32, 27), np.float32))
 
 
-def test_a_draw_above_the_coldest_needs_noise(former: Engine) -> None:
-    with pytest.raises(ValueError, match="needs noise"):
-        former.decode(np.zeros((1, 256), np.float32), temperature=0.5)
-
-
 def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:
     tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
     asked = {
@@ -391,23 +386,6 @@ def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, g
             ask()
     with pytest.raises(BundleError, match="writes drums and was asked to generate melodies"):
         engine.generate_melodies(0)
-
-
-def test_an_arc_keeps_the_size_of_its_ends_and_its_angles_are_even() -> None:
-    draw = np.random.default_rng(0)
-    ends = draw.standard_normal((2, 64)).astype(np.float32)
-    ends /= np.linalg.norm(ends, axis=1, keepdims=True)
-    path = slerp_path(ends[0], ends[1], 7)
-    assert np.allclose(path[[0, -1]], ends, atol=1e-6)
-    assert np.allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
-    cosines = (path[1:] * path[:-1]).sum(axis=1)
-    assert np.ptp(cosines) < 1e-6
-
-
-@pytest.mark.parametrize(("first", "last"), [([0, 0], [0, 0]), ([0, 0], [2, 0]), ([1, 0], [3, 0]), ([1, 0], [-3, 0])])
-def test_a_path_without_one_arc_is_straight(first: list[float], last: list[float]) -> None:
-    path = slerp_path(np.array(first, np.float32), np.array(last, np.float32), 3)
-    assert np.allclose(path, [first, np.mean([first, last], axis=0), last])
 
 
 def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, groove: Grid) -> None:

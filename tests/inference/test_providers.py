@@ -9,14 +9,15 @@ import onnxruntime as ort
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER, BundleInfo, read_bundle
+from drumvae.bundle.format import BundleInfo, read_bundle
+from drumvae.bundle.schema import DECODER
 from drumvae.inference import onnx_model, providers
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs
 from drumvae.inference.providers import NAMES, candidates
 from drumvae.inference.session import BoundSession, Session, open_session
 from drumvae.live.generation.modes import Job, make_loop
-from drumvae.live.generation.worker_main import ModelFacts, run_job_with_notice
+from drumvae.live.generation.worker_main import ModelInfo, run_job_with_notice
 from drumvae.util.errors import BundleError
 
 
@@ -202,7 +203,7 @@ def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -
 
 
 def test_facts_tell_where_a_model_runs_and_why() -> None:
-    facts = ModelFacts.of(Engine.load(provider="cpu"))
+    facts = ModelInfo.of(Engine.load(provider="cpu"))
     assert (facts.provider, facts.provider_reason) == ("cpu", "cpu, as asked for")
 
 
