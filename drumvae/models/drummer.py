@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from ..bundle.schema import DECODER, DRUMMER, GRAPHS, axis_sizes
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
-from ..music.sampling import MIN_TEMPERATURE
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
@@ -256,54 +256,40 @@ class Drummer(nn.Module):
         self.decoder = DrummerDecoder(config)
         self.tap_model = TapEnsemble(config)
 
+    def default_inputs(self, loops: int) -> dict[str, Tensor]:
+        """Returns every input of the decoder by name, with the schema's defaults, which give the most likely loops of latents."""
+        config, like = self.config, self.decoder.known_proj.weight
+        sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
+        tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
+        return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
+
     def unknown(self, loops: int) -> Conditioning:
         """Returns conditioning for a number of loops of which nothing is known."""
-        like, config = self.decoder.known_proj.weight, self.config
-        steps = config.steps
-        shapes = [
-            (),
-            (steps, VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, 2 * VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, TAP_SIZE),
-            (),
-            (len(config.styles),),
-            (),
-            (),
-            (steps // STEPS_PER_BAR,),
-        ]
-        return Conditioning(*(like.new_zeros(loops, *shape) for shape in shapes))
+        inputs = self.default_inputs(loops)
+        return Conditioning(**{name: inputs[name] for name in Conditioning._fields})._replace(
+            has_latent=torch.zeros_like(inputs["has_latent"])
+        )
 
     @torch.no_grad()
     def decode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Returns loops (B, S, 27) for all inputs of the decoder, by their names in the schema."""
-        draws = ("noise", "temperature", "thresholds", "logit_bias", "note_noise", "loop_noise", "expression_temperature")
-        named = {name: inputs[name] for name in ("latent", *draws, "teacher_forcing")}
-        known = Conditioning(*(inputs[name] for name in Conditioning._fields))
+        known = Conditioning(**{name: inputs[name] for name in Conditioning._fields})
+        named = {name: value for name, value in inputs.items() if name not in Conditioning._fields and name != "teacher_target"}
         result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
         return result
 
-    def default_inputs(self, latent: Tensor) -> dict[str, Tensor]:
+    def latent_inputs(self, latent: Tensor) -> dict[str, Tensor]:
         """Returns all inputs of the decoder, by their names in the schema, for the most likely loops of latents (B, Z).
 
         All conditions but the latents are unknown.
         """
-        count, steps = len(latent), self.config.steps
-        cells, values = (count, steps, VOICE_COUNT), (count, steps, GROOVE_SIZE)
-        known = self.unknown(count)._replace(has_latent=latent.new_ones(count))
-        zeros = {"logit_bias": cells, "note_noise": (count, steps, 2 * VOICE_COUNT), "loop_noise": (count, self.config.moods)}
-        zeros |= {"expression_temperature": (count,)}
-        zeros |= {"teacher_target": values, "teacher_forcing": (count, steps)}
-        even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
-        even["temperature"] = latent.new_full((count,), MIN_TEMPERATURE)
-        return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}
+        return self.default_inputs(len(latent)) | {"latent": latent}
 
     @torch.no_grad()
     def most_likely(self, latent: Tensor, known: Conditioning, thresholds: Tensor | None = None) -> Tensor:
         """Returns the most likely loops (B, S, 27) for latents (B, Z) and the known parts of loops."""
         given = {} if thresholds is None else {"thresholds": thresholds}
-        return self.decode(self.default_inputs(latent) | known._asdict() | given)
+        return self.decode(self.latent_inputs(latent) | known._asdict() | given)
 
 
 def clamp_expression(expression: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers.drummers import STYLES
 
-from drumvae.bundle.format import DRUMMER, read_bundle
+from drumvae.bundle.format import read_bundle
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove
@@ -33,7 +34,6 @@ def same(first: Grid, second: Grid) -> bool:
 def test_the_bundle_says_what_it_is_and_finds_its_engine(engine: Engine, drummer_bundle: Path) -> None:
     assert engine.info.family == DRUMMER
     assert read_bundle(drummer_bundle).styles == STYLES
-    assert engine.has_teacher_forcing
 
 
 def test_the_same_seed_gives_the_same_loop_whatever_the_count(engine: Engine) -> None:
@@ -182,4 +182,4 @@ def test_a_bundle_gives_back_the_weights_that_it_was_made_of(drummer_bundle: Pat
     model.load_state_dict(weights)
     windows = np.stack([grid_to_groove(grid) for grid in Engine.load(drummer_bundle, "cpu").generate(1, count=6)])
     parity = compare(Engine.load(drummer_bundle, "cpu"), model, windows)
-    assert parity.kept, parity
+    assert parity.within_tolerance, parity

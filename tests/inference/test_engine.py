@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DRUMMER, default_bundle
+from drumvae.bundle.format import default_bundle
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import OnnxModel
 from drumvae.music.encoding import grid_to_groove

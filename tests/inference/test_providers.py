@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER, BundleInfo, read_bundle
+from drumvae.bundle.format import BundleInfo, read_bundle
+from drumvae.bundle.schema import DECODER
 from drumvae.inference import onnx_model, providers
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs

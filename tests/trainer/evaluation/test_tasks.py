@@ -51,13 +51,6 @@ def test_the_first_bar_is_free_for_a_repetition_and_later_bars_are_not() -> None
     assert whole > later + 0.1
 
 
-def test_what_a_bundle_cannot_be_forced_to_is_missing_with_its_reason() -> None:
-    scores = evaluator_of(oracle(has_teacher_forcing=False)).score("reconstruct")
-    assert FORCED not in scores.tables["all bars"].rows
-    assert scores_to_json(scores)["all bars"]["rows"][FORCED] is None
-    assert "not measured, since" in scores_to_markdown("reconstruct", scores)
-
-
 def test_patterns_are_scored_by_their_hits_alone() -> None:
     true = patterns_to_grooves(np.random.default_rng(0).integers(0, 512, (12, 64)))
     found = evaluator_of(oracle("pattern", tasks=("generate", "reconstruct")), true)

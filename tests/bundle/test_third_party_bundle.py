@@ -1,4 +1,4 @@
-"""A stranger's bundle: one that keeps the contract plays, one that does not is refused with the clause that it breaks."""
+"""A third-party bundle plays if it matches the schema; otherwise it is refused with the rule that it breaks."""
 
 import json
 import re
@@ -19,7 +19,8 @@ from helpers.former import STAGE  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from drumvae.bundle.format import GOLDEN, GRAPHS, METADATA_KEY, BundleInfo, default_bundle, read_bundle, sha256, write_bundle_json  # noqa: E402
+from drumvae.bundle.format import GOLDEN, METADATA_KEY, BundleInfo, default_bundle, read_bundle, sha256, write_bundle_json  # noqa: E402
+from drumvae.bundle.schema import GRAPHS, TensorSpec  # noqa: E402
 from drumvae.export.cli.onnx import app  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
@@ -39,7 +40,7 @@ INFO = replace(
     latent_size=LATENT,
     tasks=("generate", "reconstruct", "humanize"),
     thresholds=(0.5,) * 9,
-    preset="a stranger's",
+    preset="third-party",
     training={},
     scores={},
     licence="CC0",
@@ -47,15 +48,15 @@ INFO = replace(
 )
 
 
-def value(name: str, letters: str) -> Graph:
+def value(tensor: TensorSpec) -> Graph:
     sizes = {"B": "batch", "S": STEPS, "V": 9, "G": 27, "Z": LATENT}
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [sizes[letter] for letter in letters])
+    return helper.make_tensor_value_info(tensor.name, TensorProto.FLOAT, [sizes[axis] for axis in tensor.axes])
 
 
 def graph(name: str, nodes: list[Graph], weights: dict[str, np.ndarray], opset: int = 20, domain: str = "") -> Graph:
     inputs, outputs = GRAPHS["groove"][name]
     tensors = [numpy_helper.from_array(array, each) for each, array in weights.items()]
-    made = helper.make_graph(nodes, name, *([value(*item) for item in shapes.items()] for shapes in (inputs, outputs)), tensors)
+    made = helper.make_graph(nodes, name, *([value(tensor) for tensor in side.values()] for side in (inputs, outputs)), tensors)
     opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
     model = helper.make_model(made, opset_imports=opsets, ir_version=10)
     helper.set_model_props(model, {METADATA_KEY: json.dumps(INFO.to_dict())})
@@ -67,7 +68,7 @@ def node(kind: str, inputs: str, output: str, **more: Any) -> Graph:
 
 
 def decoder(**more: Any) -> Graph:
-    """A hit wherever noise lies below a fifth, unless it is locked; always as loud, as late as the latent's first number says."""
+    """Writes a hit where the noise is below 0.2, unless the hit is given; the offset is tanh of the latent's first value."""
     nodes = [
         node("Less", "noise share", "drawn"),
         node("Cast", "drawn", "hit", to=TensorProto.FLOAT),
@@ -88,7 +89,7 @@ def decoder(**more: Any) -> Graph:
 def encoder(
     nodes: list[Graph] | None = None, weights: dict[str, np.ndarray] | None = None, mean: list[Graph] | None = None, **more: Any
 ) -> Graph:
-    """The mean of all that is there, thrice, unless nodes are given that make it otherwise of `column` (B, 1); its spread is one."""
+    """Writes the mean of the loop to every dimension, unless other nodes compute it from `column` (B, 1); the std is 1."""
     own = [
         node("ReduceMean", "groove axes", "flat", keepdims=0),
         node("Unsqueeze", "flat last", "column"),
@@ -117,7 +118,7 @@ def refused(folder: Path) -> str:
     return str(raised.value)
 
 
-def test_a_strangers_bundle_that_keeps_the_contract_plays(tmp_path: Path) -> None:
+def test_a_third_party_bundle_that_matches_the_schema_plays(tmp_path: Path) -> None:
     engine = Engine.load(bundle(tmp_path / "bundle"), "cpu")
     (loop,) = engine.generate(seed=5, temperature=1.0)
     assert 0.1 < loop.hits.mean() < 0.3
@@ -128,7 +129,7 @@ def test_a_strangers_bundle_that_keeps_the_contract_plays(tmp_path: Path) -> Non
     assert engine.reconstruct(grid_to_groove(loop)[None]).shape == (1, 64, 27)
 
 
-def test_what_a_stranger_needs_to_know_is_in_the_description_and_in_the_graphs() -> None:
+def test_the_description_and_the_graphs_explain_every_tensor() -> None:
     for name in ("decoder.onnx", "encoder.onnx"):
         values = json.loads(onnx.load(str(default_bundle() / name), load_external_data=False).metadata_props[0].value)
         beside = json.loads((default_bundle() / "bundle.json").read_text())
@@ -140,7 +141,7 @@ def test_what_a_stranger_needs_to_know_is_in_the_description_and_in_the_graphs()
             assert wanted in values
 
 
-def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
+def test_the_engine_draws_the_documented_noise_of_a_seed() -> None:
     engine = Engine.load(provider="cpu")
     size = engine.info.latent_size
     assert "default_rng([s, n])" in INFO.to_dict()["meanings"]["seeds"]
@@ -152,7 +153,7 @@ def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
     assert np.array_equal(noises[1], noise)
 
 
-# what breaks a clause
+# what breaks a rule
 
 
 def external(model: Graph) -> Graph:
@@ -171,7 +172,7 @@ def hidden_external() -> Graph:
     return encoder([helper.make_node("If", ["yes"], ["unused"], then_branch=branch, else_branch=branch)], {"yes": np.array(True)})
 
 
-def absurd_weight() -> Graph:
+def oversized_weight() -> Graph:
     model = encoder()
     weight = numpy_helper.from_array(np.ones(2, np.float32), "absurd")
     weight.dims[:] = [1 << 40, 1 << 20]
@@ -179,7 +180,7 @@ def absurd_weight() -> Graph:
     return model
 
 
-def lying_weight() -> Graph:
+def weight_of_false_shape() -> Graph:
     model = encoder()
     weight = numpy_helper.from_array(np.ones(2, np.float32), "lying")
     weight.dims[:] = [1 << 20]
@@ -200,16 +201,16 @@ BROKEN: dict[str, tuple[Callable[[], Graph | bytes], str]] = {
         lambda: encoder([node("Run", "groove", "x", domain="evil.ops")], domain="evil.ops"),
         "uses the operator 'Run' of 'evil.ops', and may use ONNX's own alone",
     ),
-    "a function": (with_function, "brings functions of its own"),
-    "a truncated graph": (lambda: encoder().SerializeToString()[:-40], "is no ONNX graph, or is cut short"),
-    "nothing": (lambda: b"", "is no ONNX graph, or is cut short"),
-    "a page": (lambda: b"<html>not found</html>", "is no ONNX graph, or is cut short"),
+    "a function": (with_function, "defines functions"),
+    "a truncated graph": (lambda: encoder().SerializeToString()[:-40], "is not an ONNX graph, or is cut short"),
+    "nothing": (lambda: b"", "is not an ONNX graph, or is cut short"),
+    "a page": (lambda: b"<html>not found</html>", "is not an ONNX graph, or is cut short"),
     "weights elsewhere": (lambda: external(encoder()), "keeps weights in other files"),
     "hidden weights elsewhere": (hidden_external, "keeps weights in other files"),
-    "an absurd weight": (absurd_weight, r"holds a weight of the shape \[1099511627776, 1048576\]"),
-    "a weight that is not there": (lying_weight, r"of the shape \[1048576\], of which 8 bytes are there"),
-    "another shape": (lambda: encoder_of_other_shape(), "does not keep the contract: its outputs are"),
-    "another description": (lambda: undescribed(), "describes itself otherwise"),
+    "an absurd weight": (oversized_weight, r"holds a weight of the shape \[1099511627776, 1048576\]"),
+    "a weight that is not there": (weight_of_false_shape, r"of the shape \[1048576\] in 8 bytes"),
+    "another shape": (lambda: encoder_of_other_shape(), "violates the schema: its outputs are"),
+    "another description": (lambda: with_other_metadata(), "has other metadata than its bundle.json"),
 }
 
 
@@ -219,19 +220,19 @@ def encoder_of_other_shape() -> Graph:
     return model
 
 
-def undescribed() -> Graph:
+def with_other_metadata() -> Graph:
     model = encoder()
     del model.metadata_props[:]
     return model
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_graph_that_breaks_a_clause_is_refused_with_it(tmp_path: Path, what: str) -> None:
-    make, clause = BROKEN[what]
-    assert re.search(clause, refused(bundle(tmp_path / "bundle", {"encoder.onnx": make()})))
+def test_a_graph_that_breaks_a_rule_is_refused_with_the_rule(tmp_path: Path, what: str) -> None:
+    make, rule = BROKEN[what]
+    assert re.search(rule, refused(bundle(tmp_path / "bundle", {"encoder.onnx": make()})))
 
 
-def test_a_shape_that_no_memory_holds_is_not_allocated(tmp_path: Path) -> None:
+def test_a_shape_larger_than_memory_is_not_allocated(tmp_path: Path) -> None:
     """Forty gigabytes, which a machine might even lend: the graph is opened, and the run refused by the limit that all graphs share."""
     mean = [node("ConstantOfShape", "size", "much"), node("ReduceSum", "much", "sum", keepdims=0), node("Mul", "column ones", "row")]
     model = encoder(mean=[*mean, node("Add", "row sum", "mean")], weights={"size": np.array([10 << 30], np.int64)})
@@ -241,16 +242,14 @@ def test_a_shape_that_no_memory_holds_is_not_allocated(tmp_path: Path) -> None:
     assert "asks for more memory than" in str(raised.value)
 
 
-def test_a_graph_that_writes_another_shape_than_it_says_is_refused(tmp_path: Path) -> None:
+def test_a_graph_whose_output_has_another_shape_than_declared_is_refused(tmp_path: Path) -> None:
     mean = [node("Shape", "column", "here"), node("Mul", "here wider", "there"), node("Expand", "column there", "mean")]
     model = encoder(mean=mean, weights={"wider": np.array([1, LATENT + 2], np.int64)})
-    with pytest.raises(
-        BundleError, match=r"does not keep the contract: it wrote mean in the shape \(1, 5\)|cannot be opened|could not be run"
-    ):
+    with pytest.raises(BundleError, match=r"violates the schema: its output mean has the shape \(1, 5\)|cannot be opened|could not be run"):
         Engine.load(bundle(tmp_path / "bundle", {"encoder.onnx": model}), "cpu").encode(np.zeros((1, 64, 27), np.float32))
 
 
-def test_a_graph_that_writes_no_numbers_is_refused_when_it_does(tmp_path: Path) -> None:
+def test_an_output_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     model = decoder()
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
     engine = Engine.load(bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu")
@@ -291,11 +290,11 @@ def test_a_bundle_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(folder, target_is_directory=True)
     except OSError:
         pytest.skip("no links can be made here")
-    assert Engine.load(tmp_path / "link", "cpu").info.preset == "a stranger's"
+    assert Engine.load(tmp_path / "link", "cpu").info.preset == "third-party"
 
 
 @pytest.mark.parametrize(
-    ("change", "clause"),
+    ("change", "rule"),
     [
         (lambda v: v.update(format=1), "of format 1, and this version reads format 2 alone. Type drumvae-export onnx to make a new one"),
         (lambda v: v.update(format=3, graphs={"weights.bin": ""}), "of format 3, and this version reads format 2 alone"),
@@ -309,16 +308,16 @@ def test_a_bundle_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
         (lambda v: v.update(tasks=3), "wrong kind"),
     ],
 )
-def test_a_description_that_breaks_a_clause_is_refused_with_it(
-    tmp_path: Path, change: Callable[[dict[str, Any]], object], clause: str
+def test_a_description_that_breaks_a_rule_is_refused_with_the_rule(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], rule: str
 ) -> None:
     folder = bundle(tmp_path / "bundle")
     rewrite(folder, change)
-    assert clause in refused(folder)
+    assert rule in refused(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null", "[" * 100_000, "\x00"])
-def test_json_that_is_no_description_is_one_sentence(tmp_path: Path, text: str) -> None:
+def test_json_without_a_description_is_refused_with_one_sentence(tmp_path: Path, text: str) -> None:
     folder = bundle(tmp_path / "bundle")
     (folder / "bundle.json").write_text(text)
     assert "cannot be read" in refused(folder)
@@ -336,10 +335,10 @@ def shipped(tmp_path: Path) -> Path:
     return Path(shutil.copytree(default_bundle(), tmp_path / "shipped"))
 
 
-def test_a_bundle_that_is_whole_passes_in_words_and_as_json(shipped: Path) -> None:
+def test_a_valid_bundle_passes_as_text_and_as_json(shipped: Path) -> None:
     result = run("check", str(shipped))
     assert result.exit_code == 0
-    assert "plays as where it was exported" in result.output
+    assert "plays as it did where it was exported" in result.output
     assert "This bundle is whole and plays here." in result.output
     found = json.loads(run("check", str(shipped), "--json").stdout)
     (cpu,) = [each for each in found["providers"] if each["provider"] == "cpu"]
@@ -348,16 +347,16 @@ def test_a_bundle_that_is_whole_passes_in_words_and_as_json(shipped: Path) -> No
     assert 0 < cpu["p50_ms"] <= cpu["p99_ms"]
 
 
-def test_a_bundle_without_recorded_answers_plays_and_the_check_says_so(shipped: Path) -> None:
+def test_a_bundle_without_golden_outputs_plays_and_the_check_reports_it(shipped: Path) -> None:
     (shipped / GOLDEN).unlink()
     rewrite(shipped, lambda v: v["graphs"].pop(GOLDEN))
     found = check_bundle(shipped)
     assert found.broken is None
-    assert any("recorded answers: none" in line for line in found.passed)
+    assert any("golden outputs: none" in line for line in found.passed)
 
 
-@pytest.mark.parametrize("place", ["a hit", "what is expected of a tap"])
-def test_a_bundle_that_plays_otherwise_than_recorded_is_found(shipped: Path, place: str) -> None:
+@pytest.mark.parametrize("place", ["a hit", "a hit probability"])
+def test_a_bundle_that_differs_from_its_golden_outputs_fails_the_check(shipped: Path, place: str) -> None:
     whole = zlib.decompress((shipped / GOLDEN).read_bytes())
     arrays = np.frombuffer(whole, "<f4").copy()
     changed = 4 * (read_bundle(shipped).latent_size + 64 * 9) if place == "a hit" else -1  # the first after latents and noise, or the last
@@ -366,28 +365,28 @@ def test_a_bundle_that_plays_otherwise_than_recorded_is_found(shipped: Path, pla
     rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
     found = check_bundle(shipped)
     assert found.broken is not None
-    assert "plays otherwise here than where it was exported" in found.broken
+    assert "plays differently here than where it was exported" in found.broken
     assert found.to_json()["ok"] is False
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"short"), zlib.compress(bytes(50_000_000))])
-def test_recorded_answers_that_are_not_whole_are_refused_and_never_grow(shipped: Path, data: bytes) -> None:
+def test_golden_outputs_that_are_not_whole_are_refused_and_allocate_no_memory(shipped: Path, data: bytes) -> None:
     (shipped / GOLDEN).write_bytes(data)
     rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
-    assert "is not whole" in str(check_bundle(shipped).broken)
+    assert "are not whole" in str(check_bundle(shipped).broken)
 
 
-def test_what_is_recorded_is_the_same_wherever_the_same_model_is_recorded(shipped: Path) -> None:
+def test_recording_the_same_model_again_gives_the_same_file(shipped: Path) -> None:
     assert record(Engine.load(shipped, "cpu")) == (shipped / GOLDEN).read_bytes()
 
 
-def test_a_broken_bundle_ends_the_check_with_its_sentence(tmp_path: Path) -> None:
+def test_the_check_of_a_broken_bundle_ends_with_its_error(tmp_path: Path) -> None:
     result = run("check", str(bundle(tmp_path / "bundle", {"encoder.onnx": external(encoder())})))
     assert isinstance(result.exception, BundleError)
     assert "keeps weights in other files" in str(result.exception)
 
 
-def test_the_card_is_shown_and_nothing_of_it_steers_the_terminal(shipped: Path) -> None:
+def test_the_card_is_shown_without_control_characters(shipped: Path) -> None:
     assert "drummer_4bar" in run("show", str(shipped)).output
     (shipped / "CARD.md").write_text("# mine\n\x1b[2J\x1b]0;owned\x07\ttext")
     assert run("show", str(shipped)).output == "# mine\n[2J]0;owned\ttext\n"
@@ -395,20 +394,20 @@ def test_the_card_is_shown_and_nothing_of_it_steers_the_terminal(shipped: Path) 
     assert "drummer_4bar, a drumvae bundle" in run("show", str(shipped)).output
 
 
-def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) -> None:
-    """As on stage: the loop is not handed over, and a sentence says that the last one plays on."""
+def test_a_loop_that_is_not_finite_never_leaves_the_models_process(tmp_path: Path) -> None:
+    """The loop is dropped, and the error says that the last one continues."""
     model = decoder()
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
-    maker = WorkerProcess(partial(load_engine, bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu"))
-    maker.start()
+    generator = WorkerProcess(partial(load_engine, bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu"))
+    generator.start()
     try:
-        maker.ask(Job(0, 1, "generate"))
-        maker.await_first(60)
-        assert maker.take() is None
-        assert not maker.busy
-        assert maker.trouble is not None
-        assert "not finite" in maker.trouble
-        assert maker.trouble.endswith("the last loop plays on.")
-        assert maker.restarts == 0
+        generator.submit(Job(0, 1, "generate"))
+        generator.wait_for_first(60)
+        assert generator.poll() is None
+        assert not generator.busy
+        assert generator.error is not None
+        assert "not finite" in generator.error
+        assert generator.error.endswith("the last loop plays on.")
+        assert generator.restarts == 0
     finally:
-        maker.close()
+        generator.close()
