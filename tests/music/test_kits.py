@@ -325,29 +325,29 @@ def hear(ears: InputKit, counts: Counter[int], times: int = 1) -> None:
 
 def test_the_input_kit_changes_when_two_looks_agree() -> None:
     ears = InputKit()
-    assert ears.look() is None
+    assert ears.detect() is None
     hear(ears, counted(known("ad2"), **GROOVE))
     assert ears.voice_of(49) == CRASH
-    assert ears.look() is None
-    assert ears.look() == known("ad2")
-    assert ears.look() is None  # said once
+    assert ears.detect() is None
+    assert ears.detect() == known("ad2")
+    assert ears.detect() is None  # said once
     assert ears.voice_of(49) == CLOSED_HAT
 
 
 def test_an_input_kit_that_was_set_stays() -> None:
     ears = InputKit(known("gm"), fixed=True)
     hear(ears, counted(known("ad2"), **GROOVE))
-    assert [ears.look(), ears.look(), ears.kit] == [None, None, known("gm")]
+    assert [ears.detect(), ears.look(), ears.kit] == [None, None, known("gm")]
 
 
 def test_another_instrument_at_the_same_port_is_noticed_and_the_counts_stay_small() -> None:
     ears = InputKit()
     hear(ears, counted(known("ad2"), **GROOVE), 20)
-    ears.look()
-    assert ears.look() == known("ad2")
+    ears.detect()
+    assert ears.detect() == known("ad2")
     hear(ears, counted(known("gm"), **GROOVE), 40)
-    ears.look()
-    assert ears.look() == DEFAULT_KIT
+    ears.detect()
+    assert ears.detect() == DEFAULT_KIT
     assert ears._counts.total() <= MEMORY_NOTES
 
 

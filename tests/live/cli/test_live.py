@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.fakes import FakeDriver, FakeEngine, stand_in
+from helpers.fakes import FakeDriver, FakeEngine, use_engine
 
 from drumvae import __version__
 from drumvae.live.cli import main as command
@@ -25,7 +25,7 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeDriver:
     driver = FakeDriver(["Keys:out"], ["Synth:in"])
     monkeypatch.setitem(sys.modules, "rtmidi", driver)
     monkeypatch.setattr(sys, "platform", "linux")
-    stand_in(monkeypatch, FakeEngine())
+    use_engine(monkeypatch, FakeEngine())
     monkeypatch.chdir(tmp_path)
     return driver
 
@@ -61,7 +61,7 @@ def test_without_a_midi_system_it_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in(monkeypatch, FakeEngine(("generate",)))
+    use_engine(monkeypatch, FakeEngine(("generate",)))
     assert run(monkeypatch, "--mode", "humanize") == 2
     assert "This bundle cannot humanize; it can do generate" in capsys.readouterr().err
     assert all(made.deleted for made in driver.made)
@@ -87,7 +87,7 @@ def test_what_the_bundle_cannot_be_asked_for_is_refused_at_the_start(
     sentence: str,
     demo: list[str],
 ) -> None:
-    stand_in(monkeypatch, FakeEngine(styles=styles))
+    use_engine(monkeypatch, FakeEngine(styles=styles))
     assert run(monkeypatch, *arguments, *demo) == 2
     said = capsys.readouterr().err
     assert sentence in said
@@ -97,10 +97,10 @@ def test_what_the_bundle_cannot_be_asked_for_is_refused_at_the_start(
 
 def test_what_is_asked_for_at_the_start_reaches_the_model(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(styles=("funk", "jazz"))
-    stand_in(monkeypatch, engine)
+    use_engine(monkeypatch, engine)
     options = ["--style", "jazz", "--complexity", "-0.5", "--fill-every", "1"]
     assert run(monkeypatch, *options, "--clock", "internal", "--bpm", "400", "--bars", "1") == 0
-    assert engine.told[0] == ("generate", Conditions("jazz", 400, fill=(False, False, False, True)), -0.5)
+    assert engine.conditions[0] == ("generate", Conditions("jazz", 400, fill=(False, False, False, True)), -0.5)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--demo"]])
@@ -116,7 +116,7 @@ def test_a_bundle_that_the_stage_cannot_play_is_refused_at_the_start(
     sentence: str,
     arguments: list[str],
 ) -> None:
-    stand_in(monkeypatch, engine)
+    use_engine(monkeypatch, engine)
     assert run(monkeypatch, *arguments) == 2
     said = capsys.readouterr().err
     assert sentence in said

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drumvae.live.controls.actions import ACTIONS, Action, Event, Kind
-from drumvae.live.controls.mapping import Binding, ControlMap, Positions, learned
+from drumvae.live.controls.mapping import Binding, ControllerValues, ControlMap, learned
 from drumvae.live.controls.mapping_file import default_map, default_text, parse_map, read_map, to_toml, updated
 from drumvae.live.controls.midi_learn import ControllerTravel, binding_of, learn, typed_lines
 from drumvae.live.controls.state import ControlState
@@ -34,8 +34,8 @@ def names(action: Action) -> str:
 
 
 def read(controls: ControlMap, *messages: bytes) -> list[Event | None]:
-    positions = Positions()
-    return [controls.read(message, positions) for message in messages]
+    values = ControllerValues()
+    return [controls.read(message, values) for message in messages]
 
 
 # messages
@@ -70,10 +70,10 @@ def test_each_action_works_in_the_default_map(action: Action) -> None:
 
 
 def test_a_message_turns_what_it_is_bound_to() -> None:
-    controls, positions = default_map(), Positions()
+    controls, values = default_map(), ControllerValues()
     state = ControlState()
     for message in (cc(24, 127), cc(23, 0), note(72), cc(111, 64), note(65), cc(14, 127)):
-        event = controls.read(message, positions)
+        event = controls.read(message, values)
         assert event is not None
         state = state.after(event)
     assert state == ControlState(swing=1.0, density=0.0, muted_voices=frozenset({0}), locked_voices=frozenset({0}), mode="morph", speed=0.5)
@@ -345,9 +345,9 @@ def test_what_is_moved_is_written_and_what_is_skipped_stays(tmp_path: Path) -> N
 
 def test_the_file_that_is_there_is_what_is_learned_on_top_of(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text('# the stage\n[cc]\n7 = "hold"  # pedal\n8 = "undo"  # button\n', "utf-8")
+    path.write_text('# the session\n[cc]\n7 = "hold"  # pedal\n8 = "undo"  # button\n', "utf-8")
     Person(turn(7, 2)).learn(path, "swing")
-    assert path.read_text("utf-8") == '# the stage\n[cc]\n"2:7" = "swing"\n8 = "undo"  # button\n'
+    assert path.read_text("utf-8") == '# the session\n[cc]\n"2:7" = "swing"\n8 = "undo"  # button\n'
 
 
 def test_what_loses_its_control_is_named(tmp_path: Path) -> None:

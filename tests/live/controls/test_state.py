@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 
 from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
-from drumvae.live.controls.feedback import ECHO_S, Feedback
-from drumvae.live.controls.mapping import ControlMap, Positions
+from drumvae.live.controls.feedback import FEEDBACK_ECHO_S, Feedback
+from drumvae.live.controls.mapping import ControllerValues, ControlMap
 from drumvae.live.controls.mapping_file import default_map, parse_map
 from drumvae.live.controls.state import ControlState
 from drumvae.live.generation.modes import MODES
@@ -115,7 +115,7 @@ def test_the_modes_of_the_actions_are_the_modes_there_are() -> None:
 
 
 @pytest.mark.parametrize("modes", [MODE_NAMES, ("humanize", "morph"), ("vary",)])
-def test_the_amount_mode_goes_through_the_offered_modes_in_order(modes: Sequence[str]) -> None:
+def test_the_amount_mode_goes_through_the_available_modes_in_order(modes: Sequence[str]) -> None:
     chosen = [ControlState().after(Event(ACTIONS["mode"], ACTIONS["mode"].amount(value)), modes).mode for value in range(128)]
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
@@ -206,9 +206,9 @@ def cc(controls: ControlMap, action: str) -> int:
 
 @pytest.mark.parametrize("controls", [ControlState(temperature=1.0), BUSY], ids=["default", "busy"])
 def test_what_is_shown_reads_back_as_the_controls(controls: ControlState) -> None:
-    map_, positions, read = default_map(), Positions(), ControlState(velocity_low=0, velocity_high=1)
+    map_, values, read = default_map(), ControllerValues(), ControlState(velocity_low=0, velocity_high=1)
     for message in Feedback(map_).messages(NOW_S, controls):
-        event = map_.read(message, positions)
+        event = map_.read(message, values)
         read = read.after(event) if event else read
     close = {a.name: pytest.approx(getattr(controls, a.name), abs=0.51 * (a.high - a.low) / 127) for a in AMOUNTS}
     assert {name: getattr(read, name) for name in close} == close
@@ -276,7 +276,7 @@ def test_a_cc_is_shown_on_the_channel_it_is_heard_on_and_else_on_16() -> None:
 def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
     feedback, controls = Feedback(parse_map('[cc]\n"1:21" = "swing"\n"2:21" = "swing"')), ControlState()
     feedback.messages(NOW_S, controls)
-    feedback.heard(bytes((0xB0, 21, 100)))
+    feedback.received(bytes((0xB0, 21, 100)))
     swing = ACTIONS["swing"].amount(100)
     assert shown(feedback.messages(NOW_S, replace(controls, swing=swing))) == {(2, 21): 100}
 
@@ -284,14 +284,14 @@ def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
 def test_a_fader_that_was_stopped_is_told_where_it_stands() -> None:
     feedback, controls = Feedback(parse_map('[cc]\n"1:27" = "velocity_low"')), ControlState(velocity_high=0.5)
     feedback.messages(NOW_S, controls)
-    feedback.heard(bytes((0xB0, 27, 127)))
+    feedback.received(bytes((0xB0, 27, 127)))
     assert shown(feedback.messages(NOW_S, turned("velocity_low", 1.0, controls))) == {(1, 27): 64}
 
 
 def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:20" = "mode"\n"1:29" = "hold"'))
-    feedback.heard(bytes((0xB0, 20, 120)))
-    feedback.heard(bytes((0xB0, 29, 70)))
+    feedback.received(bytes((0xB0, 20, 120)))
+    feedback.received(bytes((0xB0, 29, 70)))
     assert feedback.messages(NOW_S, ControlState(mode=MODE_NAMES[-1], hold=True)) == []
     assert len(feedback.messages(NOW_S, ControlState())) == 2
 
@@ -306,10 +306,10 @@ def test_kept_slots_and_the_place_in_the_four_bars_are_shown() -> None:
 
 def test_nothing_that_is_shown_sets_anything_off_when_it_comes_back() -> None:
     controls = parse_map("[cc]\n" + "".join(f'{at} = "{name}"\n' for at, name in enumerate(ACTIONS)))
-    positions, feedback = Positions(), Feedback(controls)
+    values, feedback = ControllerValues(), Feedback(controls)
     for beat in range(16):
         for message in feedback.messages(NOW_S, ControlState(mode=MODE_NAMES[beat % 6]), range(9 - beat, 9), beat):
-            event = controls.read(message, positions)
+            event = controls.read(message, values)
             assert event is None or event.action.kind is not Kind.TRIGGER
 
 
@@ -319,12 +319,12 @@ def test_a_copy_of_what_was_sent_is_an_echo_for_a_moment_and_nothing_else_is() -
     assert feedback.is_echo(NOW_S + 0.01, message)
     assert feedback.is_echo(NOW_S + 0.02, message)
     assert not feedback.is_echo(NOW_S + 0.03, bytes((0xB0, 21, 126)))
-    assert not feedback.is_echo(NOW_S + 2 * ECHO_S, message)
+    assert not feedback.is_echo(NOW_S + 2 * FEEDBACK_ECHO_S, message)
 
 
 def test_a_button_that_is_let_go_is_no_echo_of_a_lamp_that_goes_out() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:80" = "recall 1"'))
-    feedback.heard(bytes((0xB0, 80, 127)))
+    feedback.received(bytes((0xB0, 80, 127)))
     (dark,) = feedback.messages(NOW_S, ControlState())
     assert dark == bytes((0xB0, 80, 0))
     assert not feedback.is_echo(NOW_S + 0.01, dark)

@@ -13,14 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.puppet import Puppet, do, grid, job, load_badly, load_dying, load_if_there, load_loudly, load_missing, load_slowly
+from helpers.puppet import Puppet, grid, job, load_dying, load_if_present, load_missing, load_printing, load_slowly, load_with_a_bug, make
 
 from drumvae.live import realtime
 from drumvae.live.generation import supervisor
 from drumvae.live.generation.modes import Job, make_loop
 from drumvae.live.generation.supervisor import WorkerProcess, back_off_s
 from drumvae.live.generation.worker_main import ModelInfo, load_engine
-from drumvae.live.looper.player import Loop
+from drumvae.live.looper.loop import Loop
 from drumvae.util.errors import BundleError, DrumVAEError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
@@ -33,7 +33,7 @@ def opened() -> Iterator[Open]:
     workers: list[WorkerProcess] = []
 
     def start(load: Callable[[], object] = Puppet) -> WorkerProcess:
-        workers.append(WorkerProcess(load, do))  # type: ignore[arg-type]
+        workers.append(WorkerProcess(load, make))  # type: ignore[arg-type]
         workers[-1].start()
         return workers[-1]
 
@@ -112,7 +112,7 @@ def test_waiting_for_the_first_loop_ends_when_it_is_there(opened: Open) -> None:
 
 @posix
 def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "SAID_S", 600.0)
+    monkeypatch.setattr(supervisor, "ERROR_SHOWN_S", 600.0)
     maker = opened()
     maker.ready()
     before = maker.pid
@@ -131,12 +131,12 @@ def test_a_worker_that_is_killed_comes_back_and_says_so(opened: Open, monkeypatc
 
 def test_no_sentence_stands_for_ever(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as long:
-        long.setattr(supervisor, "SAID_S", 600.0)
+        long.setattr(supervisor, "ERROR_SHOWN_S", 600.0)
         maker = opened()
         maker.submit(job(0, "raise"))
         assert next_loop(maker) is None
         assert maker.error
-    monkeypatch.setattr(supervisor, "SAID_S", 0.05)
+    monkeypatch.setattr(supervisor, "ERROR_SHOWN_S", 0.05)
     maker.submit(job(1))
     until(lambda: maker.error is None)
 
@@ -193,7 +193,7 @@ def test_a_model_that_cannot_be_loaded_again_is_tried_until_it_can(opened: Open,
     monkeypatch.setattr(supervisor, "BACK_OFF_S", (0.05, 0.05))
     bundle = tmp_path / "bundle"
     bundle.touch()
-    maker = opened(partial(load_if_there, bundle))
+    maker = opened(partial(load_if_present, bundle))
     maker.ready()
     bundle.unlink()
     maker.submit(job(0, "die"))
@@ -218,7 +218,7 @@ def test_the_longer_it_fails_the_longer_it_is_left_alone() -> None:
     [
         (load_missing, BundleError, "^There is no bundle in that folder; name another.$"),
         (load_dying, DrumVAEError, "^The model's process ended with status 7. Try --provider cpu, or another --bundle.$"),
-        (load_badly, RuntimeError, "KeyError: 'a bug'"),
+        (load_with_a_bug, RuntimeError, "KeyError: 'a bug'"),
     ],
 )
 def test_what_goes_wrong_at_loading_is_raised_here(opened: Open, load: Callable[[], object], error: type[Exception], sentence: str) -> None:
@@ -236,7 +236,7 @@ def test_a_model_that_hangs_at_loading_is_given_up(opened: Open, monkeypatch: py
 
 
 def test_what_a_model_prints_is_seen_nowhere_and_disturbs_nothing(opened: Open, capfd: pytest.CaptureFixture[str]) -> None:
-    maker = opened(load_loudly)
+    maker = opened(load_printing)
     maker.submit(job(0))
     assert next_loop(maker) is not None
     assert tuple(capfd.readouterr()) == ("", "")
@@ -254,7 +254,7 @@ def test_a_stopped_worker_blocks_nobody_and_goes_on_where_it_was(opened: Open) -
     os.kill(maker.pid, signal.SIGSTOP)
     taken: list[Loop | None] = []
     performer = threading.Thread(
-        target=lambda: [(maker.submit(job(i, given=played)), taken.append(maker.poll())) for i in range(50)], daemon=True
+        target=lambda: [(maker.submit(job(i, inputs=played)), taken.append(maker.poll())) for i in range(50)], daemon=True
     )
     performer.start()
     performer.join(5)
@@ -278,7 +278,7 @@ def test_closing_leaves_no_process_and_no_thread_whatever_it_is_doing(opened: Op
         maker.submit(job(0, "hang"))
     elif state in ("stopped", "dead"):
         os.kill(maker.pid, signal.SIGSTOP if state == "stopped" else signal.SIGKILL)
-        maker.submit(job(0, given=tuple(grid(seed) for seed in range(20))))
+        maker.submit(job(0, inputs=tuple(grid(seed) for seed in range(20))))
     maker.close()
     until(lambda: threading.active_count() == threads, 1.0)
     assert not exists(maker.pid)
@@ -328,7 +328,7 @@ time.sleep(600)
 @posix
 @pytest.mark.parametrize(
     ("mode", "load", "make"),
-    [("loading", "load_slowly", "do"), ("hang", "Puppet", "do"), ("shipped", 'partial(load_engine, None, "cpu")', "make_loop")],
+    [("loading", "load_slowly", "make"), ("hang", "Puppet", "make"), ("shipped", 'partial(load_engine, None, "cpu")', "make_loop")],
 )
 def test_a_worker_whose_parent_is_killed_is_gone_without_a_word(mode: str, load: str, make: str) -> None:
     script = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})" + PARENT.format(mode=mode, load=load, make=make)

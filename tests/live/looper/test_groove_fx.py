@@ -9,7 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drumvae.live.controls.state import ControlState
-from drumvae.live.looper.groove_fx import apply_swing, change_speed, fit_velocity_range, importance, merged, muted, shaped, thin
+from drumvae.live.looper.groove_fx import (
+    apply_controls,
+    apply_swing,
+    change_speed,
+    fit_velocity_range,
+    importance,
+    merge_voices,
+    mute_voices,
+    thin,
+)
 from drumvae.music.grid import LOOP_BEATS, Grid, Onset
 
 KICK, SNARE, HAT = 0, 1, 2
@@ -45,14 +54,14 @@ def grid_of(*onsets: tuple[float, int, float]) -> Grid:
 @law
 @given(grids)
 def test_untouched_controls_leave_the_very_same_loop(grid: Grid) -> None:
-    assert shaped(grid, ControlState()) is grid
-    assert shaped(grid, ControlState(mode="vary", temperature=0.2, density=2.0, locked_voices=frozenset({1}), hold=True)) is grid
+    assert apply_controls(grid, ControlState()) is grid
+    assert apply_controls(grid, ControlState(mode="vary", temperature=0.2, density=2.0, locked_voices=frozenset({1}), hold=True)) is grid
 
 
 @law
 @given(grids, controls)
 def test_a_shaped_loop_is_a_loop_of_the_same_length(grid: Grid, turned: ControlState) -> None:
-    out = shaped(grid, turned)
+    out = apply_controls(grid, turned)
     assert out.hits.shape == grid.hits.shape
     assert set(np.unique(out.hits)) <= {0.0, 1.0}
     silent = out.hits == 0
@@ -202,27 +211,29 @@ def test_half_of_double_time_is_the_loop_again_where_no_two_hits_met(seed: int) 
 @law
 @given(grids, voices)
 def test_a_muted_voice_is_silent_and_the_others_play_as_before(grid: Grid, silent: frozenset[int]) -> None:
-    out = muted(grid, silent)
+    out = mute_voices(grid, silent)
     others = [voice for voice in range(9) if voice not in silent]
     assert not out.hits[:, sorted(silent)].any()
     assert all(np.array_equal(a[:, others], b[:, others]) for a, b in zip(out.arrays(), grid.arrays(), strict=True))
 
 
 def test_a_muted_voice_counts_where_hits_are_left_out() -> None:
-    assert shaped(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), ControlState(density=0.5, muted_voices=frozenset({KICK}))) == Grid.empty()
+    assert (
+        apply_controls(grid_of((0, KICK, 0.9), (0.25, HAT, 0.2)), ControlState(density=0.5, muted_voices=frozenset({KICK}))) == Grid.empty()
+    )
 
 
 @law
 @given(grids, parts, voices)
 def test_muting_a_voice_brings_no_other_back(grid: Grid, density: float, silent: frozenset[int]) -> None:
     sparse = ControlState(density=density)
-    assert shaped(grid, replace(sparse, muted_voices=silent)) == muted(shaped(grid, sparse), silent)
+    assert apply_controls(grid, replace(sparse, muted_voices=silent)) == mute_voices(apply_controls(grid, sparse), silent)
 
 
 @law
 @given(grids, grids, voices)
 def test_locked_voices_come_from_the_old_loop_and_the_rest_from_the_new(old: Grid, new: Grid, locked: frozenset[int]) -> None:
-    out = merged(old, new, locked)
+    out = merge_voices(old, new, locked)
     for voice in range(9):
         source = old if voice in locked else new
         assert all(np.array_equal(a[:, voice], b[:, voice]) for a, b in zip(out.arrays(), source.arrays(), strict=True))

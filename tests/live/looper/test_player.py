@@ -5,7 +5,8 @@ import pytest
 from helpers.fakes import NOW_S, random_grid
 
 from drumvae.live.clock.timeline import Timeline, cycle_start
-from drumvae.live.looper.player import Loop, Player, ScheduledMessage, cycle_hits
+from drumvae.live.looper.loop import Loop, cycle_onsets, step_of
+from drumvae.live.looper.player import Player, ScheduledMessage
 from drumvae.music.grid import Grid, Onset
 from drumvae.music.kit import DEFAULT_KIT
 
@@ -213,7 +214,8 @@ def test_no_loop_is_silence() -> None:
 
 
 def test_the_hits_of_a_pass_know_their_steps() -> None:
-    assert [(hit.step, hit.beat) for hit in cycle_hits(grid_of((-0.125, 0, 1), (0.0, 1, 1), (15.87, 0, 1)), 32)] == [
+    onsets = cycle_onsets(grid_of((-0.125, 0, 1), (0.0, 1, 1), (15.87, 0, 1)), 32)
+    assert [(step_of(onset.beat - 32), onset.beat) for onset in onsets] == [
         (0, 31.875),
         (0, 32.0),
         (63, pytest.approx(47.87)),

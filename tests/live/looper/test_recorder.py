@@ -3,7 +3,7 @@ import pytest
 from helpers.fakes import NOW_S, random_grid
 
 from drumvae.live.looper.recorder import Recording
-from drumvae.live.midi_io.echo_filter import ECHO_S, EchoFilter
+from drumvae.live.midi_io.echo_filter import NOTE_ECHO_S, EchoFilter
 from drumvae.music.grid import Grid
 
 
@@ -62,7 +62,7 @@ def test_a_note_that_comes_back_at_once_is_an_echo() -> None:
     assert echo.is_echo(NOW_S + 0.004, 36, 100)  # two routes, two echoes
 
 
-@pytest.mark.parametrize(("pitch", "velocity", "after_s"), [(38, 100, 0.002), (36, 99, 0.002), (36, 100, ECHO_S + 0.001)])
+@pytest.mark.parametrize(("pitch", "velocity", "after_s"), [(38, 100, 0.002), (36, 99, 0.002), (36, 100, NOTE_ECHO_S + 0.001)])
 def test_another_pitch_or_loudness_or_moment_is_a_performance(pitch: int, velocity: int, after_s: float) -> None:
     echo = EchoFilter()
     echo.sent(NOW_S, 36, 100)

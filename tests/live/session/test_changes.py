@@ -7,9 +7,11 @@ import pytest
 from helpers.fakes import random_grid
 
 from drumvae.live.clock.timeline import Timeline
+from drumvae.live.controls.control_panel import ControlPanel
 from drumvae.live.controls.state import ControlState
 from drumvae.live.looper.clip_slots import ClipSlots
-from drumvae.live.looper.player import Loop, Player, ScheduledMessage, cycle_hits, stiffened
+from drumvae.live.looper.loop import Loop, cycle_onsets, midi_velocity, quantized, step_of
+from drumvae.live.looper.player import Player, ScheduledMessage
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 from drumvae.music.kits import known_kits
@@ -19,7 +21,7 @@ A, B = Loop(0, random_grid(1)), Loop(1, random_grid(2))
 
 
 def playing(loop: Loop = A, **controls: object) -> Player:
-    player = Player(controls=ControlState(**controls))  # type: ignore[arg-type]
+    player = Player(ControlPanel(ControlState(**controls)))  # type: ignore[arg-type]
     player.queue_loop(loop)
     player.locate(0.0)
     return player
@@ -39,9 +41,9 @@ def strikes(dues: list[ScheduledMessage]) -> list[tuple[float, int, int]]:
 
 def expected(grid: Grid, bars: range, line: float = 0.0, start: float = 0.0) -> list[tuple[float, int, int]]:
     return sorted(
-        (round(max(hit.beat, start), 6), DEFAULT_KIT.output_notes[hit.voice], hit.velocity)
-        for hit in cycle_hits(grid, line)
-        if hit.step // 16 in bars
+        (round(max(onset.beat, start), 6), DEFAULT_KIT.output_notes[onset.voice], midi_velocity(onset.velocity))
+        for onset in cycle_onsets(grid, line)
+        if step_of(onset.beat - line) // 16 in bars
     )
 
 
@@ -77,7 +79,7 @@ def test_what_is_turned_is_heard_from_the_next_bar_on(name: str) -> None:
     }
     player = playing()
     dues = run(player, 5.0)
-    player.controls = ControlState(**{name: turned[name]})  # type: ignore[arg-type]
+    player.panel.state = ControlState(**{name: turned[name]})  # type: ignore[arg-type]
     dues += run(player, 15.8)
     after = A.render(player.controls)
     assert strikes(dues) == sorted(expected(A.grid, range(2)) + expected(after, range(2, 4)))
@@ -88,7 +90,7 @@ def test_what_is_turned_is_heard_from_the_next_bar_on(name: str) -> None:
 def test_whenever_it_is_turned_every_hit_sounds_once_and_is_let_go(turned_at: float) -> None:
     player = playing()
     dues = run(player, turned_at)
-    player.controls = replace(player.controls, swing=0.5)
+    player.panel.state = replace(player.controls, swing=0.5)
     player.replace_loop(B)
     dues += run(player, 31.9)
     bar = int((turned_at + 0.125) // 4) + 1
@@ -111,7 +113,7 @@ def test_whenever_it_is_turned_every_hit_sounds_once_and_is_let_go(turned_at: fl
 def test_another_kit_is_played_on_from_the_next_bar_and_no_note_hangs_or_doubles(name: str, turned_at: float) -> None:
     player, kit = playing(), known_kits()[name].kit
     dues = run(player, turned_at)
-    player.controls = replace(player.controls, kit=kit)
+    player.panel.state = replace(player.controls, kit=kit)
     dues += run(player, 16.5) + player.advance(TIMELINE, TIMELINE.time_at(16.5) + 10, end_beats=16.5)
     bar = int((turned_at + 1 / 8) // 4) + 1
     struck = [hit for hit in strikes(dues) if hit[0] < 15.8]
@@ -146,7 +148,7 @@ def test_hold_lets_nothing_in_and_afterwards_the_one_that_waits() -> None:
     player.queue_loop(B)
     run(player, 33.0)
     assert player.loop is A
-    player.controls = ControlState()
+    player.panel.state = ControlState()
     run(player, 49.0)
     assert player.loop is B
 
@@ -170,7 +172,7 @@ def test_half_of_humanize_is_half_way_to_what_was_played() -> None:
 
 
 def test_without_feel_a_loop_is_on_its_steps_and_even() -> None:
-    stiff = stiffened(A.grid)
+    stiff = quantized(A.grid)
     assert not stiff.offsets.any()
     assert np.array_equal(stiff.hits, A.grid.hits)
     for voice in range(9):
@@ -181,24 +183,24 @@ def test_without_feel_a_loop_is_on_its_steps_and_even() -> None:
 def test_the_shelf_goes_back_through_what_played() -> None:
     shelf, third = ClipSlots(), Loop(2, random_grid(3))
     for loop in (A, A, B, third):
-        shelf.played(loop)
-    assert shelf.back() is B
-    shelf.played(B)
-    assert shelf.back() is A
-    assert shelf.back() is None
+        shelf.add_played(loop)
+    assert shelf.undo() is B
+    shelf.add_played(B)
+    assert shelf.undo() is A
+    assert shelf.undo() is None
 
 
 def test_a_loop_made_again_is_one_step_back_and_not_two() -> None:
     shelf, again = ClipSlots(), replace(B, grid=random_grid(9))
     for loop in (A, B, again):
-        shelf.played(loop)
-    assert shelf.back() is A
+        shelf.add_played(loop)
+    assert shelf.undo() is A
 
 
 def test_morph_goes_between_the_two_lowest_slots() -> None:
     shelf = ClipSlots()
     shelf.keep(5, A)
-    assert shelf.pair is None
+    assert shelf.morph_pair is None
     shelf.keep(2, B)
     shelf.keep(7, Loop(3, random_grid(4)))
-    assert shelf.pair == (B.grid, A.grid)
+    assert shelf.morph_pair == (B.grid, A.grid)

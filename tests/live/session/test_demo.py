@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.fakes import NOW_S, FakeEngine, stand_in
+from helpers.fakes import NOW_S, FakeEngine, use_engine
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import InternalClock, State
+from drumvae.live.clock.internal_clock import InternalClock
+from drumvae.live.clock.transport import State
 from drumvae.live.controls.state import ControlState
-from drumvae.live.session.demo import PERFORMANCE, Script, demo_mode, performance
+from drumvae.live.session.demo import PERFORMANCE, ScriptedInput, demo_mode, performance
 from drumvae.live.session.run import LiveConfig
 from drumvae.midi.io import read_midi
 from drumvae.music.grid import Grid
@@ -37,7 +38,7 @@ def test_the_performance_is_plain_and_uses_more_than_one_voice() -> None:
 
 def test_a_script_plays_a_grid_once_at_its_times() -> None:
     clock = InternalClock(120, lead_s=0.0)
-    script = Script(performance().grid, clock)
+    script = ScriptedInput(performance().grid, clock)
     assert script.poll(NOW_S) == []
     clock.check(NOW_S)
     assert clock.state is State.RUNNING
@@ -50,12 +51,12 @@ def test_the_demo_leaves_four_bars_of_performance_and_their_answer(
     silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = FakeEngine()
-    stand_in(monkeypatch, engine)
+    use_engine(monkeypatch, engine)
     commands.demo(FAST)
     said = capsys.readouterr().out
     assert "nothing will be heard" in said
     assert "demo.mid holds four bars of performance, then four bars humanized, at 400 bpm." in said
-    (task, heard, _, _) = engine.asked[-1]
+    (task, heard, _, _) = engine.calls[-1]
     assert task == "humanize"
     assert np.array_equal(heard.hits, performance().grid.hits)
     read = read_midi(silent / "demo.mid")
@@ -71,19 +72,19 @@ def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(
     silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = FakeEngine(("generate",))
-    stand_in(monkeypatch, engine)
+    use_engine(monkeypatch, engine)
     commands.demo(FAST)
     said = capsys.readouterr().out
     assert "cannot humanize: the answer is a loop of its own" in said
     assert "then four bars generated" in said
-    assert engine.asked[0][0] == "generate"
+    assert engine.calls[0][0] == "generate"
     assert demo_mode(engine) == "generate"
 
 
 def test_the_demo_says_which_options_it_leaves_out_and_is_written_for_the_kit(
     silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in(monkeypatch, FakeEngine())
+    use_engine(monkeypatch, FakeEngine())
     kit = known_kits()["ad2"].kit
     commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=ControlState(kit=kit)))
     assert "--record, --bars are left out" in capsys.readouterr().out
