@@ -16,9 +16,10 @@ from numpy.typing import DTypeLike
 from drumvae.music.kit import VOICES
 from drumvae.util.errors import DataError
 
-from .ingest import ParsedTake, QuantizedTake, parse_takes
+from .ingest import parse_takes
 from .manifest import UNDECIDED, CorpusOptions, ManifestEntry, Take, draw_splits
 from .npy_writer import NpyWriter
+from .take_parser import ParsedTake, QuantizedTake
 
 ARRAYS: Mapping[str, tuple[DTypeLike, tuple[int, ...]]] = {
     "hits": (np.uint8, (len(VOICES),)),

@@ -23,9 +23,9 @@ from drumvae.util.progress import watched
 
 from .cache import ARRAYS, INDEX, TAKE_STATS, build_corpus, format_counts
 from .download import source_folder
-from .ingest import TakeStats
 from .manifest import DRUMS, MELODY, CorpusOptions, ManifestEntry, Take, list_entries
 from .melodies import drop_orphan_note_offs
+from .take_parser import TakeStats
 
 __all__ = ["Corpus", "CorpusOptions", "Take", "load_corpus", "read_corpus"]
 

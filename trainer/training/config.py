@@ -1,8 +1,7 @@
 """The configuration of a training run, from defaults, a preset, a TOML file and single settings."""
 
 import math
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,38 +18,39 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 SHARES = ("humanize_share", "drumify_share", "infill_share", "continue_share", "generate_share")
 """Settings with the share of each training task; the rest of the windows trains reconstruction."""
 _POSITIVE, _MANY = 1e-12, 10**9
-_RANGES = (
-    dict.fromkeys(("batch_size", "accumulate", "max_steps", "patience", "restart_steps", "validation_windows"), (1, _MANY))
-    | dict.fromkeys(
-        (
-            *SHARES,
-            "input_hit_drop",
-            "tap_dropout",
-            "taps_thinned",
-            "taps_styled",
-            "velocity_scaling",
-            "mixed_halves",
-            "conditions_keep",
-            "weight_decay",
-        ),
-        (0, 1),
-    )
-    | dict.fromkeys(("learning_rate", "learning_rate_decay"), (_POSITIVE, 1))
-    | dict.fromkeys(
-        (
-            "min_duration_s",
-            "gradient_clip",
-            "free_bits",
-            "beta",
-            "scheduled_sampling",
-            "learning_rate_floor",
-            "warm_up_steps",
-            "feel_weight",
-        ),
-        (0, _MANY),
-    )
-    | {"beta_rate": (0, 1), "averaging": (0, 1 - 1e-9), "timing_shift": (0, 0.5), "validate_every": (0, _MANY), "seed": (0, 2**32 - 1)}
-)
+_SHARE, _COUNT, _AMOUNT, _RATE = (0, 1), (1, _MANY), (0, _MANY), (_POSITIVE, 1)
+_RANGES: dict[str, tuple[float, float]] = dict.fromkeys(SHARES, _SHARE) | {
+    "min_duration_s": _AMOUNT,
+    "batch_size": _COUNT,
+    "accumulate": _COUNT,
+    "learning_rate": _RATE,
+    "weight_decay": _SHARE,
+    "warm_up_steps": _AMOUNT,
+    "learning_rate_decay": _RATE,
+    "learning_rate_floor": _AMOUNT,
+    "restart_steps": _COUNT,
+    "gradient_clip": _AMOUNT,
+    "free_bits": _AMOUNT,
+    "beta": _AMOUNT,
+    "beta_rate": _SHARE,
+    "scheduled_sampling": _AMOUNT,
+    "conditions_keep": _SHARE,
+    "mixed_halves": _SHARE,
+    "feel_weight": _AMOUNT,
+    "input_hit_drop": _SHARE,
+    "tap_dropout": _SHARE,
+    "taps_thinned": _SHARE,
+    "taps_styled": _SHARE,
+    "velocity_scaling": _SHARE,
+    "timing_shift": (0, 0.5),
+    "averaging": (0, 1 - 1e-9),
+    "max_steps": _COUNT,
+    "patience": _COUNT,
+    "validate_every": _AMOUNT,
+    "validation_windows": _COUNT,
+    "seed": (0, 2**32 - 1),
+}
+"""The smallest and the largest value of each numeric setting."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +147,9 @@ class TrainConfig:
             if not low <= getattr(self, name) <= high:
                 valid_range = f"from {low:g} to {high:g}" if math.isfinite(high) else f"at least {low:g}"
                 raise RunError(f"{name} is {getattr(self, name)}; it is {valid_range}.")
-        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise RunError(f"There is no {name} {getattr(self, name)!r}; {nearest(getattr(self, name), list(known))}")
+        for name, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in choices:
+                raise RunError(f"There is no {name} {getattr(self, name)!r}; {nearest(getattr(self, name), list(choices))}")
         if self.model.steps % STEPS_PER_BAR:
             raise RunError(f"model.steps is {self.model.steps}; a loop is whole bars of {STEPS_PER_BAR} steps.")
         if self.batch_size % self.accumulate:
@@ -216,41 +216,3 @@ def too_small(config: TrainConfig, windows: int, rejected: Mapping[str, int]) ->
     problem = f"There are {windows} windows to train on{reasons}, fewer than one batch of {config.batch_size}"
     size = windows - windows % config.accumulate
     return f"{problem}; type --batch-size {size} or less, or add takes." if size else f"{problem}; add takes."
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file of settings. Raises RunError if it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RunError(f"The configuration {path} cannot be read ({reason}); name a TOML file with --config.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RunError(f"The configuration {path} is not TOML ({error}); a line looks like batch_size = 128.") from None
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """Parses settings into a table. Raises RunError for one without a name or value, and for contradictions.
-
-    >>> parse_settings(["model.latent_size=128", "seed=1"])
-    {'model': {'latent_size': 128}, 'seed': 1}
-    """
-    table: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        *parents, last = name.strip().split(".")
-        if not equals or not last or len(parents) > 1:
-            raise RunError(f"The setting {setting!r} is not NAME=VALUE; type for example --set model.latent_size=128.")
-        target = table.setdefault(parents[0], {}) if parents else table
-        if not isinstance(target, dict) or isinstance(target.get(last), dict):
-            raise RunError(f"The setting {setting!r} contradicts an earlier one; give each setting once.")
-        target[last] = _parse_value(text.strip())
-    return table
-
-
-def _parse_value(text: str) -> Any:
-    """Parses a TOML value; anything else, such as a bare word, is text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

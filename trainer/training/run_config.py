@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from drumvae.util.errors import RunError
 
-from .config import TrainConfig, parse_settings, read_toml
+from .config import TrainConfig
 from .presets import DEFAULT, preset
+from .settings import parse_settings, read_toml
 
 if TYPE_CHECKING:
     from torch import Tensor

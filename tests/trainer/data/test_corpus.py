@@ -16,9 +16,10 @@ from drumvae.music.grid import Grid, Onset
 from drumvae.music.kit import DEFAULT_KIT, Kit
 from drumvae.trainer.data.cache import build_corpus
 from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus, read_corpus
-from drumvae.trainer.data.ingest import map_ahead, take_bars
+from drumvae.trainer.data.ingest import map_ahead
 from drumvae.trainer.data.manifest import list_entries
 from drumvae.trainer.data.npy_writer import NpyWriter
+from drumvae.trainer.data.take_parser import take_bars
 from drumvae.util.errors import DataError
 
 

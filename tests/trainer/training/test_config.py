@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from drumvae.models.config import ModelConfig
-from drumvae.trainer.training.config import TrainConfig, parse_settings, read_toml
+from drumvae.trainer.training.config import TrainConfig
 from drumvae.trainer.training.lr_schedule import learning_rate_factor, scheduled_sampling_share
 from drumvae.trainer.training.presets import preset, presets
 from drumvae.trainer.training.run_config import resolve_run
+from drumvae.trainer.training.settings import parse_settings, read_toml
 from drumvae.util.errors import RunError
 from drumvae.util.settings import from_table, to_toml
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +18,13 @@ pytest.importorskip("lightning")
 
 from drumvae.models.checkpoint import FORMAT, KEY, load_trained, newest_run, read_checkpoint  # noqa: E402
 from drumvae.models.config import ModelConfig  # noqa: E402
-from drumvae.trainer.data.corpus import Corpus, load_corpus  # noqa: E402
+from drumvae.trainer.data.corpus import Corpus, CorpusOptions, load_corpus  # noqa: E402
 from drumvae.trainer.training.calibrate import choose_log_odds, find_thresholds  # noqa: E402
 from drumvae.trainer.training.checkpoint_io import AtomicCheckpointIO  # noqa: E402
-from drumvae.trainer.training.config import TrainConfig, read_toml  # noqa: E402
+from drumvae.trainer.training.config import TrainConfig  # noqa: E402
 from drumvae.trainer.training.curve import plot_curve, read_curve  # noqa: E402
 from drumvae.trainer.training.losses import divergence  # noqa: E402
+from drumvae.trainer.training.settings import read_toml  # noqa: E402
 from drumvae.trainer.training.train import RunOptions, train  # noqa: E402
 from drumvae.trainer.training.vae_batches import VAEBatch  # noqa: E402
 from drumvae.trainer.training.vae_module import VAEModule  # noqa: E402
@@ -37,16 +39,25 @@ pytestmark = [
 
 TINY = TrainConfig(
     preset="tiny",
-    model=ModelConfig(latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
+    model=ModelConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8,), show_hits=True, feel_units=8),
     batch_size=16,
     max_steps=6,
     humanize_share=0.5,
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Trains on one thread: for tiny models, more threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def corpus(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return load_corpus(midi_folder, cache=tmp_path_factory.mktemp("cache"))
+    return load_corpus(midi_folder, CorpusOptions(bars=1), cache=tmp_path_factory.mktemp("cache"))
 
 
 def command(*arguments: str, cwd: Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -73,7 +84,7 @@ def test_a_run_writes_its_checkpoints_and_its_configuration(corpus: Corpus, tmp_
     trained = load_trained(tmp_path)
     assert trained.tasks == ("generate", "reconstruct", "humanize")
     assert trained.facts["step"] == 6
-    assert trained.windows.shape[1:] == (64, 27)
+    assert trained.windows.shape[1:] == (16, 27)
     assert list(tmp_path.glob("tensorboard/events*"))
 
 
@@ -119,7 +130,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(corpus: Cor
 @pytest.mark.parametrize("name", ["stage_4bar", "drummer_4bar"])
 def test_a_killed_run_continues_with_the_losses_of_an_uninterrupted_one(name: str, midi_folder: Path, tmp_path: Path) -> None:
     sizes = {"encoder_units": "[8]", "decoder_units": "[8]", "width": "16", "heads": "2", "core_units": "8", "context_layers": "1"}
-    sizes |= {"readers": "2", "reader_width": "16", "reader_layers": "1"}
+    sizes |= {"steps": "32", "readers": "2", "reader_width": "16", "reader_layers": "1"}
     small = [part for size, value in sizes.items() for part in ("--set", f"model.{size}={value}")]
     small += ["--preset", name, "--set", "validate_every=7", "--set", "precision=32-true"]
     tiny = ["--data", str(midi_folder), "--batch-size", "8", "--max-steps", "100", *small]
@@ -150,11 +161,17 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(corpus: Corpus, tmp_
     assert largest_difference(tmp_path / "whole", tmp_path / "parts") < 1e-5
 
 
+def tiny_run(data: Path) -> list[str]:
+    """Returns options of a run without dropout, since each process would draw its own."""
+    sizes = {"input_keep": "1.0", "steps": "16", "encoder_units": "[8]", "decoder_units": "[8]"}
+    settings = [part for name, value in sizes.items() for part in ("--set", f"model.{name}={value}")]
+    return ["--preset", "groovae_4bar_tap", *settings, "--data", str(data), "--batch-size", "16", "--max-steps", "6"]
+
+
 @pytest.mark.parametrize("launcher", ["own", "torchrun"])
 def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Path, launcher: str) -> None:
     """The windows of a step are divided, so that two processes train on the same step as one."""
-    plain = ["--preset", "groovae_4bar_tap", "--set", "model.input_keep=1.0"]  # each process has its own dropout
-    tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6", "--set", "model.encoder_units=[8]"]
+    tiny = tiny_run(midi_folder)
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     torchrun = (str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "--master-port", str(free_port()))
@@ -170,8 +187,7 @@ def test_two_processes_train_the_weights_of_one(midi_folder: Path, tmp_path: Pat
 
 def test_two_machines_train_the_weights_of_one(midi_folder: Path, tmp_path: Path) -> None:
     """Two torchruns, each with its own process and folder, connect over the network; only the first process writes."""
-    plain = ["--preset", "groovae_4bar_tap", "--set", "model.input_keep=1.0", "--set", "model.encoder_units=[8]"]
-    tiny = [*plain, "--data", str(midi_folder), "--batch-size", "16", "--max-steps", "6"]
+    tiny = tiny_run(midi_folder)
     alone = command(*tiny, "--out", "alone", cwd=tmp_path)
     assert alone.returncode == 0, alone.stderr
     rendezvous = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{free_port()}"]
@@ -308,7 +324,7 @@ def test_the_curve_is_logged_every_ten_steps_and_plotted(corpus: Corpus, tmp_pat
 
 
 PATTERNS = replace(
-    TINY, model=ModelConfig("pattern", "categorical", latent_size=8, encoder_units=(8,), decoder_units=(8,)), humanize_share=0.0
+    TINY, model=ModelConfig("pattern", "categorical", steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8,)), humanize_share=0.0
 )
 
 
