@@ -1,13 +1,13 @@
-"""Where notes lie beside the sender's timeline, on real ports: steady tempi, jitter, a step of tempo, a ramp.
+"""Measures the timing error of notes against the clock source's timeline on real ports: steady tempi, jitter, a tempo step, a ramp.
 
     python benchmarks/clock_following.py [CASE ...] [--rounds N]
 
 Needs JACK, jack_midi_clock and JACK-Client (apt-get install jackd2 jack-midi-clock; pip install JACK-Client). drumvae-live plays
-between jack_midi_clock and a capture that counts frames (the rig of the tests). The reference is the clock as it was captured: the
-time of a beat is interpolated between its ticks, with added jitter between the ticks as they were meant. Everything passes JACK in
-periods of 1.33 ms, which is the grain of every figure. While the sound server stood still (it has no real-time priority everywhere)
-nothing can be said: what lies within a second after that is left out, and counted. Below each row stands a C program that slept to
-deadlines of its own, eight a second, while the song was played: what the machine did to a plain program at the same time.
+between jack_midi_clock and a capture that counts frames (the rig of the tests). The reference is the captured clock: the time of a beat
+is interpolated between its ticks; with added jitter, between the ticks before jitter. All messages pass JACK in periods of 1.33 ms,
+which is the resolution of every number. Notes within a second after a stall of the sound server (it lacks real-time priority on some
+machines) are left out and counted. Below each row is a C program that slept to eight deadlines a second during the song: the timing of
+a plain program on the same machine at the same time.
 """
 
 import argparse
@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from helpers.former import STAGE
 from helpers.jackparts import JackServer, real_jack_server
-from helpers.jackrig import frames, ran_through
-from helpers.judge import Stretch, clock_to_stretches, judge, loops_to_notes, note_ons, sounding
+from helpers.jackrig import frames, has_long_stall
+from helpers.note_matching import Section, active_notes, clock_to_sections, loops_to_notes, match_notes, note_ons
 from helpers.tempo import TempoRig
 
 from drumvae.inference.engine import Engine
@@ -42,13 +42,13 @@ SLEEPS_A_SECOND = 8
 
 @dataclass(frozen=True)
 class Case:
-    """A song, and from which beat on its notes are judged."""
+    """A song, and the beat from which on its notes are measured."""
 
     name: str
     tempo: tuple[tuple[float, float], ...]
-    """(beat, bpm): straight between them, a step where two share a beat."""
+    """(beat, bpm): linear between them, a step where two share a beat."""
     beats: float
-    """Where the song stops."""
+    """The beat at which the song stops."""
     from_beat: float = 4.0
     jitter_s: float = 0.0
 
@@ -65,7 +65,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far from their places the notes of a case lay."""
+    """The timing errors of a case."""
 
     case: Case
     errors_ms: NDArray[np.float64]
@@ -73,11 +73,11 @@ class Outcome:
     extra: int
     hanging: int
     left_out: int
-    """Notes near a standstill of the server."""
+    """Notes near a stall of the server."""
     ticks_ms: NDArray[np.float64]
-    """How far the ticks that drumvae heard lay from a line over a beat."""
+    """Distances of the ticks that drumvae received from a line over a beat."""
     sleepers: dict[str, Late]
-    """What plain programs did meanwhile, by name."""
+    """The lateness of plain programs during the song, by name."""
 
     def rows(self) -> str:
         return "\n".join([self.row(), *(_row(f"  {name}", late) for name, late in self.sleepers.items() if len(late))])
@@ -98,24 +98,24 @@ def main() -> None:
     """Plays every case and prints its rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help="parts of the names of cases; all of them by default")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each is played (default 1)")
+    parser.add_argument("--rounds", type=int, default=1, help="repetitions of each case (default 1)")
     options = parser.parse_args()
-    wanted = options.cases
+    names = options.cases
     print(f"{'ms':<40} {'notes':>5} {'mean':>7} {'sd':>6} {'p50':>6} {'p99':>6} {'max':>6} {'m/e/h':>8} {'out':>5} {'ticks':>6}")
     with real_jack_server() as server:
         for case in CASES:
-            if not wanted or any(part in case.name for part in wanted):
+            if not names or any(part in case.name for part in names):
                 for _ in range(options.rounds):
                     print(outcome(case, server).rows(), flush=True)
-    print("m/e/h: notes missing, extra, left hanging; out: notes left out near a standstill; ticks: standard deviation of those heard")
+    print("m/e/h: notes missing, extra, hanging; out: notes left out near a stall; ticks: standard deviation of the received ticks")
 
 
 def outcome(case: Case, server: JackServer) -> Outcome:
-    """Plays a case and judges it."""
-    engine = Engine.load(STAGE, "cpu")  # whose loops follow from the seed alone
+    """Plays a case and measures it; repeats it where the server stalled for too long."""
+    engine = Engine.load(STAGE, "cpu")  # its loops depend on the seed alone
     loops = [engine.generate(loop_seed(SEED, index))[0] for index in range(int(case.beats // 16) + 2)]
-    with TempoRig(server, case.tempo, case.jitter_s) as rig, rig.clock_sender() as sender:
-        source = rig.relayed if case.jitter_s else sender
+    with TempoRig(server, case.tempo, case.jitter_s) as rig, rig.clock_source() as clock:
+        source = rig.relayed if case.jitter_s else clock
         with (
             rig.drummer(source, "--mode", "generate", "--seed", str(SEED), "--bundle", str(STAGE)) as drummer,
             tempfile.TemporaryDirectory() as folder,
@@ -125,38 +125,38 @@ def outcome(case: Case, server: JackServer) -> Outcome:
             rig.play_once(0.0, case.beats)
             drummer.quit()
             slept = {name: lateness(process) for name, process in sleepers.items()}
-        if not ran_through(rig.slips(), case.tempo[0][1]):
-            print(f"{case.name}: the server stood still for about a tick, which nobody can tell from a lost one; once more")
+        if has_long_stall(rig.stalls(), case.tempo[0][1]):
+            print(f"{case.name}: repeated, because the server stalled for about a tick, which is indistinguishable from a missed tick")
             return outcome(case, server)
-        slips = [slip.frame for slip in rig.slips() if slip.frames > frames(DISTURBING_S)]
-        stretch = clock_to_stretches(rig.meant())[0]
-        heard = clock_to_stretches(rig.clock)[0]
-        return _judged(case, loops, stretch, heard, rig, slips, slept)
+        stalls = [stall.frame for stall in rig.stalls() if stall.frames > frames(DISTURBING_S)]
+        section = clock_to_sections(rig.without_jitter())[0]
+        received = clock_to_sections(rig.clock)[0]
+        return _measured(case, loops, section, received, rig, stalls, slept)
 
 
-def _judged(
+def _measured(
     case: Case,
     loops: Sequence[object],
-    stretch: Stretch,
-    heard: Stretch,
+    section: Section,
+    received: Section,
     rig: TempoRig,
-    slips: list[int],
+    stalls: list[int],
     slept: dict[str, Late],
 ) -> Outcome:
-    due = [note for note in loops_to_notes(loops, stretch) if note.frame < stretch.frames[-1] - frames(0.1)]  # type: ignore[arg-type]
-    got = [note for note in note_ons(rig.notes) if note.frame < stretch.frames[-1] - frames(0.1)]
-    verdict = judge(due, got, frames(NEAR_S))
-    first = stretch.frame_at(case.from_beat)
-    late = [(played.frame - wanted.frame, wanted.frame) for wanted, played in verdict.pairs if wanted.frame >= first]
-    calm = [error for error, frame in late if not any(slip - frames(0.01) < frame < slip + frames(1.0) for slip in slips)]
+    due = [note for note in loops_to_notes(loops, section) if note.frame < section.frames[-1] - frames(0.1)]  # type: ignore[arg-type]
+    got = [note for note in note_ons(rig.notes) if note.frame < section.frames[-1] - frames(0.1)]
+    comparison = match_notes(due, got, frames(NEAR_S))
+    first = section.frame_at(case.from_beat)
+    late = [(played.frame - expected.frame, expected.frame) for expected, played in comparison.pairs if expected.frame >= first]
+    steady = [error for error, frame in late if not any(stall - frames(0.01) < frame < stall + frames(1.0) for stall in stalls)]
     return Outcome(
         case,
-        np.array(calm) / frames(0.001),
-        len(verdict.missing),
-        len(verdict.extra),
-        len(sounding(rig.notes)),
-        len(late) - len(calm),
-        heard.jitter(1.0) / frames(0.001) if not case.jitter_s else np.array(rig.added_ms),
+        np.array(steady) / frames(0.001),
+        len(comparison.missing),
+        len(comparison.extra),
+        len(active_notes(rig.notes)),
+        len(late) - len(steady),
+        received.jitter(1.0) / frames(0.001) if not case.jitter_s else np.array(rig.added_ms),
         slept,
     )
 

@@ -1,6 +1,5 @@
-/* Deadlines in, lateness out: sleeps to each absolute time on standard input (ns of the monotonic clock, one a line, ascending),
-   then prints by how many ns it woke late, one a line. With the argument "fifo" it asks for real-time priority and exits with 3
-   where that is refused. */
+/* Sleeps to each absolute time on standard input (ns of the monotonic clock, one a line, ascending), then prints the lateness of each
+   wake-up in ns, one a line. With the argument "fifo" it requests real-time priority and exits with 3 where that is refused. */
 #define _POSIX_C_SOURCE 200112L
 #define _DARWIN_C_SOURCE
 #include <errno.h>
@@ -11,7 +10,7 @@
 #include <time.h>
 
 #ifdef __APPLE__
-#define CLOCK CLOCK_UPTIME_RAW /* what Python's perf_counter reads there */
+#define CLOCK CLOCK_UPTIME_RAW /* the clock of Python's perf_counter there */
 #else
 #define CLOCK CLOCK_MONOTONIC
 #endif

@@ -1,7 +1,7 @@
-"""Deadlines in, the lateness of plain programs that sleep to them out: what this machine can do, to compare a timing with.
+"""Measures how late plain programs wake from sleeping to deadlines on this machine, as a reference for other timings.
 
-A C program (sleeper.c, compiled with cc; bash where there is no compiler) sleeps to every deadline with ordinary priority, and another
-one with real-time priority where the system grants it.
+A C program (sleeper.c, compiled with cc; bash where there is no compiler) sleeps to every deadline with ordinary priority. A second one
+does so with real-time priority, where the system grants it.
 """
 
 import shutil
@@ -24,7 +24,7 @@ Late = NDArray[np.float64]
 
 
 def start_sleepers(folder: Path, due_s: Sequence[float]) -> dict[str, "subprocess.Popen[str]"]:
-    """Starts what this machine can run, each with every deadline on its standard input."""
+    """Starts the programs that this machine can run, each with every deadline on its standard input."""
     program = folder / "sleeper"
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler:
@@ -36,12 +36,12 @@ def start_sleepers(folder: Path, due_s: Sequence[float]) -> dict[str, "subproces
         lines = [f"{int((at_s + epoch_s) * 1e6)}\n" for at_s in due_s]
         commands = {"bash sleeper": ["bash", "-c", BASH]}
     else:
-        print("There is neither a C compiler nor bash here: the performer stands alone.")
+        print("There is neither a C compiler nor bash here: the performer is measured without a reference.")
         return {}
-    return {name: _fed(command, "".join(lines)) for name, command in commands.items()}
+    return {name: _start(command, "".join(lines)) for name, command in commands.items()}
 
 
-def _fed(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
+def _start(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin
     try:
@@ -53,7 +53,7 @@ def _fed(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
 
 
 def lateness(process: "subprocess.Popen[str]") -> Late:
-    """Waits for a program's end, and returns by how much it woke late at each deadline; (n,), nothing where it could not run."""
+    """Waits until a program exits and returns its lateness at each deadline in milliseconds; (n,), empty where it could not run."""
     assert process.stdout
     with process:
         return np.array([int(line) / 1e6 for line in process.stdout])

@@ -26,9 +26,9 @@ for entry in decoder.get_inputs():
 # 2. The random numbers. The graph draws none, so the same inputs always give the same loop.
 draw = np.random.default_rng(SEED)
 inputs["noise"][:] = draw.random(inputs["noise"].shape)  # uniform: decides which hits are drawn
-inputs["touch"][:] = draw.standard_normal(inputs["touch"].shape)  # normal: how each hit is played
-inputs["mood"][:] = draw.standard_normal(inputs["mood"].shape)  # normal: how the whole loop is played
-inputs["looseness"][:] = 1  # spread of velocity and offset, as in the data
+inputs["note_noise"][:] = draw.standard_normal(inputs["note_noise"].shape)  # normal: how each hit is played
+inputs["loop_noise"][:] = draw.standard_normal(inputs["loop_noise"].shape)  # normal: how the whole loop is played
+inputs["expression_temperature"][:] = 1  # spread of velocity and offset, as in the data
 inputs["temperature"][:] = info["temperature"]  # spread of the hits
 inputs["thresholds"][:] = 0.5  # leaves the probabilities as they are
 inputs["density"][:] = info["densities"][5]  # hits a bar: the median of the data

@@ -1,4 +1,4 @@
-"""What passes between the rooms: a message with its arrival, a loop that was played, and everything that is shown. All of it frozen."""
+"""Defines the values that pass between the rooms: timestamped messages, played loops and the status. All of them are frozen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,32 +6,32 @@ from typing import NamedTuple, Protocol
 
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
-from .clock.follower import State
+from .clock.transport import State
 from .controls.state import ControlState
-from .looper.player import Loop
+from .looper.loop import Loop
 from .looper.recorder import Recording
 
 
 class TimestampedMessage(NamedTuple):
-    """A MIDI message and the monotonic time at which the driver delivered it."""
+    """An incoming MIDI message and the monotonic time at which the driver delivered it, in seconds."""
 
     at_s: float
     message: bytes
 
 
 class Input(Protocol):
-    """Where messages come from."""
+    """A source of MIDI messages."""
 
     def poll(self, now_s: float) -> Sequence[TimestampedMessage]:
-        """Returns what has arrived since the last call, in order; returns at once."""
+        """Returns the messages that have arrived since the last call, in order; returns at once."""
 
 
 class Output(Protocol):
-    """Where messages go."""
+    """A destination of MIDI messages."""
 
     @property
     def reconnect_count(self) -> int:
-        """How often it was away and has come back."""
+        """How often the port was lost and has come back."""
 
     def send(self, message: bytes) -> None:
         """Sends at once."""
@@ -39,17 +39,23 @@ class Output(Protocol):
 
 @dataclass(frozen=True)
 class PlayedLoop:
-    """Says that a loop was played from a bar of the song (from 1) on, at a mean tempo, on a kit."""
+    """A loop that was played, as it sounded."""
 
     loop: Loop
     bar: int
+    """The bar of the song where it began, from 1."""
     bpm: float
+    """The mean tempo."""
     kit: Kit = DEFAULT_KIT
 
 
 @dataclass(frozen=True)
 class Status:
-    """Everything that is shown; one frozen value, replaced as a whole, so that any thread may read it."""
+    """Everything that a display shows; the performer replaces it as a whole, so any thread may read it.
+
+    >>> Status().state
+    <State.WAITING: 'waiting for the clock'>
+    """
 
     state: State = State.WAITING
     bpm: float = 0.0
@@ -57,26 +63,27 @@ class Status:
     """The song's beat when the status was published."""
     loop: Loop | None = None
     bar: int = 1
-    """The bar of the song where the loop came in."""
+    """The bar of the song where the loop began."""
     cycle: int = 0
-    """The pass that `heard` is recorded for."""
+    """The cycle of the recording."""
     recording: Recording = field(default_factory=Recording)
     notes_received: int = 0
-    """How many notes were heard as a performance."""
+    """How many notes were recorded in the session."""
     unmapped: Mapping[int, int] = field(default_factory=dict)
-    """The pitches that came and that no voice hears, and how often."""
+    """How many notes arrived on each pitch that no voice of the input kit has."""
     echoes: int = 0
+    """How many copies of sent notes were dropped."""
     hits_played: int = 0
     error: str | None = None
+    """An error of the model, or a warning about the clock."""
     controls: ControlState = field(default_factory=ControlState)
-    """What the player has turned to."""
     filled_slots: frozenset[int] = frozenset()
     """The numbers of the slots that hold a loop."""
     fill_pending: bool = False
-    """Whether a loop that has yet to come ends in the fill that was asked for."""
+    """Whether a loop to come ends in a requested fill."""
     synced: bool = False
-    """Whether the tempo has been followed long enough to be trusted."""
+    """Whether the tempo has been followed long enough to be reliable."""
     jitter_ms: float = 0.0
-    """The median distance of the last beat's ticks from where they were expected."""
+    """The median distance of the last beat's clock messages from their expected times."""
     last_message: str = ""
-    """The last message, in words."""
+    """The latest sentence for the user."""

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from drumvae.bundle.format import read_bundle
-from drumvae.trainer.training.config import TrainConfig, read_toml
+from drumvae.trainer.training.config import TrainConfig
 from drumvae.trainer.training.curve import CURVE, plot_curve
 from drumvae.trainer.training.presets import parameter_count, presets
+from drumvae.trainer.training.settings import read_toml
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 KEPT_PLOTS = ("latent_map.png", "reconstruct_rolls.png", "humanize_rolls.png", "drumify_rolls.png", "infill_rolls.png")

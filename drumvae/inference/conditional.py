@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..music.conditions import push
+from ..music.conditions import logit_bias
 from ..music.encoding import VOICE_COUNT, grid_to_groove, groove_to_grid
 from ..music.grid import STEPS_PER_BAR, Array, Grid
 from ..music.inputs import TAP_VOICE
@@ -54,7 +54,7 @@ class ConditionalStrategy:
             "note_noise": np.stack([each.standard_normal((self._info.steps, _EXPRESSION), np.float32) for each in generators]),
             "loop_noise": np.stack([each.standard_normal(self._info.loop_factors, np.float32) for each in generators]),
             "expression_temperature": np.ones(1, np.float32),
-            "logit_bias": push(density, complexity, self._info.steps)[None],
+            "logit_bias": logit_bias(density, complexity, self._info.steps)[None],
         }
         thresholds = hit_thresholds(self._info, temperature)
         return playable(self._model.decode(self._no_latent(count), noise, temperature, thresholds=thresholds, conditioning=inputs))

@@ -1,202 +1,214 @@
-"""A MIDI file in, its drums as a Grid out; a Grid in, the file with its drums played like that out, and everything else as it was.
+"""Reads the drums of a MIDI file as a Grid, and writes the file again with other drums and everything else unchanged.
 
-A cell of the grid stands for the notes of one voice on one step. Where a cell has a hit before and after, its notes move together and
-change in loudness together, so that a flam stays a flam and a ride's bell its bell; where it loses its hit, they go; where it gets one,
-a note is added. Notes that no voice hears are left alone.
+A cell of the grid holds the notes of one voice on one step. A cell with a hit before and after has its notes moved together and scaled
+in velocity together, so that a flam stays a flam and a ride's bell its bell. A cell that loses its hit loses its notes; a cell that
+gets one gets a new note. Notes that the kit does not map are left alone.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from ..music.grid import BEATS_PER_BAR, LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset
-from ..music.kit import DEFAULT_KIT, Kit
-from ..music.kit_detection import recognised
+from ..music.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
+from ..music.kit_detection import detect_kit
 from ..util.errors import DataError, NoDrumsError
-from .edit import Stroke, Tracks
-from .io import GATE_BEATS, find_drums, no_drums
-from .tempo_map import Timing, parse_file
-from .tracks import MidiBytes
+from .constants import FILE_PPQN
+from .edit import edited_bytes
+from .io import find_drums, no_drums
+from .notes import MidiNote
+from .reader import parse_file
+from .tempo_map import Timing
+from .tracks import ParsedMidi
+from .writer import GATE_BEATS
 
 Cell = tuple[int, int]
 """A step and a voice."""
 _MOST_BARS = 4096  # more than two hours at 120 bpm
-_SLACK_BEATS = 1 / 16  # by so much a last bar may be short and still be whole
+_SLACK_BEATS = 1 / 16  # a last bar that is shorter by less than this is whole
 
 
 @dataclass(frozen=True)
 class DrumFile:
-    """Holds a MIDI file of which the drums are known."""
+    """Holds a MIDI file and the notes of it that are drums."""
 
     path: Path
     timing: Timing
-    tracks: Tracks
-    strokes: tuple[Stroke, ...]
-    """The notes that a voice hears, in order of playing."""
+    midi: ParsedMidi
+    """The file, with `FILE_PPQN` ticks a beat or more."""
+    notes: tuple[MidiNote, ...]
+    """The notes that the kit maps to a voice, by tick."""
     voices: tuple[int, ...]
-    """The voice of each."""
+    """The voice of each note."""
     kit: Kit
-    """What they are heard through."""
+    """The kit that maps the notes."""
     bars: int
-    """How many bars it has: a last one that is not whole counts where a drum is struck in it."""
+    """The number of bars; an incomplete last bar counts where it holds a drum."""
     bar_beats: float
     """The length of a bar, by the first meter."""
-    unheard: Mapping[int, int] = field(default_factory=dict)
-    """How many drums of each pitch no voice hears."""
-    replaced: bool = True
-    """Whether new drums take the place of the notes heard, or, where these are no drums, go beside them on a track of their own."""
+    unmapped: Mapping[int, int] = field(default_factory=dict)
+    """For each pitch without a voice, how many drum notes have it."""
+    replaces_notes: bool = True
+    """Whether new drums replace the notes; False where these are not drums, and new drums get a track of their own."""
 
     @classmethod
     def read(cls, path: Path, kit: Kit | None = None, every_note: bool = False) -> "DrumFile":
-        """Reads a file of type 0 or 1; without a kit, the one that its pitches come from is recognised.
+        """Reads a file of type 0 or 1.
 
-        With `every_note` every drum counts, on whatever pitch, and in a file without drums every note: there is a rhythm in any.
-        Raises DataError as `drumvae.midi.io.read_midi`, and where the file is longer than can be played.
+        Args:
+            path: The file.
+            kit: The kit that it was played on; None detects it from the pitches.
+            every_note: Whether drums on any pitch count, and in a file without drums every note, as its rhythm.
+
+        Raises:
+            DataError: As `drumvae.midi.io.read_midi`, and where the file is longer than 4096 bars.
         """
-        messages, song, timing = parse_file(path)
+        file, timing = parse_file(path)
         if timing.length_beats > _MOST_BARS * BEATS_PER_BAR:
             bars = round(timing.length_beats / BEATS_PER_BAR)
             raise DataError(f"{path} has {bars} bars; up to {_MOST_BARS} can be played: cut it into parts.")
-        channels, are_drums = _channels(song, kit, path, every_note)
-        tracks = Tracks.of(messages)
-        struck = sorted(tracks.strokes(channels), key=lambda stroke: stroke.tick)
-        counts = Counter(stroke.pitch for stroke in struck)
-        kit = kit or (recognised(counts) if are_drums else None) or DEFAULT_KIT
-        heard = [(stroke, kit.voice_of(stroke.pitch)) for stroke in struck]
-        kept = [(stroke, voice or 0) for stroke, voice in heard if every_note or voice is not None]
+        channels, are_drums = _channels(file, kit, path, every_note)
+        file = file.with_resolution(FILE_PPQN)
+        drums = (note for track in file.tracks for note in track.paired_notes if (track.index, note.channel) in channels)
+        # Of notes on one tick the first to end is first; new notes go to the channel of the first note.
+        drums_by_tick = sorted(drums, key=lambda note: (note.tick, note.track, note.off_index or math.inf))
+        counts = Counter(note.pitch for note in drums_by_tick)
+        kit = kit or (detect_kit(counts) if are_drums else None) or DEFAULT_KIT
+        mapped = [(note, kit.voice_of(note.pitch)) for note in drums_by_tick]
+        kept = [(note, voice or 0) for note, voice in mapped if every_note or voice is not None]
         if not kept:
             raise no_drums(path, Counter(f"pitch {pitch}" for pitch in counts.elements()))
         bar_beats = 4 * timing.meters[0][1] / timing.meters[0][2] or BEATS_PER_BAR  # a damaged meter may have no beats
-        last_beat = kept[-1][0].tick / tracks.ticks_per_beat
+        last_beat = kept[-1][0].tick / file.ticks_per_beat
         bars = max(int((timing.length_beats + _SLACK_BEATS) / bar_beats), int(last_beat / bar_beats) + 1)
-        strokes, voices = zip(*kept, strict=True)
-        unheard = Counter(stroke.pitch for stroke, voice in heard if voice is None and not every_note)
-        return cls(path, timing, tracks, strokes, voices, kit, bars, bar_beats, unheard, are_drums)
+        notes, voices = zip(*kept, strict=True)
+        unmapped = Counter(note.pitch for note, voice in mapped if voice is None and not every_note)
+        return cls(path, timing, file, notes, voices, kit, bars, bar_beats, unmapped, are_drums)
 
     @property
-    def goes_round(self) -> bool:
-        """Whether it is a loop, of four bars of 4/4 or shorter, whose end leads to its beginning; else it begins and ends once."""
+    def is_loop(self) -> bool:
+        """Whether it is a loop: whole steps in one meter, no longer than four bars of 4/4."""
         beats = self.bars * self.bar_beats
         one_meter = len({meter[1:] for meter in self.timing.meters}) == 1
         return one_meter and beats <= LOOP_BEATS and not beats * STEPS_PER_BEAT % 1
 
     @cached_property
     def steps(self) -> int:
-        """How many steps its grid has: its bars, or if it does not go round whatever it takes to hold the last note."""
-        if self.goes_round:
-            return round(self.bars * self.bar_beats * STEPS_PER_BEAT)
-        return max(math.ceil(self.bars * self.bar_beats * STEPS_PER_BEAT), self._step(self.strokes[-1].tick) + 1)
+        """The number of steps of its grid: those of its bars, and where it is no loop as many more as the last note needs."""
+        return self.bar_steps if self.is_loop else max(self.bar_steps, self._step(self.notes[-1].tick) + 1)
+
+    @property
+    def bar_steps(self) -> int:
+        """The number of steps in all of its bars."""
+        return math.ceil(self.bars * self.bar_beats * STEPS_PER_BEAT)
 
     @cached_property
     def grid(self) -> Grid:
         """The drums; of two notes of a voice in one step the louder."""
-        return Grid.from_onsets(self.onsets(), self.steps, circular=self.goes_round)
+        return Grid.from_onsets(self.onsets(), self.steps, circular=self.is_loop)
 
     def onsets(self) -> list[Onset]:
-        """Returns every note that is heard."""
-        beat = self.tracks.ticks_per_beat
-        return [Onset(stroke.tick / beat, voice, stroke.velocity / 127) for stroke, voice in zip(self.strokes, self.voices, strict=True)]
-
-    @property
-    def whole_steps(self) -> int:
-        """How many steps its bars have."""
-        return self.steps if self.goes_round else math.ceil(self.bars * self.bar_beats * STEPS_PER_BEAT)
+        """Returns an onset for every note."""
+        beat = self.midi.ticks_per_beat
+        return [Onset(note.tick / beat, voice, note.velocity / 127) for note, voice in zip(self.notes, self.voices, strict=True)]
 
     def loop(self, steps: int, last: bool = False) -> Grid:
-        """Returns its first steps, or its last, as a loop; where it is shorter it goes round until they are full."""
-        rounds = -(-steps // self.whole_steps)
-        start = (rounds * self.whole_steps - steps) / STEPS_PER_BEAT if last else 0.0
-        length = self.whole_steps / STEPS_PER_BEAT
-        onsets = [onset._replace(beat=onset.beat + turn * length) for turn in range(rounds) for onset in self.onsets()]
-        reach = 0.5 / STEPS_PER_BEAT  # so much before it an onset is an early one on its first step
+        """Returns its first steps, or its last, as a loop; a shorter file is repeated."""
+        rounds = -(-steps // self.bar_steps)
+        start = (rounds * self.bar_steps - steps) / STEPS_PER_BEAT if last else 0.0
+        length = self.bar_steps / STEPS_PER_BEAT
+        onsets = [onset._replace(beat=onset.beat + cycle * length) for cycle in range(rounds) for onset in self.onsets()]
+        reach = 0.5 / STEPS_PER_BEAT  # an onset this close before the start is an early one on its first step
         inside = [onset for onset in onsets if start - reach <= onset.beat < start + steps / STEPS_PER_BEAT]
         return Grid.from_onsets(inside, steps, start, circular=True)
 
-    def strikes(self, steps: int, plays: Kit | None = None) -> list[tuple[float, int, int]]:
-        """Returns its notes, going round for a number of steps, as (beat, pitch, velocity), on the pitches of a kit or as they are."""
-        length, beat = self.whole_steps / STEPS_PER_BEAT, self.tracks.ticks_per_beat
-        turns = range(-(-steps // self.whole_steps))
-        notes = [
-            (stroke.tick / beat + turn * length, plays.output_notes[voice] if plays else stroke.pitch, stroke.velocity)
-            for turn in turns
-            for stroke, voice in zip(self.strokes, self.voices, strict=True)
+    def hits(self, steps: int, output_kit: Kit | None = None) -> list[tuple[float, int, int]]:
+        """Returns its notes, repeated for a number of steps, as (beat, pitch, velocity); a kit gives them other pitches."""
+        length, beat = self.bar_steps / STEPS_PER_BEAT, self.midi.ticks_per_beat
+        hits = [
+            (note.tick / beat + cycle * length, output_kit.output_notes[voice] if output_kit else note.pitch, note.velocity)
+            for cycle in range(-(-steps // self.bar_steps))
+            for note, voice in zip(self.notes, self.voices, strict=True)
         ]
-        return [note for note in notes if note[0] < steps / STEPS_PER_BEAT]
+        return [hit for hit in hits if hit[0] < steps / STEPS_PER_BEAT]
 
-    def played(self, grid: Grid, plays: Kit | None = None, anew: Sequence[int] = ()) -> bytes:
-        """Returns the file with its drums played as a grid of as many steps says.
+    def with_drums(self, grid: Grid, output_kit: Kit | None = None, replaced_voices: Sequence[int] = ()) -> bytes:
+        """Returns the content of the file with the drums of a grid.
 
-        New notes are those of a kit, by default of the one heard. The notes of voices that are played `anew` go whatever the grid
-        says, and what it has of these is added.
+        Args:
+            grid: The new drums, as many steps as the file.
+            output_kit: The kit of new notes; None is that of the file.
+            replaced_voices: The voices whose notes are all removed, and replaced by the hits of the grid.
         """
         cells = self._cells()
-        staying = {(step, voice) for step, voice in cells if voice not in anew and grid.hits[step, voice]}
-        changed: dict[Stroke, Stroke | None] = {}
-        for cell, strokes in cells.items():
+        staying = {(step, voice) for step, voice in cells if voice not in replaced_voices and grid.hits[step, voice]}
+        changed: dict[MidiNote, MidiNote | None] = {}
+        for cell, notes in cells.items():
             if cell in staying:
-                changed |= zip(strokes, self._moved(strokes, cell, grid), strict=True)
-            elif self.replaced:
-                changed |= dict.fromkeys(strokes)
+                changed |= zip(notes, self._moved(notes, cell, grid), strict=True)
+            elif self.replaces_notes:
+                changed |= dict.fromkeys(notes)
         hits = {(int(step), int(voice)) for step, voice in zip(*grid.hits.nonzero(), strict=True)}
-        added = [self._new(cell, grid, plays or self.kit) for cell in sorted(hits - staying)]
-        return self.tracks.to_bytes(changed, added, self._end_tick)
+        added = [self._new_note(cell, grid, output_kit or self.kit) for cell in sorted(hits - staying)]
+        return edited_bytes(self.midi, changed, added, self._end_tick)
 
     @property
     def _end_tick(self) -> int | None:
-        """The tick at which a loop ends, so that no note sounds over its end."""
-        return round(self.bars * self.bar_beats * self.tracks.ticks_per_beat) if self.goes_round else None
+        """The tick at which a loop ends, so that no note sounds beyond it."""
+        return round(self.bars * self.bar_beats * self.midi.ticks_per_beat) if self.is_loop else None
 
     def _step(self, tick: int) -> int:
         """Returns the step that is nearest to a tick, exact halves to the later one, as in `Grid`."""
-        return (2 * STEPS_PER_BEAT * tick + self.tracks.ticks_per_beat) // (2 * self.tracks.ticks_per_beat)
+        return (2 * STEPS_PER_BEAT * tick + self.midi.ticks_per_beat) // (2 * self.midi.ticks_per_beat)
 
-    def _reach(self, step: int) -> tuple[int, int]:
-        """Returns the first and the last tick of a step; the first one of a loop begins before it."""
-        first, following = (-(-(2 * edge - 1) * self.tracks.ticks_per_beat // (2 * STEPS_PER_BEAT)) for edge in (step, step + 1))
-        return first if self.goes_round else max(first, 0), following - 1
+    def _tick_range(self, step: int) -> tuple[int, int]:
+        """Returns the first and the last tick of a step; the first step of a loop begins before tick 0."""
+        first, following = (-(-(2 * edge - 1) * self.midi.ticks_per_beat // (2 * STEPS_PER_BEAT)) for edge in (step, step + 1))
+        return first if self.is_loop else max(first, 0), following - 1
 
-    def _round(self, tick: int) -> int:
-        """Returns a tick before the beginning of a loop as one at its end."""
+    def _wrapped(self, tick: int) -> int:
+        """Returns a tick before the start of a loop as one at its end."""
         return tick + (self._end_tick or 0) if tick < 0 else tick
 
-    def _cells(self) -> dict[Cell, list[Stroke]]:
-        """Returns the notes by step and voice, in order of playing."""
-        cells: dict[Cell, list[Stroke]] = {}
-        for stroke, voice in zip(self.strokes, self.voices, strict=True):
-            cells.setdefault((self._step(stroke.tick) % self.steps, voice), []).append(stroke)
+    def _cells(self) -> dict[Cell, list[MidiNote]]:
+        """Returns the notes by step and voice, in order of ticks."""
+        cells: dict[Cell, list[MidiNote]] = {}
+        for note, voice in zip(self.notes, self.voices, strict=True):
+            cells.setdefault((self._step(note.tick) % self.steps, voice), []).append(note)
         return cells
 
-    def _moved(self, strokes: Sequence[Stroke], cell: Cell, grid: Grid) -> Iterator[Stroke]:
-        """Yields the notes of a cell moved by one distance that keeps all of them in their step, and louder by one factor."""
-        ticks = [stroke.tick - (self._end_tick or 0) * (self._step(stroke.tick) // self.steps) for stroke in strokes]  # late ones early
-        first, last = self._reach(cell[0])
-        wanted = round(float(grid.offsets[cell] - self.grid.offsets[cell]) * self.tracks.ticks_per_beat / STEPS_PER_BEAT)
+    def _moved(self, notes: Sequence[MidiNote], cell: Cell, grid: Grid) -> Iterator[MidiNote]:
+        """Yields the notes of a cell, all moved by one distance that keeps them in their step, and scaled in velocity by one factor."""
+        # A late note of the last step belongs to the first step of a loop, before tick 0.
+        ticks = [note.tick - (self._end_tick or 0) * (self._step(note.tick) // self.steps) for note in notes]
+        first, last = self._tick_range(cell[0])
+        wanted = round(float(grid.offsets[cell] - self.grid.offsets[cell]) * self.midi.ticks_per_beat / STEPS_PER_BEAT)
         by = min(max(wanted, first - min(ticks)), last - max(ticks))
-        gain = round(float(grid.velocities[cell]) * 127) / max(stroke.velocity for stroke in strokes)
-        for stroke, tick in zip(strokes, ticks, strict=True):
-            yield replace(stroke, tick=self._round(tick + by), velocity=_velocity(stroke.velocity * gain))
+        gain = round(float(grid.velocities[cell]) * 127) / max(note.velocity for note in notes)
+        for note, tick in zip(notes, ticks, strict=True):
+            yield note.moved(self._wrapped(tick + by), _velocity(note.velocity * gain))
 
-    def _new(self, cell: Cell, grid: Grid, plays: Kit) -> Stroke:
-        """Returns a note for a hit of a grid."""
-        first, last = self._reach(cell[0])
-        beat = self.tracks.ticks_per_beat
-        tick = round((cell[0] + float(grid.offsets[cell])) * beat / STEPS_PER_BEAT)
-        track, channel = (self.strokes[0].track, self.strokes[0].channel) if self.replaced else self.tracks.own_place
-        at, velocity = self._round(min(max(tick, first), last)), _velocity(float(grid.velocities[cell]) * 127)
-        return Stroke(track, channel, plays.output_notes[cell[1]], velocity, at, round(beat * GATE_BEATS))
+    def _new_note(self, cell: Cell, grid: Grid, output_kit: Kit) -> MidiNote:
+        """Returns a note for a hit of a grid: beside the first drum, or in a new track on channel 10."""
+        first, last = self._tick_range(cell[0])
+        beat = self.midi.ticks_per_beat
+        tick = self._wrapped(min(max(round((cell[0] + float(grid.offsets[cell])) * beat / STEPS_PER_BEAT), first), last))
+        track, channel = (self.notes[0].track, self.notes[0].channel) if self.replaces_notes else (len(self.midi.tracks), DRUM_CHANNEL)
+        velocity = _velocity(float(grid.velocities[cell]) * 127)
+        return MidiNote(tick, tick + round(beat * GATE_BEATS), channel, output_kit.output_notes[cell[1]], velocity, track)
 
 
-def _channels(song: MidiBytes, kit: Kit | None, path: Path, every_note: bool) -> tuple[set[tuple[int, int]], bool]:
-    """Returns the channels of the tracks to hear, as (track, channel), and whether they are drums."""
+def _channels(file: ParsedMidi, kit: Kit | None, path: Path, every_note: bool) -> tuple[set[tuple[int, int]], bool]:
+    """Returns the channels to read, as (track, channel), and whether they are drums."""
     try:
-        channels = find_drums(song, kit or DEFAULT_KIT, path)
+        channels = find_drums(file, kit or DEFAULT_KIT, path)
     except NoDrumsError:
         if not every_note:
             raise
-        return {(number, strike.channel) for number, track in enumerate(song.tracks) for strike in track.strikes()}, False
+        return {(note.track, note.channel) for note in file.notes}, False
     return channels, True
 
 

@@ -1,157 +1,94 @@
-"""A MIDI file's messages in, the same with some notes moved, gone or added out. Nothing else in it changes its place or its content.
+"""Moves, removes and adds notes of a MIDI file, and leaves every other message where it was.
 
-Messages that fall on one tick keep the order of the file. What mido does not know it keeps as it is.
+Messages on one tick keep their order. Messages that mido does not know are kept as they are.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from io import BytesIO
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..music.kit import DRUM_CHANNEL
-from .constants import FILE_PPQN
+from .notes import MidiNote
+from .tracks import Event, ParsedMidi
+from .writer import midi_bytes
 
-if TYPE_CHECKING:
-    from mido import MidiFile, MidiTrack
+_ADDED = 10**9  # the index of added messages: after all others on their tick
 
-_NEW = 10**9  # the place of added messages: after all others on their tick
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A note of a file, or one to be added to it."""
-
-    track: int
-    channel: int
-    pitch: int
-    velocity: int
-    """1 to 127."""
-    tick: int
-    length_ticks: int
-    on: int = _NEW
-    """The place of its beginning among its track's messages."""
-    off: int | None = _NEW
-    """The place of its end; None where it never ends."""
+_Indexed = tuple[int, float, Any]  # tick, index among the track's messages, message
+_Change = tuple[MidiNote | None, MidiNote]  # the note in the file, None for an added one; and the note to be written
 
 
-_Event = tuple[int, float, Any]  # its tick, its place among those on it, its message
-_Pair = tuple[Stroke | None, Stroke]  # what the file has, and what takes its place
+def edited_bytes(
+    file: ParsedMidi, changed: Mapping[MidiNote, MidiNote | None], added: Sequence[MidiNote], loop_end_tick: int | None = None
+) -> bytes:
+    """Returns a Type 1 file with some notes changed.
+
+    A note keeps its length, with two exceptions: it is cut where it would run into the next note of its pitch and did not before, and
+    at the end of a loop.
+
+    Args:
+        file: The file to edit.
+        changed: For each note to change, one of `Track.paired_notes`, the note that replaces it; None removes it.
+        added: New notes; a track index after the last one makes a new track named drumvae.
+        loop_end_tick: The end of the loop that the file is; None where it is not a loop.
+    """
+    count = max([len(file.tracks), *(note.track + 1 for note in added)])
+    return midi_bytes((_edited_track(file, index, changed, added, loop_end_tick) for index in range(count)), file.ticks_per_beat)
 
 
-@dataclass(frozen=True)
-class Tracks:
-    """Holds the messages of a file, each with its tick."""
-
-    ticks_per_beat: int
-    tracks: tuple[tuple[tuple[int, Any], ...], ...]
-    """Of every track the messages as (tick, message), without its end."""
-    end_ticks: tuple[int, ...]
-    """Where each track ends."""
-
-    @classmethod
-    def of(cls, messages: "MidiFile") -> "Tracks":
-        """Takes a file's messages; a resolution below TICKS_PER_BEAT is multiplied, so that a beat has as many ticks or more."""
-        factor = -(-FILE_PPQN // messages.ticks_per_beat)
-        tracks, ends = [], []
-        for track in messages.tracks:
-            tick, timed = 0, []
-            for message in track:
-                tick += message.time * factor
-                timed.append((tick, message))
-            tracks.append(tuple((tick, message) for tick, message in timed if message.type != "end_of_track"))
-            ends.append(tick)
-        return cls(messages.ticks_per_beat * factor, tuple(tracks), tuple(ends))
-
-    @property
-    def own_place(self) -> tuple[int, int]:
-        """Track and channel of drums that get a track of their own, after all others."""
-        return len(self.tracks), DRUM_CHANNEL
-
-    def strokes(self, channels: Collection[tuple[int, int]]) -> Iterator[Stroke]:
-        """Yields the notes on some channels of some tracks, (track, channel); the first to begin on a pitch is the first to end."""
-        for number, track in enumerate(self.tracks):
-            begun: dict[tuple[int, int], list[Stroke]] = {}
-            for place, (tick, message) in enumerate(track):
-                if message.type not in ("note_on", "note_off") or (number, message.channel) not in channels:
-                    continue
-                waiting = begun.setdefault((message.channel, message.note), [])
-                if message.type == "note_on" and message.velocity:
-                    waiting.append(Stroke(number, message.channel, message.note, message.velocity, tick, 0, place, None))
-                elif waiting:
-                    stroke = waiting.pop(0)
-                    yield replace(stroke, length_ticks=tick - stroke.tick, off=place)
-            for rest in begun.values():
-                yield from rest
-
-    def to_bytes(self, changed: Mapping[Stroke, Stroke | None], added: Sequence[Stroke], end_tick: int | None = None) -> bytes:
-        """Returns a Type 1 file in which some notes are others, or gone (None), and some are new.
-
-        A note keeps its length unless it would newly run into the next stroke of its pitch, or over the end of a loop at `end_tick`.
-        """
-        import mido
-
-        song = mido.MidiFile(type=1, ticks_per_beat=self.ticks_per_beat)
-        for number in range(max([len(self.tracks), *(stroke.track + 1 for stroke in added)])):
-            known = number < len(self.tracks)
-            timed = self.tracks[number] if known else ((0, mido.MetaMessage("track_name", name="drumvae")),)
-            end = self.end_ticks[number] if known else max(self.end_ticks)
-            here = [(old, new) for old, new in changed.items() if old.track == number]
-            pairs = [(old, new) for old, new in here if new] + [(None, stroke) for stroke in added if stroke.track == number]
-            touched = {place for old, _ in here for place in (old.on, old.off)}
-            events: list[_Event] = [(tick, place, message) for place, (tick, message) in enumerate(timed) if place not in touched]
-            events += _events(pairs, timed, None if end_tick is None else max(end_tick, end))
-            song.tracks.append(_track(events, end))
-        whole = BytesIO()
-        song.save(file=whole)
-        return whole.getvalue()
-
-
-def _track(events: list[_Event], end: int) -> "MidiTrack":
-    """Returns events as a track that ends on a tick, or with its last event."""
+def _edited_track(
+    file: ParsedMidi, index: int, changed: Mapping[MidiNote, MidiNote | None], added: Sequence[MidiNote], loop_end_tick: int | None
+) -> tuple[list[Event], int]:
+    """Returns the events of one track and the tick at which it ends."""
     import mido
 
-    events.sort(key=lambda event: event[:2])
-    last = max(end, events[-1][0] if events else 0)
-    track, before = mido.MidiTrack(), 0
-    for tick, _, message in [*events, (last, 0, mido.MetaMessage("end_of_track"))]:
-        message.time, before = tick - before, tick
-        track.append(message)
-    return track
+    exists = index < len(file.tracks)
+    events = file.tracks[index].events if exists else ((0, mido.MetaMessage("track_name", name="drumvae")),)
+    end_tick = file.tracks[index].length_ticks if exists else max(track.length_ticks for track in file.tracks)
+    here = [(old, new) for old, new in changed.items() if old.track == index]
+    changes: list[_Change] = [(old, new) for old, new in here if new] + [(None, note) for note in added if note.track == index]
+    replaced = {place for old, _ in here for place in (old.on_index, old.off_index)}
+    kept = [(tick, place, message) for place, (tick, message) in enumerate(events) if place not in replaced]
+    limit = None if loop_end_tick is None else max(loop_end_tick, end_tick)
+    ordered = sorted([*kept, *_note_events(changes, events, limit)], key=lambda event: event[:2])
+    return [(tick, message) for tick, _, message in ordered], end_tick
 
 
-def _events(pairs: Sequence[_Pair], timed: Sequence[tuple[int, Any]], limit: int | None) -> Iterator[_Event]:
-    """Yields the beginnings and ends of notes, those of a pitch one after the other."""
-    by_pitch: dict[tuple[int, int], list[_Pair]] = {}
-    for pair in pairs:
-        by_pitch.setdefault((pair[1].channel, pair[1].pitch), []).append(pair)
+def _note_events(changes: Sequence[_Change], events: Sequence[Event], limit: int | None) -> Iterator[_Indexed]:
+    """Yields note-ons and note-offs, those of one pitch after another."""
+    by_pitch: dict[tuple[int, int], list[_Change]] = {}
+    for change in changes:
+        by_pitch.setdefault((change[1].channel, change[1].pitch), []).append(change)
     for notes in by_pitch.values():
-        notes.sort(key=lambda pair: (pair[1].tick, pair[1].on))
-        for pair, following in zip_longest(notes, notes[1:]):
-            yield from _note(pair, following, timed, limit)
+        notes.sort(key=lambda change: (change[1].tick, _order(change[1].on_index)))
+        for change, following in zip_longest(notes, notes[1:]):
+            yield from _on_and_off(change, following, events, limit)
 
 
-def _note(pair: _Pair, following: _Pair | None, timed: Sequence[tuple[int, Any]], limit: int | None) -> Iterator[_Event]:
-    """Yields the beginning of a note and, where it has one, its end."""
+def _on_and_off(change: _Change, following: _Change | None, events: Sequence[Event], limit: int | None) -> Iterator[_Indexed]:
+    """Yields the note-on of a note and, where it has one, its note-off."""
     import mido
 
-    old, new = pair
-    given = {"channel": new.channel, "note": new.pitch}
-    begin = timed[old.on][1] if old else mido.Message("note_on", **given)
-    yield new.tick, new.on, begin if begin.velocity == new.velocity else begin.copy(velocity=new.velocity)
-    if new.off is None:
+    old, new = change
+    fields = {"channel": new.channel, "note": new.pitch}
+    note_on = mido.Message("note_on", **fields) if new.on_index is None else events[new.on_index][1]
+    yield new.tick, _order(new.on_index), note_on if note_on.velocity == new.velocity else note_on.copy(velocity=new.velocity)
+    if new.end_tick is None:
         return
-    end, place = new.tick + new.length_ticks, float(new.off)
+    end_tick, order = new.end_tick, _order(new.off_index)
     if limit is not None:
-        end = min(end, max(limit, new.tick + 1))
-    if following and end >= following[1].tick and not _met(old, following[0], end > following[1].tick):
-        end, place = following[1].tick, following[1].on - 0.5  # before the beginning of the next one, or it would cut that off
-    yield end, place, timed[new.off][1] if old else mido.Message("note_off", **given)
+        end_tick = min(end_tick, max(limit, new.tick + 1))
+    if following and end_tick >= following[1].tick and not _overlapped(old, following[0], end_tick > following[1].tick):
+        end_tick, order = following[1].tick, _order(following[1].on_index) - 0.5  # before the next note-on, or it would end that note
+    yield end_tick, order, mido.Message("note_off", **fields) if new.off_index is None else events[new.off_index][1]
 
 
-def _met(one: Stroke | None, following: Stroke | None, over: bool) -> bool:
-    """Says whether a note sounded, in the file, until the one that follows it began, or over it: such notes may do so again."""
-    if not (one and following) or following.tick < one.tick:  # new ones, and round a loop's end
+def _order(index: int | None) -> float:
+    return _ADDED if index is None else index
+
+
+def _overlapped(note: MidiNote | None, following: MidiNote | None, beyond: bool) -> bool:
+    """Returns whether a note of the file sounded until its next note began, or `beyond` that: such notes may do so again."""
+    if not (note and following) or following.tick < note.tick:  # added notes, and notes across a loop's end
         return False
-    end = one.tick + one.length_ticks
-    return following.tick < end if over else following.tick <= end
+    end_tick = note.tick if note.end_tick is None else note.end_tick
+    return following.tick < end_tick if beyond else following.tick <= end_tick

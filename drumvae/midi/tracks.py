@@ -1,152 +1,133 @@
-"""The bytes of a Standard MIDI File in, what is played on each of its tracks out: notes, names, tempi and meters, in ticks.
-
-The messages are read by mido. pretty_midi, which builds a song of them, takes as long again over a corpus, and loses notes that end
-where they begin or never end.
-"""
+"""Holds the messages of a MIDI file at absolute ticks, pairs note-ons with note-offs, and finds the drums."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..music.kit import DRUM_CHANNEL, Kit
 from ..util.errors import NoDrumsError
+from .notes import MidiNote
 
 if TYPE_CHECKING:
     from mido import MidiFile, MidiTrack
 
+Event = tuple[int, Any]
+"""An absolute tick and the mido message at it."""
 _DRUM_WORDS = ("drum", "kit", "perc", "beat")
-_NOTE_OFF, _NOTE_ON, _PROGRAM = 0x8, 0x9, 0xC
-
-
-class Strike(NamedTuple):
-    """A note-on with a velocity above 0."""
-
-    tick: int
-    channel: int
-    pitch: int
-    velocity: int
-
-
-@dataclass
-class Note:
-    """A note with its end; the program is that of its channel when it begins."""
-
-    tick: int
-    end_tick: int
-    channel: int
-    program: int
-    pitch: int
-
-
-@dataclass
-class Track:
-    """Holds what one track plays, in the order of the file."""
-
-    name: str = ""
-    """The first that it gives itself."""
-    length_ticks: int = 0
-    messages: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Note-ons, note-offs and program changes, as (tick, status byte, data, data)."""
-    tempi: list[tuple[int, int]] = field(default_factory=list)
-    """(tick, microseconds a beat)."""
-    meters: list[tuple[int, int, int]] = field(default_factory=list)
-    """(tick, numerator, denominator)."""
-
-    def strikes(self) -> Iterator[Strike]:
-        """Yields the beginnings of notes."""
-        for tick, status, pitch, velocity in self.messages:
-            if status >> 4 == _NOTE_ON and velocity:
-                yield Strike(tick, status & 0xF, pitch, velocity)
-
-    def notes(self) -> list[Note]:
-        """Returns the notes in the order in which they begin; one that is never ended lasts as long as the track."""
-        notes: list[Note] = []
-        sounding: dict[tuple[int, int], list[Note]] = {}
-        programs = [0] * 16
-        for tick, status, data, velocity in self.messages:
-            kind, channel = status >> 4, status & 0xF
-            if kind == _PROGRAM:
-                programs[channel] = data
-            elif kind == _NOTE_ON and velocity:
-                notes.append(Note(tick, self.length_ticks, channel, programs[channel], data))
-                sounding.setdefault((channel, data), []).append(notes[-1])
-            else:
-                sounding[channel, data] = _ended(sounding.get((channel, data), []), tick)
-        return notes
-
-
-def _ended(notes: list[Note], tick: int) -> list[Note]:
-    """Ends notes of one pitch, and returns those that sound on.
-
-    Where a pitch is struck again, files write the end of the note before it on the same tick, some of them after the new
-    beginning: a note ends on the tick of its beginning only where no older one waits for an end.
-    """
-    older = [note for note in notes if note.tick < tick]
-    for note in older or notes:
-        note.end_tick = tick
-    return notes[len(older) :] if older else []
 
 
 @dataclass(frozen=True)
-class MidiBytes:
-    """Holds a whole file."""
+class Track:
+    """Holds the messages of one track in file order."""
+
+    index: int
+    events: tuple[Event, ...]
+    """Every message with its tick; end_of_track is left out."""
+    length_ticks: int
+    """The tick at which the track ends."""
+
+    @classmethod
+    def from_messages(cls, index: int, messages: "MidiTrack") -> "Track":
+        events, tick = [], 0
+        for message in messages:
+            tick += message.time
+            if message.type != "end_of_track":
+                events.append((tick, message))
+        return cls(index, tuple(events), tick)
+
+    @cached_property
+    def name(self) -> str:
+        """The first track name that is not empty."""
+        return next((message.name for _, message in self.of_type("track_name") if message.name), "")
+
+    def of_type(self, message_type: str) -> Iterator[Event]:
+        """Yields the events with messages of one mido type."""
+        return (event for event in self.events if event[1].type == message_type)
+
+    @cached_property
+    def notes(self) -> tuple[MidiNote, ...]:
+        """The notes in order of their note-ons; a note ends at the first note-off of its pitch after it."""
+        return tuple(self._notes(one_to_one=False))
+
+    @cached_property
+    def paired_notes(self) -> tuple[MidiNote, ...]:
+        """The notes in order of their note-ons, paired so that each note-off belongs to one note: first begun, first ended."""
+        return tuple(self._notes(one_to_one=True))
+
+    def _notes(self, one_to_one: bool) -> Iterator[MidiNote]:
+        begun: list[tuple[int, int, int, int, int, int]] = []  # tick, channel, pitch, velocity, program, index of each note-on
+        ends: dict[int, tuple[int, int]] = {}  # by place in `begun`, tick and index of the note-off
+        waiting: dict[tuple[int, int], list[int]] = {}  # by channel and pitch, the places in `begun` without an end
+        programs = [0] * 16
+        for index, (tick, message) in enumerate(self.events):
+            kind = message.type
+            if kind == "program_change":
+                programs[message.channel] = message.program
+            elif kind == "note_on" and message.velocity:
+                waiting.setdefault((message.channel, message.note), []).append(len(begun))
+                begun.append((tick, message.channel, message.note, message.velocity, programs[message.channel], index))
+            elif kind in ("note_on", "note_off") and (places := waiting.get((message.channel, message.note))):
+                older = 1 if one_to_one else sum(begun[place][0] < tick for place in places)
+                # Where a pitch is repeated, some files write the end of the first note after the second note-on, on the same tick.
+                # A note ends on the tick of its own note-on only where no older note waits for its end.
+                ended = places[: older or len(places)]
+                del places[: len(ended)]
+                ends |= dict.fromkeys(ended, (tick, index))
+        for place, (tick, channel, pitch, velocity, program, index) in enumerate(begun):
+            end_tick, off_index = ends.get(place, (None, None))
+            yield MidiNote(tick, end_tick, channel, pitch, velocity, self.index, program, index, off_index)
+
+
+@dataclass(frozen=True)
+class ParsedMidi:
+    """Holds a whole MIDI file."""
 
     kind: int
-    """0, 1 or 2, by the standard."""
+    """Type 0, 1 or 2 of the standard."""
     ticks_per_beat: int
-    """Negative where time is in frames."""
+    """Negative where time is in SMPTE frames."""
     tracks: tuple[Track, ...]
 
+    @classmethod
+    def from_mido(cls, file: "MidiFile") -> "ParsedMidi":
+        tracks = (Track.from_messages(index, messages) for index, messages in enumerate(file.tracks))
+        return cls(file.type, file.ticks_per_beat, tuple(tracks))
 
-def open_midi(data: bytes) -> "MidiFile":
-    """Returns a whole file's messages; raises ValueError, with a clause that says what is wrong, where it is none."""
-    import mido
+    @property
+    def notes(self) -> Iterator[MidiNote]:
+        """The notes of every track, track by track, in order of their note-ons."""
+        return (note for track in self.tracks for note in track.notes)
 
-    try:
-        return mido.MidiFile(file=BytesIO(data), clip=True)
-    except Exception as error:  # mido has a different exception for every way in which a file can be broken
-        raise ValueError(str(error) or type(error).__name__) from None
+    def with_resolution(self, least: int) -> "ParsedMidi":
+        """Returns the file with its ticks multiplied by a whole number, so that a beat has `least` ticks or more."""
+        factor = -(-least // self.ticks_per_beat)
+        if factor == 1:
+            return self
+        tracks = (
+            replace(
+                track,
+                events=tuple((tick * factor, message) for tick, message in track.events),
+                length_ticks=track.length_ticks * factor,
+            )
+            for track in self.tracks
+        )
+        return replace(self, ticks_per_beat=self.ticks_per_beat * factor, tracks=tuple(tracks))
 
 
-def read_tracks(messages: "MidiFile") -> MidiBytes:
-    """Returns what a file's messages play."""
-    return MidiBytes(messages.type, messages.ticks_per_beat, tuple(map(_read_track, messages.tracks)))
+def drum_channels(file: ParsedMidi, kit: Kit) -> set[tuple[int, int]]:
+    """Returns the channels that play drums, as (track, channel).
 
-
-def drum_channels(song: MidiBytes, kit: Kit) -> set[tuple[int, int]]:
-    """Returns which channels of which tracks play drums, as (track, channel).
-
-    Those are what is on channel 10; in a file that has nothing there, the tracks named after drums, else every track, so long as
-    at least half of its notes fall on pitches that the kit hears. Raises NoDrumsError, with a clause, where they do not.
+    Channel 10 plays drums. In a file without notes there, the tracks whose names mention drums do; without those, every track does,
+    provided that the kit maps at least half of the notes. Raises NoDrumsError, with a clause, where it maps fewer.
     """
-    played = [(number, strike) for number, track in enumerate(song.tracks) for strike in track.strikes()]
-    named = {number for number, track in enumerate(song.tracks) if any(word in track.name.lower() for word in _DRUM_WORDS)}
-    by_channel = {(number, strike.channel) for number, strike in played if strike.channel == DRUM_CHANNEL}
-    by_name = {(number, strike.channel) for number, strike in played if number in named}
+    notes = list(file.notes)
+    named = {track.index for track in file.tracks if any(word in track.name.lower() for word in _DRUM_WORDS)}
+    by_channel = {(note.track, note.channel) for note in notes if note.channel == DRUM_CHANNEL}
+    by_name = {(note.track, note.channel) for note in notes if note.track in named}
     if by_channel or by_name:
         return by_channel or by_name
-    known = sum(kit.voice_of(strike.pitch) is not None for _, strike in played)
-    if known * 2 < len(played):
-        raise NoDrumsError(f"nothing is on channel 10 and only {known} of {len(played)} notes lie on drum pitches; put them on channel 10")
-    return {(number, strike.channel) for number, strike in played}
-
-
-def _read_track(messages: "MidiTrack") -> Track:
-    track, tick = Track(), 0
-    for message in messages:
-        tick += message.time
-        kind = message.type
-        if kind in ("note_on", "note_off"):
-            status = (_NOTE_ON if kind == "note_on" else _NOTE_OFF) << 4 | message.channel
-            track.messages.append((tick, status, message.note, message.velocity))
-        elif kind == "program_change":
-            track.messages.append((tick, _PROGRAM << 4 | message.channel, message.program, 0))
-        elif kind == "track_name":
-            track.name = track.name or message.name
-        elif kind == "set_tempo":
-            track.tempi.append((tick, message.tempo))
-        elif kind == "time_signature":
-            track.meters.append((tick, message.numerator, message.denominator))
-    track.length_ticks = tick
-    return track
+    mapped = sum(kit.voice_of(note.pitch) is not None for note in notes)
+    if mapped * 2 < len(notes):
+        raise NoDrumsError(f"nothing is on channel 10 and only {mapped} of {len(notes)} notes have drum pitches; put them on channel 10")
+    return {(note.track, note.channel) for note in notes}

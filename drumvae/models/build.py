@@ -1,4 +1,4 @@
-"""A configuration in, the model that it describes out."""
+"""Builds the model that a configuration describes."""
 
 from .config import ModelConfig
 from .drummer import Drummer
@@ -8,5 +8,5 @@ Model = LoopVAE | Drummer
 
 
 def new_model(config: ModelConfig) -> Model:
-    """Returns a model with first weights."""
+    """Returns a model with initial weights."""
     return Drummer(config) if config.family == "drummer" else LoopVAE(config)

@@ -1,4 +1,4 @@
-"""A checkpoint file in, a model out. What a training run leaves and an export reads: plain dicts and tensors, never a pickled object."""
+"""Reads the checkpoints of training runs. They hold plain dicts and tensors, and no pickled objects."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from ..util.errors import RunError
 from .build import Model, new_model
 from .config import ModelConfig
 
-FORMAT = 2
+FORMAT = 3
 """Of what drumvae adds to a checkpoint; a reader refuses any other."""
 KEY = "drumvae"
 """Where it is found in the checkpoint: format, version, preset, tasks, config, facts, windows."""

@@ -1,12 +1,12 @@
-"""One model for every task: what is known of a loop in, the rest of it out.
+"""Defines the drummer, one model for every task: it completes a loop from its known parts.
 
-B batch, S steps, V = 9 voices, Z latent size, D width, U units of the core, T styles, R bars, K moods.
+B batch, S steps, V = 9 voices, Z latent size, D width, U units of the core, T styles, R bars, K low-rank factors, L lags.
 
-What is known is shown where it lies: hits, how they are played, a tapped rhythm, style, tempo, density, fills; each with a mark that
-tells known from unknown. The latent carries a loop as a whole, where one was heard. From all of it transformer layers make a context
-for every step. A small recurrent core then writes the hits step by step, seeing what it wrote itself up to two bars before, so that what
-it draws hangs together. Last, layers that see all hits decide how each is played: a middle, a spread of its own, and moods that a whole
-loop shares, since a drummer who rushes one hit rushes the next.
+Inputs are hits, expression (velocities and offsets), a tapped rhythm, style, tempo, density and fills, each with a mask or a flag for
+known, and a latent that describes a whole loop. Transformer layers turn them into a context for every step. A small recurrent core
+then samples the hits step by step, and sees its own hits up to two bars back, which keeps a sample consistent. Last, layers that see
+all hits predict the expression: a location, a scale, and low-rank factors shared by the loop, because a drummer who rushes one hit
+rushes the next.
 """
 
 from collections.abc import Mapping
@@ -23,30 +23,30 @@ from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
 from .heads import GrooveHead
-from .listener import TapEnsemble
 from .plan import small_linear
+from .tap_model import TapEnsemble
 
 _HITS_A_BAR = 20.0
-_LEAST_SPREAD = 0.02
+_MIN_SCALE = 0.02
 
 
-class Known(NamedTuple):
-    """What is known of loops beforehand."""
+class Conditioning(NamedTuple):
+    """Holds the known parts of loops, by their names in the bundle's schema."""
 
     has_latent: Tensor
     """1 where the latent is that of a loop, 0 where there is none; (B,)."""
     hit_values: Tensor
     """Hits, 0 or 1; (B, S, V)."""
     hit_mask: Tensor
-    """1 where these are known; (B, S, V)."""
+    """1 where they are known; (B, S, V)."""
     expression: Tensor
     """Velocities in [0, 1] and offsets in [-1, 1] of hits; (B, S, 2 V)."""
     expression_mask: Tensor
-    """1 where these are known; (B, S, V)."""
+    """1 where they are known; (B, S, V)."""
     tap: Tensor
-    """A rhythm of no voice; (B, S, 3)."""
+    """Hit, velocity and offset of a tapped rhythm; (B, S, 3)."""
     has_tap: Tensor
-    """1 where there is one; (B,)."""
+    """1 where there is a tap; (B,)."""
     style: Tensor
     """1 at the style, or nowhere; (B, T)."""
     bpm: Tensor
@@ -57,112 +57,114 @@ class Known(NamedTuple):
     """1 a fill, -1 none, 0 unknown; (B, R)."""
 
 
-class Feel(NamedTuple):
-    """How hits are played: velocities, then offsets, as a Gaussian of low rank."""
+class ExpressionDistribution(NamedTuple):
+    """A low-rank Gaussian of velocities, then offsets."""
 
-    middle: Tensor
+    loc: Tensor
     """(B, S, 2 V)."""
-    spread: Tensor
-    """Standard deviation of each by itself; (B, S, 2 V)."""
-    moods: Tensor
-    """What each moves by where a mood of the loop does by 1; (B, S, 2 V, K)."""
+    scale: Tensor
+    """Standard deviation of the independent part; (B, S, 2 V)."""
+    factors: Tensor
+    """Low-rank factors shared by the loop; (B, S, 2 V, K)."""
 
-    def drawn(self, note_noise: Tensor, loop_noise: Tensor) -> Tensor:
-        """Returns how far from the middle each is played, (B, S, 2 V), by draws `note_noise` (B, S, 2 V) and `loop_noise` (B, K)."""
-        return self.spread * note_noise + (self.moods @ loop_noise[:, None, :, None]).squeeze(-1)
+    def deviation(self, note_noise: Tensor, loop_noise: Tensor) -> Tensor:
+        """Returns a sample's distance from the location, (B, S, 2 V), for standard normal noise (B, S, 2 V) and (B, K)."""
+        return self.scale * note_noise + (self.factors @ loop_noise[:, None, :, None]).squeeze(-1)
 
 
 class DrummerEncoder(nn.Module):
-    """Reads a whole loop."""
+    """Encodes a whole loop with transformer layers."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.enter = nn.Linear(GROOVE_SIZE, config.width)
-        self.places = PositionalEmbedding(config.steps, config.width)
+        self.in_proj = nn.Linear(GROOVE_SIZE, config.width)
+        self.positions = PositionalEmbedding(config.steps, config.width)
         self.layers = nn.ModuleList(TransformerBlock(config.width, config.heads, 1 - config.keep) for _ in range(config.encoder_layers))
-        self.leave = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, READ_SIZE))
+        self.out_proj = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, READ_SIZE))
         self.mean = small_linear(config.steps * READ_SIZE, config.latent_size)
-        self.scale = small_linear(config.steps * READ_SIZE, config.latent_size)
+        self.std = small_linear(config.steps * READ_SIZE, config.latent_size)
 
     def forward(self, loops: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27)."""
-        steps = self.enter(loops) + self.places()
+        steps = self.in_proj(loops) + self.positions()
         for layer in self.layers:
             steps = layer(steps)
-        read = torch.tanh(self.leave(steps)).flatten(1)
+        read = torch.tanh(self.out_proj(steps)).flatten(1)
         mean: Tensor = self.mean(read)
-        return mean, softplus(self.scale(read) + 0.5)
+        return mean, softplus(self.std(read) + 0.5)
 
 
 class DrummerDecoder(nn.Module):
-    """Writes what is not known of loops."""
+    """Decodes the unknown parts of loops."""
 
-    loosen: Tensor
-    """What the spreads of velocities and offsets are multiplied by, voice by voice, to be as wide as people's; (2 V,)."""
+    scale_correction: Tensor
+    """Factors of each voice's deviation, calibrated to the standard deviation of human velocities and offsets; (2 V,)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, drop = config.width, 1 - config.keep
-        self.steps, self.bars, self.units, self.moods = config.steps, config.steps // STEPS_PER_BAR, config.core_units, config.moods
-        self.places = PositionalEmbedding(config.steps, width)
-        self.shown = nn.Linear(5 * VOICE_COUNT + TAP_SIZE + 1 + 2, width)
-        self.wanted = nn.Linear(len(config.styles) + 4 + 1, width)
-        self.of_latent = nn.Linear(config.latent_size, config.steps * READ_SIZE)
-        self.from_latent = nn.Linear(READ_SIZE, width)
+        self.steps, self.bars, self.units, self.factors = config.steps, config.steps // STEPS_PER_BAR, config.core_units, config.moods
+        self.positions = PositionalEmbedding(config.steps, width)
+        self.known_proj = nn.Linear(5 * VOICE_COUNT + TAP_SIZE + 1 + 2, width)
+        self.condition_proj = nn.Linear(len(config.styles) + 4 + 1, width)
+        self.latent_proj = nn.Linear(config.latent_size, config.steps * READ_SIZE)
+        self.latent_step_proj = nn.Linear(READ_SIZE, width)
         self.layers = nn.ModuleList(TransformerBlock(width, config.heads, drop) for _ in range(config.context_layers))
-        self.told = nn.LayerNorm(width)
+        self.context_norm = nn.LayerNorm(width)
         self.core_context = nn.Linear(width, 3 * config.core_units)
         self.core_past = nn.Linear(len(LAGS) * VOICE_COUNT, 3 * config.core_units, bias=False)
         self.core_state = nn.Linear(config.core_units, 3 * config.core_units)
         self.hits_context = nn.Linear(width, VOICE_COUNT)
         self.hits_core = nn.Linear(config.core_units, VOICE_COUNT, bias=False)
         self.hits_past = nn.Linear(len(LAGS) * VOICE_COUNT, VOICE_COUNT, bias=False)
-        self.struck = nn.Linear(VOICE_COUNT, width)
-        self.feel_layers = nn.ModuleList(TransformerBlock(width, config.heads, drop) for _ in range(config.feel_layers))
-        self.feel_last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * VOICE_COUNT * (2 + config.moods)))
+        self.hit_proj = nn.Linear(VOICE_COUNT, width)
+        self.expression_layers = nn.ModuleList(TransformerBlock(width, config.heads, drop) for _ in range(config.feel_layers))
+        self.expression_head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * VOICE_COUNT * (2 + config.moods)))
         self.dropout = LoopDropout(drop)
         self.past_dropout = nn.Dropout(1 - config.previous_keep)
-        self.register_buffer("loosen", torch.ones(2 * VOICE_COUNT))
-
-    # for the loss
+        self.register_buffer("scale_correction", torch.ones(2 * VOICE_COUNT))
 
     def logits(self, context: Tensor, hits: Tensor) -> Tensor:
-        """Returns the log odds (B, S, V) of hits, each step seeing the true ones (B, S, V) before it."""
+        """Returns the logits (B, S, V) of hits; each step sees the true hits (B, S, V) before it."""
         past = self.past_dropout(lagged(hits))
         states = _run_core(self.dropout(self.core_context(context)) + self.core_past(past), self.core_state)
-        odds: Tensor = self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
-        return odds
+        logits: Tensor = self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
+        return logits
 
-    def context(self, latent: Tensor, known: Known) -> Tensor:
-        """Returns what every step is told, (B, S, D), by the latents (B, Z) and by what is known."""
+    def context(self, latent: Tensor, known: Conditioning) -> Tensor:
+        """Returns the context (B, S, D) of every step for latents (B, Z) and the known parts of loops."""
         with_expression = known.expression_mask.repeat(1, 1, 2) * known.hit_values.repeat(1, 1, 2)
         has_tap = known.has_tap[:, None, None].expand(-1, self.steps, -1)
         fill = known.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
-        shown = [known.hit_values * known.hit_mask, known.hit_mask, known.expression_mask, known.expression * with_expression]
-        shown += [known.tap * has_tap, has_tap]
-        steps = self.shown(torch.cat([*shown, fill, fill.abs()], dim=-1)) + self.places()
+        inputs = [known.hit_values * known.hit_mask, known.hit_mask, known.expression_mask, known.expression * with_expression]
+        inputs += [known.tap * has_tap, has_tap]
+        steps = self.known_proj(torch.cat([*inputs, fill, fill.abs()], dim=-1)) + self.positions()
         density = known.density[:, None]
         has_density = (density > 0).to(density.dtype)
-        wanted = [known.style, tempo_features(known.bpm), has_density, (density / _HITS_A_BAR - 1) * has_density, known.has_latent[:, None]]
-        steps = steps + self.wanted(torch.cat(wanted, dim=-1))[:, None]
-        spread = self.from_latent(self.of_latent(latent * known.has_latent[:, None]).view(-1, self.steps, READ_SIZE))
-        steps = steps + spread * known.has_latent[:, None, None]
+        conditions = [
+            known.style,
+            tempo_features(known.bpm),
+            has_density,
+            (density / _HITS_A_BAR - 1) * has_density,
+            known.has_latent[:, None],
+        ]
+        steps = steps + self.condition_proj(torch.cat(conditions, dim=-1))[:, None]
+        of_latent = self.latent_step_proj(self.latent_proj(latent * known.has_latent[:, None]).view(-1, self.steps, READ_SIZE))
+        steps = steps + of_latent * known.has_latent[:, None, None]
         for layer in self.layers:
             steps = layer(steps)
-        result: Tensor = self.told(steps)
+        result: Tensor = self.context_norm(steps)
         return result
 
-    def feel(self, context: Tensor, hits: Tensor) -> Feel:
-        """Returns how hits (B, S, V) are played."""
-        steps = context + self.struck(hits)
-        for layer in self.feel_layers:
+    def expression(self, context: Tensor, hits: Tensor) -> ExpressionDistribution:
+        """Returns the distribution of the expression of hits (B, S, V)."""
+        steps = context + self.hit_proj(hits)
+        for layer in self.expression_layers:
             steps = layer(steps)
-        middle, spread, moods = torch.split(self.feel_last(steps).float(), [18, 18, 18 * self.moods], dim=-1)
-        velocities, offsets = middle.chunk(2, dim=-1)
-        middle = torch.cat([torch.sigmoid(velocities), torch.tanh(offsets)], dim=-1)
-        return Feel(middle, softplus(spread - 1.5) + _LEAST_SPREAD, 0.1 * moods.view(-1, self.steps, 18, self.moods))
-
-    # for sampling and for export
+        loc, scale, factors = torch.split(self.expression_head(steps).float(), [18, 18, 18 * self.factors], dim=-1)
+        velocities, offsets = loc.chunk(2, dim=-1)
+        loc = torch.cat([torch.sigmoid(velocities), torch.tanh(offsets)], dim=-1)
+        return ExpressionDistribution(loc, softplus(scale - 1.5) + _MIN_SCALE, 0.1 * factors.view(-1, self.steps, 18, self.factors))
 
     def forward(
         self,
@@ -174,51 +176,59 @@ class DrummerDecoder(nn.Module):
         note_noise: Tensor,
         loop_noise: Tensor,
         expression_temperature: Tensor,
-        known: Known,
+        known: Conditioning,
         true_hits: Tensor,
         teacher_forcing: Tensor,
     ) -> Tensor:
-        """Writes grooves (B, S, 27).
+        """Decodes grooves (B, S, 27).
 
-        `noise` (B, S, V), uniform in [0, 1), decides which hits are drawn; `temperature` (B,) above 0 spreads them; `thresholds` (V,)
-        in (0, 1) and `logit_bias` (B, S, V) in log odds make them rarer and more frequent. `note_noise` (B, S, 2 V) and `loop_noise`
-        (B, K), standard normal, decide how they are played, spread by `expression_temperature` (B,); 0 plays the middle. Where
-        `teacher_forcing` (B, S) is 1, what follows sees the hits `true_hits` (B, S, V) of that step in place of those written.
+        Args:
+            latent: Latents (B, Z), used where `known.has_latent` is 1.
+            noise: Uniform in [0, 1), (B, S, V); decides which hits are sampled.
+            temperature: Spread of the hits, above 0, (B,).
+            thresholds: In (0, 1), (V,); a higher one means fewer hits.
+            logit_bias: Added to the logits of hits, (B, S, V).
+            note_noise: Standard normal, (B, S, 2 V); samples the expression of each note.
+            loop_noise: Standard normal, (B, K); samples the expression that the loop shares.
+            expression_temperature: Factor of the expression's deviation, (B,); 0 gives the location.
+            known: The known parts of the loops.
+            true_hits: Hits (B, S, V) that are fed back where `teacher_forcing` is 1.
+            teacher_forcing: 0 or 1, (B, S).
         """
         context, gates, skip = self.begin(latent, noise, temperature, thresholds, logit_bias, known)
         state = latent.new_zeros(latent.shape[0], self.units)
         nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
         past: list[Tensor] = []
-        written = []
+        outputs = []
         for step in range(self.steps):
             seen = torch.cat([past[step - lag] if step >= lag else nothing for lag in LAGS], dim=-1)
             hits, state = self.step(gates[:, step], skip[:, step], seen, state)
-            written.append(hits)
-            shown = teacher_forcing[:, step, None]
-            past.append(true_hits[:, step] * shown + hits * (1 - shown))
-        hits = torch.stack(written, dim=1)
-        return self.played(context, hits, note_noise, loop_noise, expression_temperature, known.expression, known.expression_mask)
+            outputs.append(hits)
+            forced = teacher_forcing[:, step, None]
+            past.append(true_hits[:, step] * forced + hits * (1 - forced))
+        hits = torch.stack(outputs, dim=1)
+        return self.with_expression(context, hits, note_noise, loop_noise, expression_temperature, known.expression, known.expression_mask)
 
     def begin(
-        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Known
+        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Conditioning
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the context (B, S, D), and of every step its gates (B, S, 3 U) and log odds (B, S, V) before it sees what is written."""
+        """Returns the context (B, S, D), and each step's gates (B, S, 3 U) and log odds (B, S, V) without its previous hits."""
         context = self.context(latent, known)
-        border = self.border(noise, temperature, thresholds, logit_bias, known)
-        return context, self.core_context(context), self.hits_context(context) - border
+        threshold = self.hit_threshold(noise, temperature, thresholds, logit_bias, known)
+        return context, self.core_context(context), self.hits_context(context) - threshold
 
-    def border(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Known) -> Tensor:
+    def hit_threshold(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Conditioning) -> Tensor:
         """Returns the log odds (B, S, V) above which there is a hit."""
         bias = torch.log(thresholds) - torch.log1p(-thresholds) - logit_bias
-        return GrooveHead.bordered(noise, temperature, bias, known.hit_values, known.hit_mask)
+        return GrooveHead.hit_threshold(noise, temperature, bias, known.hit_values, known.hit_mask)
 
     def step(self, gates: Tensor, skip: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), its log odds so far (B, V), the lags (B, L V)."""
+        """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), partial log odds (B, V) and lags (B, L V)."""
         state = core_step(gates + linear(seen, self.core_past.weight), self.core_state(state), state)
         odds = skip + linear(state, self.hits_core.weight) + linear(seen, self.hits_past.weight)
         return (odds > 0).to(odds.dtype), state
 
-    def played(
+    def with_expression(
         self,
         context: Tensor,
         hits: Tensor,
@@ -228,15 +238,16 @@ class DrummerDecoder(nn.Module):
         expression: Tensor,
         expression_mask: Tensor,
     ) -> Tensor:
-        """Returns hits (B, S, V) as they are played, (B, S, 27); what is known of their feel stays."""
-        feel = self.feel(context, hits)
-        own = in_reach(feel.middle + expression_temperature[:, None, None] * self.loosen * feel.drawn(note_noise, loop_noise))
-        twice = expression_mask.repeat(1, 1, 2)
-        return torch.cat([hits, (own * (1 - twice) + expression * twice) * hits.repeat(1, 1, 2)], dim=-1)
+        """Returns hits (B, S, V) with sampled expression, (B, S, 27); the known expression stays."""
+        distribution = self.expression(context, hits)
+        deviation = self.scale_correction * distribution.deviation(note_noise, loop_noise)
+        sampled = clamp_expression(distribution.loc + expression_temperature[:, None, None] * deviation)
+        mask = expression_mask.repeat(1, 1, 2)
+        return torch.cat([hits, (sampled * (1 - mask) + expression * mask) * hits.repeat(1, 1, 2)], dim=-1)
 
 
 class Drummer(nn.Module):
-    """The one model for every task: `encoder`, `decoder` and `tap_model` are what gets exported."""
+    """Joins encoder, decoder and tap model; all three are exported."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -245,63 +256,64 @@ class Drummer(nn.Module):
         self.decoder = DrummerDecoder(config)
         self.tap_model = TapEnsemble(config)
 
-    def default_inputs(self, loops: int) -> dict[str, Tensor]:
-        """Returns every input of the decoder by name, with the defaults of the schema: the most likely loop, of nothing but a latent."""
-        config, like = self.config, self.decoder.shown.weight
+    def unknown(self, loops: int) -> Conditioning:
+        """Returns conditioning for a number of loops of which nothing is known."""
+        inputs = self._defaults(loops)
+        inputs["has_latent"] = torch.zeros_like(inputs["has_latent"])
+        return Conditioning(**{name: inputs[name] for name in Conditioning._fields})
+
+    @torch.no_grad()
+    def decode(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Returns loops (B, S, 27) for all inputs of the decoder, by their names in the schema."""
+        known = Conditioning(**{name: inputs[name] for name in Conditioning._fields})
+        named = {name: value for name, value in inputs.items() if name not in Conditioning._fields and name != "teacher_target"}
+        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
+        return result
+
+    def default_inputs(self, latent: Tensor) -> dict[str, Tensor]:
+        """Returns all inputs of the decoder, by their names in the schema, for the most likely loops of latents (B, Z).
+
+        All conditions but the latents are unknown.
+        """
+        return self._defaults(len(latent)) | {"latent": latent}
+
+    def _defaults(self, loops: int) -> dict[str, Tensor]:
+        """Returns the defaults of all inputs of the decoder, which are in the schema."""
+        config, like = self.config, self.decoder.known_proj.weight
         sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
         tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
         return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
 
-    def nothing_known(self, loops: int) -> Known:
-        """Returns that nothing is known of so many loops."""
-        inputs = self.default_inputs(loops)
-        return Known(**{name: inputs[name] for name in Known._fields})._replace(has_latent=torch.zeros_like(inputs["has_latent"]))
-
     @torch.no_grad()
-    def answer(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Returns what the decoder writes for its inputs by the names of the contract."""
-        known = Known(**{name: inputs[name] for name in Known._fields})
-        named = {name: value for name, value in inputs.items() if name not in Known._fields and name != "teacher_target"}
-        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
-        return result
-
-    def blank(self, latent: Tensor) -> dict[str, Tensor]:
-        """Returns every input of the decoder, by the names of the contract, that asks for the likeliest loops of latents (B, Z).
-
-        The latents are taken as heard; all else is unknown.
-        """
-        return self.default_inputs(len(latent)) | {"latent": latent}
-
-    @torch.no_grad()
-    def likeliest(self, latent: Tensor, known: Known, thresholds: Tensor | None = None) -> Tensor:
-        """Returns the likeliest loops (B, S, 27) for latents and what is known."""
-        chosen = {} if thresholds is None else {"thresholds": thresholds}
-        return self.answer(self.blank(latent) | known._asdict() | chosen)
+    def most_likely(self, latent: Tensor, known: Conditioning, thresholds: Tensor | None = None) -> Tensor:
+        """Returns the most likely loops (B, S, 27) for latents (B, Z) and the known parts of loops."""
+        given = {} if thresholds is None else {"thresholds": thresholds}
+        return self.decode(self.default_inputs(latent) | known._asdict() | given)
 
 
-def in_reach(feel: Tensor) -> Tensor:
-    """Returns velocities and offsets (..., 2 V) that notes can have: from MIDI velocity 1 up, and short of the next step."""
-    velocities, offsets = feel.chunk(2, dim=-1)
+def clamp_expression(expression: Tensor) -> Tensor:
+    """Clamps velocities and offsets (..., 2 V) to the range of notes: from MIDI velocity 1 up, and before half a step late."""
+    velocities, offsets = expression.chunk(2, dim=-1)
     return torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
 
 
 def lagged(hits: Tensor) -> Tensor:
-    """Returns what each step sees of the steps before it, (B, S, L V), of hits (B, S, V); before the first there is silence."""
+    """Returns the hits of the steps `LAGS` before each step, (B, S, L V), for hits (B, S, V); zeros before the first step."""
     return torch.cat([nn.functional.pad(hits, (0, 0, lag, 0))[:, : hits.shape[1]] for lag in LAGS], dim=-1)
 
 
 def core_step(gates: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
-    """Returns the new state (B, U) of a gated recurrent unit (Cho et al. 2014) from what comes from outside and from it, (B, 3 U)."""
+    """Returns the new state (B, U) of a gated recurrent unit (Cho et al. 2014) from input and recurrent gates, each (B, 3 U)."""
     units = state.shape[-1]
-    outer, candidate = torch.split(gates, [2 * units, units], dim=-1)
-    inner, recalled = torch.split(recurrent, [2 * units, units], dim=-1)
-    reset, update = torch.sigmoid(outer + inner).chunk(2, dim=-1)
+    from_input, candidate = torch.split(gates, [2 * units, units], dim=-1)
+    from_state, recalled = torch.split(recurrent, [2 * units, units], dim=-1)
+    reset, update = torch.sigmoid(from_input + from_state).chunk(2, dim=-1)
     new = torch.tanh(candidate + reset * recalled)
     return new + update * (state - new)
 
 
 def _run_core(gates: Tensor, recurrent: nn.Linear) -> Tensor:
-    """Returns the states (B, S, U) of the core for gates (B, S, 3 U), in float32, by torch's own layer."""
+    """Returns the states (B, S, U) of the core for gates (B, S, 3 U), in float32, computed by torch's GRU."""
     units = recurrent.weight.shape[1]
     with torch.autocast(gates.device.type, enabled=False):
         gates, weight, bias = gates.float(), recurrent.weight.float(), recurrent.bias.float()

@@ -1,4 +1,4 @@
-"""Loops in, the mean and scale of their latents out. B batch, S steps, Z latent size."""
+"""Encodes loops into the mean and standard deviation of their latents. B batch, S steps, Z latent size."""
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,9 @@ from .plan import small_linear
 
 
 class Encoder(nn.Module):
-    """Reads a loop in both directions and keeps the last hidden states (MusicVAE, Roberts et al. 2018, section 3.1).
+    """Reads a loop with a bidirectional LSTM and keeps the last hidden states (MusicVAE, Roberts et al. 2018, section 3.1).
 
-    With `bar_readout` it also keeps those at the end of every bar, so that the first bar need not survive three others.
+    With `bar_readout` it also keeps those at the end of every bar, because the last state forgets the first bar.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
         )
         read = sizes[-1] * (config.steps // self.read_every)
         self.mean = small_linear(read, config.latent_size)
-        self.scale = small_linear(read, config.latent_size)
+        self.std = small_linear(read, config.latent_size)
 
     def forward(self, loops: Tensor) -> tuple[Tensor, Tensor]:
         """Returns mean and standard deviation, each (B, Z), of groove tensors (B, S, 27) or melody classes (B, S)."""
@@ -37,4 +37,4 @@ class Encoder(nn.Module):
         forward, backward = outputs.chunk(2, dim=-1)
         ends = [forward[:, self.read_every - 1 :: self.read_every], backward[:, :: self.read_every]]  # each (B, reads, units)
         read = torch.cat(ends, dim=-1).flatten(1)
-        return self.mean(read), nn.functional.softplus(self.scale(read))
+        return self.mean(read), nn.functional.softplus(self.std(read))

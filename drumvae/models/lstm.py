@@ -1,4 +1,4 @@
-"""What encoder and decoder share: LSTM layers that start as MusicVAE's do, one step of such a layer, dropout on inputs."""
+"""Provides LSTM layers with MusicVAE's initial weights, single steps of them, and input dropout. B batch, S steps."""
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,14 @@ def new_lstm(size: int, units: int, bidirectional: bool = False) -> nn.LSTM:
         else:
             nn.init.zeros_(parameter)
         if name.startswith("bias_ih"):
-            nn.init.ones_(parameter.data[units : 2 * units])  # gates lie in the order input, forget, cell, output
+            nn.init.ones_(parameter.data[units : 2 * units])  # gates are in the order input, forget, cell, output
     return lstm
 
 
 def run_lstm(layer: nn.Module, inputs: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None) -> Tensor:
-    """Returns a layer's outputs (B, S, units) of its inputs (B, S, size), from states (B, units) or from zeros; in float32.
+    """Runs a layer in float32: returns outputs (B, S, units) for inputs (B, S, size), from states (B, units) or from zeros.
 
-    Under autocast cuDNN would run it in half precision, whose range its gradients can leave; matrix products gain, an LSTM hardly.
+    Under autocast cuDNN would run it in half precision, where gradients can overflow, and which hardly makes an LSTM faster.
     """
     with torch.autocast(inputs.device.type, enabled=False):
         if hidden is None or cell is None:
@@ -34,14 +34,14 @@ def run_lstm(layer: nn.Module, inputs: Tensor, hidden: Tensor | None = None, cel
 def lstm_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the new hidden and cell state, each (B, units), from the summed gate inputs (B, 4 units)."""
     units = cell.shape[-1]
-    doors, g, o = torch.split(gates, [2 * units, units, units], dim=-1)
-    i, f = torch.sigmoid(doors).chunk(2, dim=-1)  # at once: on one loop, an operation costs more than what it computes
+    input_forget_gates, g, o = torch.split(gates, [2 * units, units, units], dim=-1)
+    i, f = torch.sigmoid(input_forget_gates).chunk(2, dim=-1)  # one call: for a single loop, the overhead of a call exceeds its arithmetic
     cell = f * cell + i * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(cell), cell
 
 
 def lstm_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns what one direction of a layer multiplies its input (4 units, size) and its state (4 units, units) with, and the bias."""
+    """Returns the input weights (4 units, size), the state weights (4 units, units) and the bias (4 units,) of one direction of a layer."""
     weights = dict(layer.named_parameters())
     return weights["weight_ih_l0"], weights["weight_hh_l0"], weights["bias_ih_l0"] + weights["bias_hh_l0"]
 

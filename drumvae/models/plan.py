@@ -1,4 +1,4 @@
-"""Latents in, a plan for every segment of the loop out. B batch, U segments, Z latent size, E plan size."""
+"""Turns latents into a plan for every segment of a loop. B batch, U segments, Z latent size, E plan size."""
 
 import torch
 from torch import Tensor, nn
@@ -8,12 +8,12 @@ from .lstm import new_lstm, run_lstm
 
 
 def new_plan(config: ModelConfig) -> nn.Module:
-    """Returns the module that a configuration names; it turns (B, Z) into (B, U, E)."""
+    """Returns the configured module, which maps latents (B, Z) to plans (B, U, E)."""
     return {"flat": FlatPlan, "conductor": Conductor, "segments": SegmentPlan}[config.plan](config)
 
 
 class FlatPlan(nn.Module):
-    """Gives the whole loop the latent itself: one segment."""
+    """Passes the latent on as the plan of the only segment."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -23,10 +23,10 @@ class FlatPlan(nn.Module):
 
 
 class Conductor(nn.Module):
-    """Plans the segments one after the other by an LSTM (MusicVAE, Roberts et al. 2018, section 3.2).
+    """Plans the segments one after the other with an LSTM (MusicVAE, Roberts et al. 2018, section 3.2).
 
-    Its first state comes from the latent. There its input is a constant zero; here it sees the latent at every segment, so that the
-    last one need not live on what sixteen steps have left of it.
+    Its first state is computed from the latent. MusicVAE's input is a constant zero. Here the input is the latent at every segment,
+    because the state forgets it over sixteen steps.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -46,7 +46,7 @@ class Conductor(nn.Module):
 
 
 class SegmentPlan(nn.Module):
-    """Turns the latent by one layer into an embedding for each segment, which is decoded by itself."""
+    """Turns the latent with one layer into an embedding for each segment; segments are decoded independently."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class SegmentPlan(nn.Module):
 
 
 def small_linear(size: int, outputs: int) -> nn.Linear:
-    """Returns a layer whose outputs start near zero: weights N(0, 0.001), no bias, as in MusicVAE."""
+    """Returns a layer with outputs near zero at first: weights N(0, 0.001) and a bias of 0, as in MusicVAE."""
     layer = nn.Linear(size, outputs)
     nn.init.normal_(layer.weight, std=0.001)
     nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""Encoder and decoder joined into the variational autoencoder that is trained and exported."""
+"""Joins encoder and decoder into the variational autoencoder that is trained and exported."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from .encoder import Encoder
 
 
 class LoopVAE(nn.Module):
-    """A latent model of loops: `encoder` and `decoder` are what gets exported."""
+    """A variational autoencoder of loops; `encoder` and `decoder` are exported."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -20,12 +20,19 @@ class LoopVAE(nn.Module):
         self.decoder = Decoder(config)
 
     @torch.no_grad()
-    def write_back(
-        self, heard: Tensor, hit_values: Tensor | None = None, hit_mask: Tensor | None = None, thresholds: Tensor | None = None
+    def reconstruct(
+        self, loops: Tensor, hit_values: Tensor | None = None, hit_mask: Tensor | None = None, thresholds: Tensor | None = None
     ) -> Tensor:
-        """Returns the likeliest loops, written freely from the mean latents of what is heard; all as in `Decoder.forward`."""
-        mean, _ = self.encoder(heard)
-        middle = mean.new_full((len(mean), self.config.steps, VOICE_COUNT), 0.5)
-        cold = mean.new_full((len(mean),), MIN_TEMPERATURE)
-        result: Tensor = self.decoder(mean, middle, cold, thresholds, hit_values, hit_mask)
+        """Returns the most likely loops for the mean latents of loops.
+
+        Args:
+            loops: Groove tensors (B, S, 27) or melody classes (B, S).
+            hit_values: As in `Decoder.forward`.
+            hit_mask: As in `Decoder.forward`.
+            thresholds: As in `Decoder.forward`.
+        """
+        mean, _ = self.encoder(loops)
+        neutral_noise = mean.new_full((len(mean), self.config.steps, VOICE_COUNT), 0.5)
+        temperature = mean.new_full((len(mean),), MIN_TEMPERATURE)
+        result: Tensor = self.decoder(mean, neutral_noise, temperature, thresholds, hit_values, hit_mask)
         return result

@@ -1,4 +1,4 @@
-"""Onsets in beats in, a grid of sixteenth steps out, and back: the groove as every stage passes it on.
+"""Converts between onsets in beats and the Grid, a groove on sixteenth steps that every stage uses.
 
 An onset at beat b lands on step floor(4 b + 0.5); its offset is 4 b - step, in [-0.5, 0.5). Positive is late.
 """
@@ -27,7 +27,7 @@ _LETTER_VELOCITY = {"-": 0.25, "x": 0.5, "X": 0.9}
 
 
 class Onset(NamedTuple):
-    """A note's beginning: where it sounds in beats, its voice (0 to 8), its velocity in [0, 1]."""
+    """The start of a note: its beat, its voice (0 to 8), its velocity in [0, 1]."""
 
     beat: float
     voice: int
@@ -36,7 +36,16 @@ class Onset(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Holds a groove on sixteenth steps; three float32 arrays of shape (steps, voices). Velocity and offset are 0 where there is no hit."""
+    """Holds a groove on sixteenth steps: three read-only float32 arrays of shape (steps, voices).
+
+    Velocity and offset are 0 where there is no hit.
+
+    >>> grid = Grid.from_onsets([Onset(beat=1.05, voice=1, velocity=0.9)], steps=16)
+    >>> print(grid.to_text())
+    snare      ....X...........|
+    >>> round(float(grid.offsets[4, 1]), 3)
+    0.2
+    """
 
     hits: Array
     """In {0, 1}."""
@@ -46,12 +55,12 @@ class Grid:
     """In steps, [-0.5, 0.5); positive is late."""
 
     def __post_init__(self) -> None:
-        struck = np.asarray(self.hits) > 0.5
-        if struck.ndim != 2 or struck.shape[1] != len(VOICES):
-            raise ValueError(f"a grid is (steps, {len(VOICES)}), not {struck.shape}")
-        velocities = np.where(struck, np.clip(self.velocities, 0, 1), 0).astype(np.float32)
-        offsets = np.where(struck, np.clip(self.offsets, -0.5, _LATEST), 0).astype(np.float32)
-        for name, array in (("hits", struck.astype(np.float32)), ("velocities", velocities), ("offsets", offsets)):
+        hits = np.asarray(self.hits) > 0.5
+        if hits.ndim != 2 or hits.shape[1] != len(VOICES):
+            raise ValueError(f"a grid is (steps, {len(VOICES)}), not {hits.shape}")
+        velocities = np.where(hits, np.clip(self.velocities, 0, 1), 0).astype(np.float32)
+        offsets = np.where(hits, np.clip(self.offsets, -0.5, _LATEST), 0).astype(np.float32)
+        for name, array in (("hits", hits.astype(np.float32)), ("velocities", velocities), ("offsets", offsets)):
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
@@ -85,10 +94,14 @@ class Grid:
 
     @classmethod
     def from_onsets(cls, onsets: Sequence[Onset], steps: int = LOOP_STEPS, start_beat: float = 0.0, circular: bool = False) -> "Grid":
-        """Writes onsets into a grid that begins at a beat; what falls outside is left out unless the grid is circular.
+        """Returns a grid of onsets; of two onsets of a voice in one step the louder stays, the first on a tie.
 
-        Circular, a hit late in the last half step is the early first hit of the next pass. Of two onsets of a voice in one
-        step the louder stays, the first on a tie.
+        Args:
+            onsets: In order of playing.
+            steps: The length of the grid.
+            start_beat: The beat of step 0.
+            circular: Whether the grid is a loop: an onset in the last half step is then an early one on step 0, and an onset outside is
+                wrapped around. Otherwise an onset outside is left out.
         """
         table = np.array(onsets, np.float64).reshape(-1, 3)
         return cls(*onsets_to_arrays(table[:, 0] - start_beat, table[:, 1], table[:, 2], steps, circular))
@@ -99,22 +112,18 @@ class Grid:
         beats = (steps + self.offsets[steps, voices].astype(np.float64)) / STEPS_PER_BEAT
         return [Onset(float(b), int(v), float(s)) for b, v, s in zip(beats, voices, self.velocities[steps, voices], strict=True)]
 
-    def quantised(self) -> "Grid":
-        """Returns the same hits and velocities exactly on the grid."""
-        return Grid(self.hits, self.velocities, np.zeros_like(self.offsets))
-
     def blended(self, other: "Grid", amount: float) -> "Grid":
-        """Returns these hits with velocity and offset moved from this grid's (amount 0) to the other's (amount 1)."""
+        """Returns these hits with velocities and offsets interpolated from this grid's (amount 0) to the other's (amount 1)."""
         there, here = np.float32(amount), np.float32(1 - amount)  # exact at both ends
         return Grid(self.hits, here * self.velocities + there * other.velocities, here * self.offsets + there * other.offsets)
 
     def window(self, first_step: int, steps: int = LOOP_STEPS) -> "Grid":
-        """Returns a run of steps; past the end it is silent."""
+        """Returns a range of steps; steps after the end are silent."""
         cut = [a[first_step : first_step + steps] for a in self.arrays()]
         return Grid(*(np.pad(a, ((0, steps - len(a)), (0, 0))) for a in cut))
 
     def to_text(self, voices: Sequence[int] | None = None) -> str:
-        """Returns a line a voice, top voice last, e.g. `kick       X...x...|x...X...|`; silent voices are left out unless named."""
+        """Returns one line for each voice, e.g. `kick       X...x...|x...X...|`; silent voices are left out unless they are named."""
         shown = [v for v in range(len(VOICES)) if self.hits[:, v].any()] if voices is None else voices
         return "\n".join(f"{VOICES[v]:<10} {self._voice_text(v)}" for v in shown)
 
@@ -125,7 +134,7 @@ class Grid:
 
     @classmethod
     def from_text(cls, text: str) -> "Grid":
-        """Reads lines such as `kick  X...x...x.......|`: `-` is soft (0.25), `x` medium (0.5), `X` loud (0.9); offsets are 0.
+        """Parses lines such as `kick  X...x...x.......|`: `-` is soft (0.25), `x` medium (0.5), `X` loud (0.9); offsets are 0.
 
         Raises ValueError where a voice or a letter is unknown or the lines differ in length.
         """
@@ -147,14 +156,22 @@ class Grid:
 def onsets_to_arrays(
     beats: ArrayLike, voices: ArrayLike, velocities: ArrayLike, steps: int, circular: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Returns hits, velocities, offsets, each float32 (steps, 9), from three arrays (n,) of onsets in order of playing."""
+    """Returns hits, velocities and offsets, each float32 (steps, 9), as `Grid.from_onsets`.
+
+    Args:
+        beats: The beats of the onsets from step 0, in order of playing; (n,).
+        voices: The voice of each, 0 to 8; (n,).
+        velocities: The velocity of each, in [0, 1]; (n,).
+        steps: The length of the arrays.
+        circular: Whether onsets outside are wrapped around.
+    """
     exact = np.asarray(beats, np.float64) * STEPS_PER_BEAT
     voice, loud = np.asarray(voices, np.int64), np.asarray(velocities, np.float32)
     step = np.floor(exact + 0.5).astype(np.int64)
     offset = exact - step
     step = step % steps if circular else step
     inside = np.flatnonzero((step >= 0) & (step < steps))
-    quietest_first = inside[np.lexsort((-inside, loud[inside]))]  # the last write wins: the loudest, and of equals the first
+    quietest_first = inside[np.lexsort((-inside, loud[inside]))]  # the last write stays: the loudest, and of equals the first
     hits, velocity, offsets = (np.zeros((steps, len(VOICES)), np.float32) for _ in range(3))
     cells = (step[quietest_first], voice[quietest_first])
     hits[cells] = 1

@@ -1,6 +1,6 @@
-"""Groove tensors in, what an encoder gets to read of them out: hits without feel, a tap, a kit with voices missing.
+"""Transforms grooves into the encoder inputs of the tasks: hits without expression, a tap, a kit with voices left out.
 
-Every view leaves its input as it is and works on any number of leading axes. S steps, nine voices, 27 values a step as in `tensors`.
+Each transform returns a new array and accepts any number of leading axes; S steps, 27 values a step, as in `encoding`.
 """
 
 import numpy as np
@@ -11,34 +11,34 @@ from .grid import Array
 from .kit import VOICES
 
 TAP_VOICE = VOICES.index("open hat")
-"""The voice that a tap is written to. One and the same whichever drum was struck, since a tap says when and not what; GrooVAE's choice."""
+"""The voice that every tap is written to, whichever drum it was played on, since a tap has no voice; as in GrooVAE."""
 TAP_VELOCITY = PATTERN_VELOCITY
-"""The velocity of a tap that knows none, in [0, 1]."""
+"""The velocity of a tap without one, in [0, 1]."""
 
 
 def without_feel(groove: Array) -> Array:
-    """Returns grooves (..., S, 27) with their hits alone, velocity and offset 0: what is read to humanize."""
+    """Returns grooves (..., S, 27) with hits only, velocities and offsets 0: the input of humanize."""
     plain = np.zeros_like(groove, np.float32)
     plain[..., :VOICE_COUNT] = groove[..., :VOICE_COUNT]
     return plain
 
 
 def tapped_hits(groove: Array) -> Array:
-    """Returns (..., S, 9), 1 for the hit that each step's tap is taken from: the loudest, the first voice on a tie.
+    """Returns (..., S, 9), 1 for the hit of each step that `to_tap` takes: the loudest, the first voice on a tie.
 
-    A step without a hit has none. What `to_tap` takes was tapped, every other hit is for the model to add.
+    The model adds the other hits.
     """
-    struck = groove[..., :VOICE_COUNT] > 0.5
-    loudness = np.where(struck, groove[..., VOICE_COUNT : 2 * VOICE_COUNT], -1)  # a hit of velocity 0 is louder than none
+    hits = groove[..., :VOICE_COUNT] > 0.5
+    loudness = np.where(hits, groove[..., VOICE_COUNT : 2 * VOICE_COUNT], -1)  # a hit of velocity 0 is louder than no hit
     loudest = loudness.argmax(axis=-1)[..., None] == np.arange(VOICE_COUNT)
-    return np.asarray(struck & loudest, np.float32)
+    return np.asarray(hits & loudest, np.float32)
 
 
 def to_tap(groove: Array, velocities: bool = True) -> Array:
     """Returns grooves (..., S, 27) with the loudest hit of each step written to `TAP_VOICE` and all else 0.
 
     The hit keeps its offset, and its velocity unless `velocities` is False: then every tap has `TAP_VELOCITY`. Magenta gives such
-    taps velocity 0, which no MIDI note can have (it means note-off), and which is what an empty cell has.
+    taps velocity 0, which is that of an empty cell and, in MIDI, of a note-off.
 
     A step whose hits were all dropped beforehand has no tap. In Magenta such a step gets its tap back where it holds a kick,
     because the hit is chosen from the dropped groove and read from the whole one.
@@ -52,16 +52,13 @@ def to_tap(groove: Array, velocities: bool = True) -> Array:
 
 
 def tap_of(groove: Array) -> Array:
-    """Returns the taps of grooves (..., S, 27) alone, (..., S, 3): 1 where a step is struck, velocity and offset of its loudest hit."""
+    """Returns the taps of grooves (..., S, 27) as (..., S, 3): whether a step has a hit, and the velocity and offset of its loudest."""
     blocks = groove.reshape(*groove.shape[:-1], -1, VOICE_COUNT)  # (..., S, 3, 9)
     # one hit a step at most, so a sum is that hit's value
     return np.asarray(np.einsum("...bv,...v->...b", blocks, tapped_hits(groove)), np.float32)
 
 
 def without_voices(groove: Array, left_out: ArrayLike) -> Array:
-    """Returns grooves (..., S, 27) without the voices where `left_out` (..., 9) is 1: what is read to fill them in.
-
-    Their hits, velocities and offsets are 0 on every step.
-    """
+    """Returns grooves (..., S, 27) without the voices where `left_out` (..., 9) is 1: the input of infill."""
     kept = np.tile(np.asarray(left_out) == 0, GROOVE_SIZE // VOICE_COUNT)  # (..., 27)
     return np.asarray(groove * kept[..., None, :], np.float32)

@@ -1,8 +1,8 @@
-"""MIDI pitches in, voices out, and back. The kits of other instruments are in kits.toml; there are no other tables of drum pitches.
+"""Maps MIDI pitches to the nine voices and back. Kits of other instruments are in kits.toml; no other module has a table of drum pitches.
 
-The nine voices follow the reduced kit of the Groove MIDI Dataset. What a voice hears is the union of General MIDI and the
-Roland TD modules, so that a pad set and a drum machine are both understood. What it plays is a plain drum on every sampler
-looked at: 48 for the high tom, because 50 chokes a cymbal in Superior Drummer 3 and EZdrummer.
+The nine voices follow the reduced kit of the Groove MIDI Dataset. The input notes of the default kit are the union of General MIDI and
+the Roland TD modules, so that it reads a pad set and a drum machine. Its output notes are a plain drum on every sampler that was
+examined: 48 for the high tom, because 50 chokes a cymbal in Superior Drummer 3 and EZdrummer.
 """
 
 from collections import Counter
@@ -18,20 +18,26 @@ VOICES = ("kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high
 DRUM_CHANNEL = 9
 """Zero-based: channel 10 of the General MIDI standard."""
 PERCUSSION = frozenset({39, 54, 56, *range(60, 82)})
-"""The pitches at which that standard has claps, bells, congas and the like, which no voice of the default kit hears."""
+"""The pitches of claps, bells, congas and the like in General MIDI; the default kit does not map them."""
 
 
 @dataclass(frozen=True)
 class Kit:
-    """Says which pitches each voice hears and which one it plays."""
+    """Maps input notes to voices, and voices to output notes.
+
+    >>> DEFAULT_KIT.voice_of(40) == VOICES.index("snare")
+    True
+    >>> DEFAULT_KIT.output_notes[VOICES.index("snare")]
+    38
+    """
 
     name: str
     input_notes: tuple[tuple[int, ...], ...]
-    """For each voice, every MIDI pitch (0 to 127) that counts as it."""
+    """For each voice, the MIDI pitches (0 to 127) that are mapped to it."""
     output_notes: tuple[int, ...]
-    """For each voice, the MIDI pitch (0 to 127) that sounds it; no two are the same."""
+    """For each voice, the MIDI pitch (0 to 127) that plays it; no two are the same."""
     chokes: tuple[int, ...] = ()
-    """MIDI pitches that cut a cymbal off on this instrument; no voice plays one."""
+    """MIDI pitches that choke a cymbal on this instrument; none is an output note."""
     _voice_of: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -42,46 +48,53 @@ class Kit:
         object.__setattr__(self, "_voice_of", table)
 
     def _problem(self) -> str:
-        """Returns what is wrong first, and the cure; nothing where all is well."""
+        """Returns the first problem and its cure; an empty text where there is none."""
         if len(self.input_notes) != len(VOICES) or len(self.output_notes) != len(VOICES):
             return f"it needs {len(VOICES)} voices."
-        heard = [(pitch, voice) for voice, pitches in enumerate(self.input_notes) for pitch in pitches]
-        played = [(pitch, voice) for voice, pitch in enumerate(self.output_notes)]
-        for pitch in (*(pitch for pitch, _ in heard + played), *self.chokes):
+        inputs = [(pitch, voice) for voice, pitches in enumerate(self.input_notes) for pitch in pitches]
+        outputs = [(pitch, voice) for voice, pitch in enumerate(self.output_notes)]
+        for pitch in (*(pitch for pitch, _ in inputs + outputs), *self.chokes):
             if not 0 <= pitch <= 127:
                 return f"{pitch} is no note; type one of 0 to 127."
-        for verb, pairs in (("hear", heard), ("play", played)):
+        for verb, pairs in (("hear", inputs), ("play", outputs)):
             if (twice := _twice(pairs)) is not None:
                 first, second, *_ = (VOICES[voice] for pitch, voice in pairs if pitch == twice)
                 return f"{first} and {second} both {verb} {twice}, and a note belongs to no two voices; change one of them."
-        for pitch, voice in played:
+        for pitch, voice in outputs:
             if pitch in self.chokes:
                 return f"{VOICES[voice]} plays {pitch}, which only chokes a cymbal there; type another note."
         return ""
 
     def voice_of(self, pitch: int) -> int | None:
-        """Returns the voice that hears a pitch, or None where no voice does."""
+        """Returns the voice of a pitch, or None where it is unmapped.
+
+        Thread-safe: yes.
+        Realtime-safe: yes.
+        """
         return self._voice_of.get(pitch)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values; chokes only where there are any, so that what was written before there were chokes stays as it was."""
-        notes = {"input_notes": [list(p) for p in self.input_notes], "output_notes": list(self.output_notes)}
-        values: dict[str, Any] = {"name": self.name, **notes}
+        """Returns plain values; chokes only where there are any, so that kits without them are written as in earlier versions."""
+        values: dict[str, Any] = {
+            "name": self.name,
+            "input_notes": [list(p) for p in self.input_notes],
+            "output_notes": list(self.output_notes),
+        }
         return values | ({"chokes": list(self.chokes)} if self.chokes else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Kit":
-        """Reads what `to_dict` wrote; raises BundleError where it is not a kit of nine voices."""
+        """Reads the values of `to_dict`; raises BundleError where they are not a kit of nine voices."""
         try:
-            heard: Sequence[Sequence[int]] = values["input_notes"]
-            rows = tuple(tuple(int(pitch) for pitch in row) for row in heard)
-            return cls(str(values["name"]), rows, tuple(map(int, values["output_notes"])), tuple(map(int, values.get("chokes", ()))))
+            rows: Sequence[Sequence[int]] = values["input_notes"]
+            input_notes = tuple(tuple(int(pitch) for pitch in row) for row in rows)
+            return cls(str(values["name"]), input_notes, tuple(map(int, values["output_notes"])), tuple(map(int, values.get("chokes", ()))))
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"The kit is not a table of nine voices ({str(error).rstrip('.')}); export the model again.") from None
 
 
 def _twice(pairs: Sequence[tuple[int, int]]) -> int | None:
-    """Returns the first pitch that stands in two pairs of (pitch, voice)."""
+    """Returns the first pitch that is in two pairs of (pitch, voice)."""
     return next((pitch for pitch, count in Counter(pitch for pitch, _ in pairs).items() if count > 1), None)
 
 

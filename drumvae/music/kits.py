@@ -1,7 +1,4 @@
-"""A name or a TOML file in, a Kit out.
-
-The known kits are data, kits.toml, which the user's own files look like.
-"""
+"""Reads kits by name from kits.toml, or from a user's TOML file in the same format."""
 
 import os
 import tomllib
@@ -15,28 +12,28 @@ from typing import Any
 from ..util.errors import DrumVAEError, nearest
 from .kit import DEFAULT_KIT, VOICES, Kit
 
-Heard = dict[int, list[int]]
-"""The pitches that voices hear, by voice."""
+InputNotes = dict[int, list[int]]
+"""Input notes by voice."""
 
 
 class KitError(DrumVAEError):
-    """Concerns a kit: an unknown name, a file that is none."""
+    """Concerns a kit: an unknown name, or a file that is not a kit."""
 
 
 @dataclass(frozen=True)
 class KitRow:
-    """Holds a known kit and the words about it."""
+    """Holds a known kit and its description."""
 
     kit: Kit
     title: str
     """The name of the instrument."""
     trap: str
-    """What goes wrong with other notes, or has to be set there."""
+    """A warning: what goes wrong with other notes, or has to be set in the instrument."""
 
 
 @cache
 def known_kits() -> Mapping[str, KitRow]:
-    """Returns every known kit by the name to type, the default first; read from the package once."""
+    """Returns every known kit by its name, the default first; the file is read once."""
     rows: dict[str, KitRow] = {}
     for name, table in tomllib.loads((files("drumvae.music") / "kits.toml").read_text("utf-8")).items():
         rows[name] = KitRow(_kit(name, table, rows), table["title"], table["trap"])
@@ -49,27 +46,27 @@ def kit_rows() -> list[KitRow]:
 
 
 def kit_named(text: str) -> Kit:
-    """Returns a known kit, by its name or title in any spelling, or that of a TOML file.
+    """Returns a known kit by its name or title in any case and punctuation, or the kit of a TOML file.
 
-    Raises KitError, with the nearest names, where it is neither, and with the clause that is broken where a file is no kit.
+    Raises KitError, with the nearest names, where there is neither, and as `read_kit`.
     """
     for name, row in known_kits().items():
         if _folded(text) in (_folded(name), _folded(row.title)):
             return row.kit
     path = Path(text)
-    if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # which is false, and no error, for an overlong name
+    if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # false, not an error, for an overlong name
         raise KitError(f"There is no kit {text!r}, nor a file of that name; {nearest(text, list(known_kits()))}")
     return read_kit(path)
 
 
 def read_kit(path: Path) -> Kit:
-    """Reads a kit from a TOML file and names it after the file; raises KitError, with what to type, where it is none."""
+    """Reads a kit from a TOML file and names it after the file; raises KitError, which says what is wrong, where that fails."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise KitError(f"The kit {path} cannot be read ({reason}); name a TOML file or one of {', '.join(known_kits())}.") from None
-    except (ValueError, RecursionError) as error:  # no TOML, a number of too many digits, brackets within brackets without end
+    except (ValueError, RecursionError) as error:  # not TOML, a number with too many digits, too deeply nested brackets
         raise KitError(f"The kit {path} is no TOML ({error}); a line looks like kick = 36.") from None
     try:
         return _kit(path.stem, table, known_kits())
@@ -78,31 +75,31 @@ def read_kit(path: Path) -> Kit:
 
 
 def _kit(name: str, table: Mapping[str, Any], known: Mapping[str, KitRow]) -> Kit:
-    """Builds a kit from its table upon its base; raises ValueError with the clause that is broken."""
+    """Builds a kit from its table and its base; raises ValueError with what is wrong."""
     base = _base(table.get("base", DEFAULT_KIT.name), known)
     voices = _voices(table)
     chokes = _pitches(table["chokes"], "chokes") if "chokes" in table else base.chokes
-    played = list(base.output_notes)
-    named: Heard = {}
+    output_notes = list(base.output_notes)
+    named: InputNotes = {}
     for voice, value in voices.items():
         if "plays" in value:
-            played[voice] = _pitch(value["plays"], f"what {VOICES[voice]} plays")
+            output_notes[voice] = _pitch(value["plays"], f"what {VOICES[voice]} plays")
         if "hears" in value:
             named[voice] = _pitches(value["hears"], f"what {VOICES[voice]} hears")
-    moved = {voice: [played[voice]] for voice, value in voices.items() if "plays" in value}
-    return Kit(name, _heard(named, moved, base, chokes), tuple(played), tuple(chokes))
+    moved = {voice: [output_notes[voice]] for voice, value in voices.items() if "plays" in value}
+    return Kit(name, _input_notes(named, moved, base, chokes), tuple(output_notes), tuple(chokes))
 
 
-def _heard(named: Heard, moved: Heard, base: Kit, chokes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
-    """Gives every voice its pitches: those named for it; else the one that it newly plays, and those of the base that are still free."""
-    heard = [list(named.get(voice, ())) for voice in range(len(VOICES))]
+def _input_notes(named: InputNotes, moved: InputNotes, base: Kit, chokes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+    """Returns the input notes of every voice: those in the table, else its new output note and the free input notes of the base."""
+    input_notes = [list(named.get(voice, ())) for voice in range(len(VOICES))]
     taken = {pitch for pitches in named.values() for pitch in pitches}
     for offered in (moved, dict(enumerate(base.input_notes))):
         for voice, pitches in offered.items():
             free = [] if voice in named else [pitch for pitch in pitches if pitch not in taken and pitch not in chokes]
-            heard[voice] += free
+            input_notes[voice] += free
             taken.update(free)
-    return tuple(map(tuple, heard))
+    return tuple(map(tuple, input_notes))
 
 
 def _base(name: object, known: Mapping[str, KitRow]) -> Kit:
@@ -114,7 +111,7 @@ def _base(name: object, known: Mapping[str, KitRow]) -> Kit:
 
 
 def _voices(table: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
-    """Returns what a table says of each voice, as a table of `plays` and `hears`; raises ValueError on any key that is unknown."""
+    """Returns the `plays` and `hears` of each voice in a table; raises ValueError on an unknown key."""
     voices: dict[int, Mapping[str, Any]] = {}
     for key, value in table.items():
         voice = key.replace("-", " ").replace("_", " ")

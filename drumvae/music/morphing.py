@@ -1,8 +1,10 @@
-"""Two grids, and what a model writes for them and for a place between, in; the grid at that place out. Pure.
+"""Morphs one grid into another by a model's reconstructions of both and its output for a position between them.
 
-A model writes no grid back exactly. What it writes is therefore never taken for the grid itself: only where it changes its mind
-on the way from one to the other does a hit change for its sake.
+A model reconstructs no grid exactly. Its output therefore never replaces the grids themselves: it only decides which hits change, where
+its output changes on the way from one grid to the other.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,47 +12,56 @@ from numpy.typing import NDArray
 from .grid import Array, Grid
 
 
-def latent_morph(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
-    """Returns the grid that stands `share`, 0 to 1, of the way from one grid to another of as many steps.
+def latent_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], position: float) -> Grid:
+    """Returns the grid at a position between two grids of the same length, as a latent model decides it.
 
-    `written` is what the model makes of the first, of the place between, and of the last. A cell where it still writes what it
-    wrote for the first is the first's, one where it writes already what it wrote for the last is the last's. Where it writes the
-    same for both, the cell is none of its business: there the two are exchanged hit by hit, in the order of `_turns`. What it
-    writes between and for neither is played as it wrote it. A hit of both keeps its place, and its velocity and offset glide.
+    A cell where the model's output at the position equals only its output for one end is that end's. A cell where it equals both is
+    undecided, and switches from first to last in the order of `_switch_order`. A cell where it equals neither is the model's. A hit of
+    both grids keeps its cell, and its velocity and offset are interpolated.
+
+    Args:
+        first: The grid at position 0.
+        last: The grid at position 1.
+        outputs: The model's output for the first grid, for the position, and for the last grid.
+        position: 0 to 1.
     """
-    near, here, far = (grid.hits for grid in written)
-    turned = np.where(_turns(first, last) < share, last.hits, first.hits)
+    near, here, far = (grid.hits for grid in outputs)
+    switched = np.where(_switch_order(first, last) < position, last.hits, first.hits)
     as_first, as_last = here == near, here == far
-    hits = np.select([as_first & as_last, as_first, as_last], [turned, first.hits, last.hits], here)
-    feels = zip(first.arrays()[1:], last.arrays()[1:], written[1].arrays()[1:], strict=True)
-    return Grid(hits, *(_feel(*arrays, first, last, share) for arrays in feels))
+    hits = np.select([as_first & as_last, as_first, as_last], [switched, first.hits, last.hits], here)
+    return Grid(hits, *_expression(first, last, outputs[1], position))
 
 
-def staggered_morph(first: Grid, last: Grid, written: tuple[Grid, Grid, Grid], share: float) -> Grid:
-    """Returns the grid that stands `share`, 0 to 1, of the way from one grid to another: so many of the cells that differ have turned.
+def staggered_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], position: float) -> Grid:
+    """Returns the grid at a position between two grids of the same length; that share of the cells that differ has switched.
 
-    As `latent_morph`, of a model that writes grids back so well that it changes its mind about everything at once: where it writes already
-    what it wrote for the last, cells turn first, the rest in the order of `_turns`.
+    It is for a model that reconstructs grids so well that its output switches everywhere at one position. Cells where its output at
+    the position is already that of the last grid switch first, the others in the order of `_switch_order`.
+
+    Args:
+        first: The grid at position 0.
+        last: The grid at position 1.
+        outputs: The model's output for the first grid, for the position, and for the last grid.
+        position: 0 to 1.
     """
-    near, here, far = (grid.hits for grid in written)
+    near, here, far = (grid.hits for grid in outputs)
     early = (here == far) & (here != near)
-    hits = np.where(_turns(first, last, early) < share, last.hits, first.hits)
-    feels = zip(first.arrays()[1:], last.arrays()[1:], written[1].arrays()[1:], strict=True)
-    return Grid(hits, *(_feel(*arrays, first, last, share) for arrays in feels))
+    hits = np.where(_switch_order(first, last, early) < position, last.hits, first.hits)
+    return Grid(hits, *_expression(first, last, outputs[1], position))
 
 
-def _feel(here: Array, there: Array, new: Array, first: Grid, last: Grid, share: float) -> Array:
-    """Returns velocities or offsets: of both, on the way; of the one that has the hit; or of the model where neither has."""
-    alone = np.where(first.hits > 0, here, np.where(last.hits > 0, there, new))
-    return np.asarray(np.where(first.hits * last.hits > 0, here + np.float32(share) * (there - here), alone), np.float32)
+def _expression(first: Grid, last: Grid, output: Grid, position: float) -> Iterator[Array]:
+    """Yields velocities and offsets: interpolated where both grids have the hit, else of the grid that has it, else of the model."""
+    for here, there, new in zip(first.arrays()[1:], last.arrays()[1:], output.arrays()[1:], strict=True):
+        alone = np.where(first.hits > 0, here, np.where(last.hits > 0, there, new))
+        yield np.asarray(np.where(first.hits * last.hits > 0, here + np.float32(position) * (there - here), alone), np.float32)
 
 
-def _turns(first: Grid, last: Grid, early: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Returns, in (0, 1), the share of the way at which each cell where two grids differ turns from one to the other: evenly spread.
+def _switch_order(first: Grid, last: Grid, early: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Returns the position, in (0, 1) and evenly spaced, at which each cell switches where two grids differ; 0 elsewhere.
 
-    The softest hits leave first and the loudest come first, so that the backbone is the last to go and the first to be there.
-    Equal ones turn in an order that is drawn, always the same one: not from the loop's beginning to its end. What is `early` turns
-    before all others.
+    The softest hits disappear first and the loudest appear first, so that the backbone is the last to go and the first to arrive.
+    Equal ones switch in a fixed random order, not from the start of the loop to its end. `early` cells switch before all others.
     """
     differ = first.hits != last.hits
     importance = np.where(first.hits > 0, first.velocities, 1 - last.velocities)[differ]
@@ -58,6 +69,6 @@ def _turns(first: Grid, last: Grid, early: NDArray[np.bool_] | None = None) -> N
     order = np.lexsort((np.random.default_rng(0).permutation(importance.size), importance, later))
     ranks = np.empty(importance.size)
     ranks[order] = (np.arange(importance.size) + 0.5) / max(importance.size, 1)
-    turns = np.zeros(differ.shape)
-    turns[differ] = ranks
-    return turns
+    positions = np.zeros(differ.shape)
+    positions[differ] = ranks
+    return positions

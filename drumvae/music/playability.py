@@ -1,4 +1,4 @@
-"""Grooves in, grooves that two hands and two feet can play out. Pure."""
+"""Removes hits from grooves that two hands and two feet cannot play."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ _HANDS = [voice for voice in range(VOICE_COUNT) if voice not in (_KICK, _CLOSED)
 
 
 def playable(grooves: Array, kept: Array | None = None) -> Array:
-    """Returns grooves (B, S, 27) without what no drummer could play; what is `kept` (B, S, 9) stays, playable or not.
+    """Returns grooves (B, S, 27) without the hits that no drummer could play; the softest hits are removed.
 
-    No hat is open and closed at once, and two hands strike at most two drums. The closed hat may be a foot's. What goes is what was
-    played softest.
+    A hat is not open and closed at once, and two hands play at most two voices. The kick and the closed hat need no hand. Hits in
+    `kept` (B, S, 9) stay, playable or not.
     """
     hits, velocities = grooves[..., :VOICE_COUNT] > 0.5, grooves[..., VOICE_COUNT : 2 * VOICE_COUNT]
     fixed = np.zeros(hits.shape, bool) if kept is None else np.asarray(kept) > 0.5
-    loudness = np.where(hits, velocities + 2 * fixed, -1.0)  # what is kept is louder than anything
+    loudness = np.where(hits, velocities + 2 * fixed, -1.0)  # kept hits count as the loudest
     both = hits[..., _CLOSED] & hits[..., _OPEN]
     closed_goes = both & (loudness[..., _CLOSED] <= loudness[..., _OPEN])
     stays = hits.copy()

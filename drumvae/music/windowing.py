@@ -1,8 +1,7 @@
-"""A long array of steps in, windows of a model's length out; and what was made of the windows in, one long array out. Pure.
+"""Cuts a long array of steps into overlapping windows of a model's length, and stitches the model's output together again.
 
-Windows begin on bars of 4/4, half a window apart, the last one where it ends with the last bar. What was made of them is put together
-bar by bar: each bar is taken from the window in whose middle it lies nearest, so that a model hears what comes before and after it,
-and no two windows meet where either of them begins or ends.
+Windows begin on bars of 4/4, half a window apart; the last one ends with the last bar. Each bar of the output is taken from the window
+whose middle is nearest, so that the model reads context before and after it.
 """
 
 import numpy as np
@@ -12,21 +11,25 @@ from .grid import STEPS_PER_BAR, Array
 
 
 def window_starts(steps: int, size: int) -> list[int]:
-    """Returns where windows of a size begin that cover a number of steps; one window where they fit in it."""
+    """Returns the first steps of windows of `size` steps that cover a number of steps.
+
+    >>> window_starts(steps=160, size=64)
+    [0, 32, 64, 96]
+    """
     last = max(-(-steps // STEPS_PER_BAR) * STEPS_PER_BAR - size, 0)
-    hop = size // 2 // STEPS_PER_BAR * STEPS_PER_BAR or size  # a window of a bar has no bars to share
+    hop = size // 2 // STEPS_PER_BAR * STEPS_PER_BAR or size  # windows of one bar do not overlap
     return sorted({*range(0, last, hop), last})
 
 
 def cut_windows(array: Array, steps: int, size: int) -> Array:
-    """Returns the windows (B, size, ...) of the steps of an array (S, ...); what is missing at its end is 0."""
+    """Returns the windows (B, size, ...) of an array (S, ...), padded with zeros at its end to `steps` whole bars."""
     starts = window_starts(steps, size)
     padded = np.pad(array, [(0, max(starts[-1] + size - len(array), 0)), *[(0, 0)] * (array.ndim - 1)])
     return np.stack([padded[start : start + size] for start in starts])
 
 
 def stitch_windows(windows: Array, steps: int) -> Array:
-    """Returns the steps (S, ...) that windows (B, size, ...) of them make."""
+    """Returns the array (S, ...) of the windows (B, size, ...) of `cut_windows`."""
     size = windows.shape[1]
     starts = np.array(window_starts(steps, size))
     step = np.arange(steps)
@@ -35,6 +38,6 @@ def stitch_windows(windows: Array, steps: int) -> Array:
 
 
 def _owners(bars: NDArray[np.int64], starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Returns the window in whose middle each bar lies nearest, the first of equals."""
+    """Returns, for each bar, the index of the window whose middle is nearest, the first of equals."""
     middles = (bars + 0.5) * STEPS_PER_BAR
     return np.asarray(np.abs(middles[:, None] - (starts + size / 2)).argmin(axis=1))

@@ -1,4 +1,4 @@
-"""What the three commands share: how a Typer app is run and how its errors reach the user."""
+"""Runs a Typer app and reports its errors to the user, for every command of drumvae."""
 
 import sys
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ INTERRUPTED = 130
 
 
 def run(app: "typer.Typer") -> NoReturn:
-    """Runs a command line and exits: 2 with one sentence on stderr for a DrumVAEError or a wrong option; a bug keeps its traceback."""
+    """Runs a command line and exits: status 2 and one sentence on stderr for a DrumVAEError or a bad option; a bug keeps its traceback."""
     try:
         status = app(standalone_mode=False)
     except DrumVAEError as error:
@@ -23,21 +23,21 @@ def run(app: "typer.Typer") -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception as error:
-        # Typer brings a Click of its own or uses the installed one, by version; both usage errors say their sentence like this.
+        # Typer has its own Click or uses the installed one, by version; the usage errors of both have this method.
         sentence = getattr(error, "format_message", None)
         if sentence is None:
             if type(error).__name__ == "Abort":
                 sys.exit(INTERRUPTED)
             raise
-        if not sentence():  # a command without arguments has shown its help
+        if not sentence():  # a command without arguments has printed its help
             sys.exit(BAD_INPUT)
         _fail(f"{sentence().rstrip('.')}. Type {_command()} --help for every option.")
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def show_version(wanted: bool) -> None:
-    """Prints the version and leaves; the callback of every --version."""
-    if wanted:
+def show_version(requested: bool) -> None:
+    """Prints the version and exits; the callback of every --version."""
+    if requested:
         import typer
 
         print(f"drumvae {__version__}")

@@ -1,24 +1,24 @@
-"""The errors a user can cause or cure. Each one is a sentence: what was asked, what there is, what to type."""
+"""Defines the errors that a user can cause or fix; each message says what was requested, what there is, and what to type."""
 
 
 class DrumVAEError(Exception):
-    """Is shown as one sentence on stderr, with exit status 2; anything else that escapes is a bug and keeps its traceback."""
+    """Base class; a command prints it as one sentence on stderr and exits with status 2. Any other exception is a bug."""
 
 
 class DataError(DrumVAEError):
-    """Concerns MIDI files and data sets: nothing to read, nothing usable, a download that did not arrive whole."""
+    """Concerns MIDI files and data sets: nothing to read, nothing usable, an incomplete download."""
 
 
 class NoDrumsError(DataError):
-    """Concerns a whole MIDI file in which nothing is a drum."""
+    """Concerns a valid MIDI file without drums."""
 
 
 class BundleError(DrumVAEError):
-    """Concerns an exported model: a missing or changed file, wrong shapes, a task it cannot do, a provider it cannot run on."""
+    """Concerns an exported model: a missing or changed file, wrong shapes, an unsupported task or execution provider."""
 
 
 class RunError(DrumVAEError):
-    """Concerns a training run: its options, its checkpoints, the disk they are written to."""
+    """Concerns a training run: its options, its checkpoints, its disk; and an extra that is not installed."""
 
 
 class PortError(DrumVAEError):
@@ -26,7 +26,11 @@ class PortError(DrumVAEError):
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Returns a clause that offers the names closest to a mistyped one, or all of them when none is close."""
+    """Returns a clause with the names closest to a mistyped one, or with all of them where none is close.
+
+    >>> nearest("jaz", ["funk", "jazz"])
+    'did you mean jazz?'
+    """
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=3, cutoff=0.5)

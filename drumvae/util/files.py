@@ -1,4 +1,4 @@
-"""Where files go: a folder tried before the work that is to be kept there, and bytes written so that a file is whole or not there."""
+"""Writes files atomically, and checks that a folder can be written to before a long task begins."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +7,7 @@ from .errors import DataError
 
 
 def check_writable(folder: Path, what: str, advice: str) -> None:
-    """Makes a folder and tries to write into it; raises DataError, which ends in the advice, where that fails."""
+    """Makes a folder and writes a probe file into it; raises DataError, which ends with the advice, where that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".drumvae-probe"
@@ -18,9 +18,9 @@ def check_writable(folder: Path, what: str, advice: str) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file under another name and moves it when it is whole; raises DataError where it cannot be written.
+    """Writes a temporary file beside a path, and renames it when it is complete; raises DataError where that fails.
 
-    Whatever ends it, a full disk or a signal that raises, what was begun is removed.
+    The temporary file is removed after any failure: a full disk, or a signal handler that raises.
     """
     part = path.with_name(path.name + ".part")
     try:

@@ -1,4 +1,4 @@
-"""Anything to go through in, the same out, with a bar on stderr where someone watches."""
+"""Shows a progress bar on stderr while items are processed."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 def watched(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Yields items beside a bar that says what is done and how far; it is gone when they are, and absent from pipes and logs."""
+    """Yields items, with a progress bar that is removed at the end; without a terminal no bar is shown."""
     from rich.console import Console
     from rich.progress import track
 

@@ -1,4 +1,4 @@
-"""A table of values in, a frozen dataclass out: every field known and of its own type, or a sentence that says which is not."""
+"""Converts tables of settings to frozen dataclasses with checked names and types, and writes them as TOML."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -19,18 +19,24 @@ _KINDS = {
 
 
 def from_table(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Returns a dataclass of a table such as TOML or JSON gives; a field that is a dataclass itself is read from a table in it.
+    """Returns a dataclass of a parsed TOML or JSON table; a field that is a dataclass is read from a nested table.
 
-    `where` is put before the names in errors. Raises RunError on an unknown field and on a value of the wrong type.
+    Args:
+        cls: The dataclass.
+        values: The table; missing fields keep their defaults.
+        where: A prefix of the names in errors.
+
+    Raises:
+        RunError: A field is unknown, or a value has the wrong type.
     """
     kinds = get_type_hints(cls)
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    read = {}
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    arguments = {}
     for name, value in values.items():
-        if name not in known:
-            raise RunError(f"There is no setting {where}{name}; {nearest(name, known)}")
-        read[name] = _value(kinds[name], value, where + name)
-    return cls(**read)
+        if name not in names:
+            raise RunError(f"There is no setting {where}{name}; {nearest(name, names)}")
+        arguments[name] = _value(kinds[name], value, where + name)
+    return cls(**arguments)
 
 
 def _value(kind: Any, value: Any, name: str) -> Any:
@@ -49,13 +55,7 @@ def _value(kind: Any, value: Any, name: str) -> Any:
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """Returns a table of plain values, and of such tables one level down, as TOML."""
-    plain = [f"{name} = {_toml(value)}" for name, value in values.items() if not isinstance(value, Mapping)]
-    tables = [f"\n[{name}]\n" + to_toml(value).rstrip() for name, value in values.items() if isinstance(value, Mapping)]
-    return "\n".join(plain + tables) + "\n"
+    """Returns a table of settings as TOML; it needs the extra `train`."""
+    import tomli_w
 
-
-def _toml(value: Any) -> str:
-    import json
-
-    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list | tuple) else json.dumps(value)
+    return tomli_w.dumps(values)

@@ -1,6 +1,6 @@
-"""Loops with their names in, a contact sheet out: every loop as a piano roll, in one picture.
+"""Draws loops as piano rolls on one contact sheet, a PNG file.
 
-A mark is a hit, early or late as it is, larger and darker where it is louder. All rolls share one system of axes.
+A mark is a hit at its exact time, larger and darker where it is louder. All rolls share one pair of axes.
 """
 
 import math
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_ROLLS = 1024
-"""So many fit on a sheet that can still be looked at; further ones are left out, which its heading says."""
+"""The most rolls on a readable sheet; further ones are left out, and the heading says so."""
 _GAP_STEPS, _TITLE_LANES = 4.0, 2.2
 _CELL_STEPS, _CELL_LANES = LOOP_STEPS + _GAP_STEPS, VOICE_COUNT + _TITLE_LANES
-_SHAPE = 0.55  # of columns to rows: rolls are wide, the sheet is to be a little wider than high
-_ROOMY, _CROWDED = (3.6, 1.5), (1.7, 0.7)  # inches of a roll, of up to _FEW and of more
+_SHAPE = 0.55  # of columns to rows: rolls are wide, and the sheet becomes a little wider than high
+_ROOMY, _CROWDED = (3.6, 1.5), (1.7, 0.7)  # inches of a roll, for up to _FEW rolls and for more
 _FEW = 64
 
 Segment = list[tuple[float, float]]
@@ -33,7 +33,7 @@ Roll = tuple[str, Array]
 
 
 def draw_sheet(path: Path, loops: Sequence[Roll]) -> None:
-    """Draws loops of any length, four bars in a roll, into a PNG file; raises DataError where it cannot be written."""
+    """Draws loops of any length, four bars a roll, into a PNG file; raises DataError where it cannot be written."""
     from matplotlib.figure import Figure
 
     rolls = [roll for loop in loops for roll in _cut(*loop)]
@@ -46,13 +46,13 @@ def draw_sheet(path: Path, loops: Sequence[Roll]) -> None:
     heading = f"{len(loops)} loop{'s' * (len(loops) != 1)}, four bars in a roll; louder hits are larger and darker"
     axis.set_title(heading + (f" (the first {len(shown)} of {len(rolls)} rolls)" if len(shown) < len(rolls) else ""), fontsize=9)
     _draw(axis, shown, columns, rows, font_size=7 if width == _ROOMY[0] else 4)
-    whole = BytesIO()
-    figure.savefig(whole, format="png")
-    write_atomic(path, whole.getvalue())
+    data = BytesIO()
+    figure.savefig(data, format="png")
+    write_atomic(path, data.getvalue())
 
 
 def _cut(name: str, loop: Array) -> list[Roll]:
-    """Returns a loop as rolls of four bars, named after it and their first bar."""
+    """Returns a loop as rolls of four bars; where there are several, their names end with their first bar."""
     if len(loop) <= LOOP_STEPS:
         return [(name, loop)]
     firsts = range(0, len(loop), LOOP_STEPS)
@@ -89,7 +89,7 @@ def _draw(axis: "Axes", rolls: Sequence[Roll], columns: int, rows: int, font_siz
 
 
 def _drum_marks(groove: Array) -> tuple[Array, Array]:
-    """Returns a box (n, 4, 2) in steps and lanes from the lowest up, and a shade (n,), for every hit of a groove (S, 27)."""
+    """Returns a box (n, 4, 2), in steps and in lanes from the lowest, and a shade (n,) for every hit of a groove (S, 27)."""
     hits, velocities, offsets = groove_to_arrays(groove)
     steps, voices = np.nonzero(hits > 0.5)
     loud = np.clip(velocities[steps, voices], 0, 1)
@@ -97,7 +97,7 @@ def _drum_marks(groove: Array) -> tuple[Array, Array]:
 
 
 def _note_marks(melody: Array) -> tuple[Array, Array]:
-    """Returns the same for every note of a melody (S,), from its lowest to its highest pitch."""
+    """Returns a box and a shade for every note of a melody (S,); the lanes span its pitches."""
     notes = np.array(melody_to_notes(melody.astype(np.int64)), np.float32).reshape(-1, 3)
     first, end, pitch = notes.T
     lowest, reach = pitch.min(initial=127), max(float(np.ptp(pitch)) if len(pitch) else 0.0, VOICE_COUNT - 1)

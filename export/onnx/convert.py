@@ -21,7 +21,7 @@ from .precision import lower, store_half
 if TYPE_CHECKING:
     from onnx_ir import Model as Graph
 
-_HALVED = "scale.weight"
+_HALVED = "std.weight"
 
 
 def write_graphs(model: Model, info: BundleInfo, folder: Path) -> None:
@@ -55,7 +55,7 @@ def halve(model: Model) -> None:
 
     They decide how far a sampled latent is from the mean, where three digits are enough. Stored in halves they take a megabyte less.
     """
-    weight = model.encoder.scale.weight
+    weight = model.encoder.std.weight
     weight.data = weight.data.half().float()
 
 

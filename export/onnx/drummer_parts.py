@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from drumvae.bundle.schema import TensorSpec
 from drumvae.models.config import LAGS
-from drumvae.models.drummer import DrummerDecoder, Known
+from drumvae.models.drummer import Conditioning, DrummerDecoder
 from drumvae.music.encoding import VOICE_COUNT
 
 from .graphs import export_module
@@ -38,7 +38,7 @@ class Begin(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Returns `_PER_STEP` for all steps side by side, the context, the first state, and a step of silence."""
-        conditions = Known(**{name: inputs[name] for name in Known._fields})
+        conditions = Conditioning(**{name: inputs[name] for name in Conditioning._fields})
         latent, noise, temperature, thresholds, logit_bias = (inputs[name] for name in _SAMPLING)
         context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, logit_bias, conditions)
         target = inputs["teacher_target"][..., :VOICE_COUNT]
@@ -71,7 +71,8 @@ class End(nn.Module):
 
     def forward(self, context: Tensor, hits: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         """Returns grooves (B, S, 27)."""
-        return self.decoder.played(context, hits.view(-1, self.decoder.steps, VOICE_COUNT), *(inputs[name] for name in _EXPRESSION))
+        hits = hits.view(-1, self.decoder.steps, VOICE_COUNT)
+        return self.decoder.with_expression(context, hits, *(inputs[name] for name in _EXPRESSION))
 
 
 class _Parts(NamedTuple):

@@ -19,7 +19,7 @@ from .graphs import EXAMPLES, export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-PER_STEP = ("gates", "border", "hit_values", "is_forced", "target")
+PER_STEP = ("gates", "threshold", "hit_values", "is_forced", "target")
 """Inputs of a step that each step has of its own. `Begin` returns them for all steps side by side, (B, S times their size)."""
 SHARED = ("temperature", "flag")
 """Inputs of a step that are the same at every step."""
@@ -54,10 +54,12 @@ class Begin(nn.Module):
         nothing = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
         hit_values, hit_mask = (inputs.get(name, nothing) for name in ("hit_values", "hit_mask"))
         bias = nothing[0, 0] if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        border = self.decoder.head.border(noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask)
+        threshold = self.decoder.head.hit_threshold(
+            noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask
+        )
         gates, states, flag = self.decoder.begin(inputs["latent"], hit_mask)
         target = loop_features(inputs["teacher_target"], self.decoder.encoding)
-        per_step = (value.flatten(1) for value in (gates, border, hit_values, inputs["teacher_forcing"] > 0.5, target))
+        per_step = (value.flatten(1) for value in (gates, threshold, hit_values, inputs["teacher_forcing"] > 0.5, target))
         previous = noise.new_zeros(noise.shape[0], self.decoder.feature_size)
         return *per_step, temperature[:, None], flag, previous, *(value for state in states for value in state)
 
@@ -72,7 +74,7 @@ class Step(nn.Module):
     def forward(
         self,
         gates: Tensor,
-        border: Tensor,
+        threshold: Tensor,
         hit_values: Tensor,
         is_forced: Tensor,
         target: Tensor,
@@ -82,7 +84,7 @@ class Step(nn.Module):
         state: list[Tensor],
     ) -> tuple[Tensor, ...]:
         """Returns the outputs of `Parts.step`; `is_forced` (B, 1) is a boolean that replaces the features by `target` for the next step."""
-        features, new = self.decoder.step(gates, previous, state, border, temperature, hit_values, flag)
+        features, new = self.decoder.step(gates, previous, state, threshold, temperature, hit_values, flag)
         return features, torch.where(is_forced, target, features), *new
 
 

@@ -131,7 +131,7 @@ def _run_torch(info: BundleInfo, model: Model, inputs: Inputs, nudge: float = 0.
         values["noise"] = values["noise"] + nudge / temperature
     tensors = _tensors(values)
     with torch.no_grad():
-        return np.asarray((model.answer(tensors) if isinstance(model, Drummer) else model.decoder(**tensors)).numpy())
+        return np.asarray((model.decode(tensors) if isinstance(model, Drummer) else model.decoder(**tensors)).numpy())
 
 
 def _tensors(inputs: Inputs) -> dict[str, torch.Tensor]:

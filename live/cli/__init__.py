@@ -1,1 +1,1 @@
-"""The command drumvae-live."""
+"""The command line of drumvae-live."""

@@ -1,4 +1,4 @@
-"""`drumvae-live`: options in, a drummer on a MIDI port out. Everything heavy is imported inside the command."""
+"""Defines the command line of drumvae-live. Heavy imports happen inside the command."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,84 +18,90 @@ def _option(text: str, *names: str, **limits: Any) -> Any:
 def live(
     port: Annotated[
         str | None,
-        _option("Part of the input and output port's name; where none matches, virtual ports of that name are made. [default: drumvae]"),
+        _option("A part of the name of both MIDI ports. If no port matches, virtual ports of that name are created. [default: drumvae]"),
     ] = None,
-    input_name: Annotated[str | None, _option("Part of the input port's name, where it differs from the output's.", "--in")] = None,
-    output_name: Annotated[str | None, _option("Part of the output port's name.", "--out")] = None,
-    list_ports: Annotated[bool, _option("Print the ports of this machine and leave.", "--list-ports")] = False,
+    input_name: Annotated[str | None, _option("A part of the input port's name, if it differs from the output port's.", "--in")] = None,
+    output_name: Annotated[str | None, _option("A part of the output port's name.", "--out")] = None,
+    list_ports: Annotated[bool, _option("List the MIDI ports of this machine and exit.", "--list-ports")] = False,
     backend: Annotated[str, _option("MIDI system: auto, alsa, jack, core or windows.")] = "auto",
-    clock: Annotated[str, _option("midi follows the DAW's clock and transport; internal keeps its own and starts at once.")] = "midi",
-    bpm: Annotated[float, _option("Tempo of the internal clock, in beats a minute.", min=20, max=400)] = 120.0,
-    bundle: Annotated[Path | None, _option("Folder of another model, from drumvae-export onnx. [default: the one that ships]")] = None,
+    clock: Annotated[str, _option("midi: follow the DAW's clock and transport. internal: use --bpm and start at once.")] = "midi",
+    bpm: Annotated[float, _option("Tempo of --clock internal, in beats per minute.", min=20, max=400)] = 120.0,
+    bundle: Annotated[Path | None, _option("Folder of a model made by drumvae-export onnx. [default: the model that ships]")] = None,
     provider: Annotated[
-        str, _option("Where the model runs: auto (the fastest, measured at the start), cuda, coreml, directml or cpu.")
+        str, _option("Where the model runs: auto (the fastest, measured at startup), cuda, coreml, directml or cpu.")
     ] = "auto",
-    seed: Annotated[int | None, _option("Repeats a session, loop by loop. [default: drawn, and shown]", min=0)] = None,
+    seed: Annotated[
+        int | None, _option("Seed; repeats a session with the same input. [default: random, printed at startup]", min=0)
+    ] = None,
     mode: Annotated[
         str,
         _option(
-            "generate: a new loop every four bars. humanize: what you play in four bars comes back with feel in the next four."
-            " drumify: any rhythm becomes a kit. respond: four bars listen, four bars answer. vary: your loop, drifting."
-            " morph: between the two loops that you keep first."
+            "generate: a new loop every four bars. humanize: repeats your last four bars with human timing and velocity."
+            " drumify: turns a rhythm that you tap on any notes into a full drum part. respond: listens for four bars, then answers"
+            " for four. vary: plays variations of your last four bars. morph: interpolates between two loops that you keep."
         ),
     ] = "generate",
-    hold: Annotated[bool, _option("Keep the first loop going.", "--hold")] = False,
+    hold: Annotated[bool, _option("Repeat the first loop until hold is switched off by a control.", "--hold")] = False,
     temperature: Annotated[
-        float | None, _option("How adventurous generated loops are: 0.5 tame, 1 as trained, 1.5 wild. [default: the model's]", min=0, max=4)
+        float | None,
+        _option("Randomness of loops: 0.5 is safe, 1 is as trained, 1.5 is wild. [default: the model's own]", min=0, max=4),
     ] = None,
-    amount: Annotated[float, _option("How much humanize changes: 0 nothing, 1 all the way.", min=0, max=1)] = 1.0,
-    drift: Annotated[float, _option("How far vary and respond go: 0 nowhere, 1 as far as a loop of its own.", min=0, max=1)] = 0.3,
-    density: Annotated[float, _option("How many hits: below 1 fewer, up to 2 more.", min=0, max=2)] = 1.0,
-    style: Annotated[
-        str | None, _option("What is played, such as jazz: one of the styles that the model knows. [default: the model's own choice]")
-    ] = None,
+    amount: Annotated[float, _option("How much humanize changes timing and velocity: 0 nothing, 1 fully.", min=0, max=1)] = 1.0,
+    drift: Annotated[float, _option("How different the loops of vary and respond are: 0 identical, 1 unrelated.", min=0, max=1)] = 0.3,
+    density: Annotated[float, _option("Number of hits: below 1 fewer, 1 as generated, up to 2 more.", min=0, max=2)] = 1.0,
+    style: Annotated[str | None, _option("A style that the model knows, such as jazz. [default: the model chooses]")] = None,
     complexity: Annotated[
-        float, _option("How intricate generated loops are: -1 on the beats, 0 as the model plays, 1 between them.", min=-1, max=1)
+        float,
+        _option("Complexity of loops: -1 on the beats, 0 as the model plays, 1 between the beats.", min=-1, max=1),
     ] = 0.0,
-    fill_every: Annotated[int, _option("One of so many generated loops ends in a fill; 0 leaves fills to the model.", min=0, max=64)] = 0,
-    swing: Annotated[float, _option("How late every second sixteenth is: 1 is a triplet's.", min=0, max=1)] = 0.0,
-    overdub: Annotated[bool, _option("Add what you play to what you played before.", "--overdub")] = False,
-    kit: Annotated[str, _option("What the drums are: a name of --list-kits, or a TOML file of your own.")] = "default",
+    fill_every: Annotated[int, _option("End every Nth generated loop in a fill; 0 leaves fills to the model.", min=0, max=64)] = 0,
+    swing: Annotated[float, _option("Swing of sixteenths: 0 straight, 1 triplets.", min=0, max=1)] = 0.0,
+    overdub: Annotated[bool, _option("Add your notes to those of the four bars before, instead of replacing them.", "--overdub")] = False,
+    kit: Annotated[str, _option("Drum map of the output: a name from --list-kits, or a TOML file of your own.")] = "default",
     input_kit: Annotated[
-        str | None, _option("What you play on, likewise. [default: recognised from what is played]", "--input-kit")
+        str | None, _option("Drum map of the input, given like --kit. [default: detected from your notes]", "--input-kit")
     ] = None,
-    list_kits: Annotated[bool, _option("Print the kits that are known and leave.", "--list-kits")] = False,
+    list_kits: Annotated[bool, _option("List the kits with their notes and exit.", "--list-kits")] = False,
     controls: Annotated[
         Path | None,
-        _option("Map of knobs and pads to actions, a TOML file as --learn writes it. [default: CC 3 to 119, notes on channel 16]"),
+        _option("TOML file that binds knobs and pads to actions, from --learn. [default: CC 3 to 119, notes on channel 16]"),
     ] = None,
     show_controls: Annotated[
         bool,
-        _option("Send where everything stands, as controllers on channel 16, for faders and lamps.", "--show-controls/--hide-controls"),
+        _option("Send all values as controllers on channel 16, for motor faders and LEDs.", "--show-controls/--hide-controls"),
     ] = True,
-    list_controls: Annotated[bool, _option("Print every action, what moves it, and leave.", "--list-controls")] = False,
+    list_controls: Annotated[bool, _option("List every action with its control and exit.", "--list-controls")] = False,
     learn: Annotated[
-        Path | None, _option("Bind knobs and pads by moving them; what is moved is written into this file.", "--learn")
+        Path | None, _option("Bind knobs and pads to actions by moving them; the bindings are written into this file.", "--learn")
     ] = None,
     doctor: Annotated[
-        bool, _option("Listen to the DAW for a few bars and say what is right, what is wrong and what to click.", "--doctor")
+        bool, _option("Check the DAW's MIDI messages for a few bars, and explain each problem and its fix.", "--doctor")
     ] = False,
-    report: Annotated[Path | None, _option("Write the figures of the run, or of --doctor, into this file, as JSON.")] = None,
+    report: Annotated[Path | None, _option("Write measurements of the session, or of --doctor, into this JSON file.")] = None,
     latency_ms: Annotated[
         float,
         _option(
-            "Milliseconds added to every note; negative plays earlier, for a slow sampler or interface.",
+            "Delay of every note in milliseconds; a negative value plays early, for a slow sampler or interface.",
             "--latency-ms",
             "--offset-ms",
             min=-100,
             max=100,
         ),
     ] = 0.0,
-    record: Annotated[Path | None, _option("Folder in which every loop played is left as a .mid, at the tempo it was played at.")] = None,
-    bars: Annotated[int | None, _option("Stop by itself after so many bars.", min=1)] = None,
+    record: Annotated[Path | None, _option("Folder for MIDI files of every played loop, at its tempo.")] = None,
+    bars: Annotated[int | None, _option("Stop after this number of bars. [default: play until Ctrl-C]", min=1)] = None,
     demo: Annotated[
-        bool, _option("Play eight bars by itself, with no DAW: a built-in performance, then its answer; leaves demo.mid.", "--demo")
+        bool, _option("Play eight bars without a DAW: a built-in performance and its answer. Writes demo.mid.", "--demo")
     ] = False,
-    version: Annotated[bool, _option("Print the version and leave.", "--version", callback=show_version, is_eager=True)] = False,
+    version: Annotated[bool, _option("Print the version and exit.", "--version", callback=show_version, is_eager=True)] = False,
 ) -> None:
-    """A drummer that plays along with your DAW.
+    """A drummer that plays along with your DAW, over MIDI.
 
-    Send it MIDI clock (and, to be humanized, notes), press play, and take its notes on channel 10: drumvae-live --port IAC.
+    In the DAW, send MIDI clock to the input port and put a drum instrument on the output port, channel 10. Start drumvae-live, then
+    press play. To have your own playing answered, also send your notes to the input port.
+
+    First steps: drumvae-live --demo plays without a DAW. drumvae-live --list-ports lists the ports. drumvae-live --port IAC connects.
+    drumvae-live --doctor checks the DAW's settings.
     """
     from drumvae.music.kits import kit_named
 
@@ -120,7 +126,7 @@ def live(
         internal_bpm=bpm if commands.checked("clock", clock, commands.CLOCKS) == "internal" or demo else None,
         bundle=bundle,
         provider=provider,
-        seed=commands.drawn_seed() if seed is None else seed,
+        seed=commands.random_seed() if seed is None else seed,
         controls=ControlState(
             mode,
             temperature,
@@ -137,7 +143,7 @@ def live(
         ),
         input_kit=kit_named(input_kit) if input_kit else None,
         control_map=read_map(controls) if controls else default_map(),
-        shows_controls=show_controls,
+        sends_feedback=show_controls,
         report=report,
         record=record,
         bars=bars,
@@ -154,7 +160,7 @@ def live(
 
 
 def main() -> None:
-    """Runs the command line; exits with 2 and one sentence where something asked for cannot be had."""
+    """Runs the command line; exits with status 2 and one sentence for an option that cannot be met."""
     run(app)
 
 

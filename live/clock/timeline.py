@@ -1,7 +1,7 @@
-"""Beats in, seconds out, and back: the only place where the two meet.
+"""Converts between beats and seconds. No other module does.
 
-A Timeline is a value, after Ableton Link: a tempo, and one beat whose time is known. Four-bar lines, and the half step of
-earliness that a hit may have before them, are counted here too.
+A Timeline is a value, after Ableton Link: a tempo, and one beat with its time. This module also counts four-bar cycles, including the
+half step before a loop boundary that belongs to the next cycle.
 """
 
 import math
@@ -10,15 +10,25 @@ from dataclasses import dataclass, replace
 from drumvae.music.grid import BEATS_PER_BAR, LOOP_BEATS, STEPS_PER_BEAT
 
 EARLY_BEATS = 0.5 / STEPS_PER_BEAT
-"""How early a hit of step 0 can sound: half a step. What sounds from here on belongs to the next pass."""
+"""How early a hit of step 0 can sound: half a step. A hit within this time before a loop boundary belongs to the next cycle."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Maps beats to seconds at one tempo; any thread may share it."""
+    """Maps beats to seconds at one tempo.
+
+    Thread-safe: yes.
+    Realtime-safe: yes.
+
+    >>> timeline = Timeline(bpm=120, origin_beats=4, origin_s=10.0)
+    >>> timeline.time_at(6)
+    11.0
+    >>> timeline.beat_at(11.0)
+    6.0
+    """
 
     bpm: float
-    """Beats (quarter notes) a minute, above 0."""
+    """Beats (quarter notes) per minute, above 0."""
     origin_beats: float
     """A beat whose time is known."""
     origin_s: float
@@ -37,16 +47,16 @@ class Timeline:
         return self.origin_s + (beat - self.origin_beats) * 60 / self.bpm
 
     def moved(self, beats: float) -> "Timeline":
-        """Returns a timeline that counts so many beats more at every moment."""
+        """Returns a timeline whose beat count is larger by `beats` at every time."""
         return replace(self, origin_beats=self.origin_beats + beats)
 
     def delayed(self, seconds: float) -> "Timeline":
-        """Returns a timeline on which every beat falls so many seconds later."""
+        """Returns a timeline that reaches every beat later by `seconds`."""
         return replace(self, origin_s=self.origin_s + seconds)
 
 
 def phase(beat: float, length_beats: float) -> float:
-    """Returns where a beat lies within a length, in [0, length); negative beats are not mirrored."""
+    """Returns the position of a beat within a length, in [0, length); negative beats are not mirrored."""
     return beat - math.floor(beat / length_beats) * length_beats
 
 
@@ -56,15 +66,18 @@ def next_boundary(beat: float, length_beats: float = LOOP_BEATS) -> float:
 
 
 def cycle_at(beat: float) -> int:
-    """Returns which four-bar pass a sounding beat belongs to; the last half step before a line belongs to the pass after it."""
+    """Returns the number of the four-bar cycle that a sounding beat belongs to.
+
+    The last half step before a loop boundary belongs to the cycle after it.
+    """
     return math.floor((beat + EARLY_BEATS) / LOOP_BEATS)
 
 
 def cycle_start(number: int) -> float:
-    """Returns the beat at which a pass begins."""
+    """Returns the first beat of a cycle."""
     return float(number * LOOP_BEATS)
 
 
 def bar_of(beat: float) -> int:
-    """Returns the bar a beat lies in, counted from 1 as on a DAW's ruler."""
+    """Returns the bar that a beat is in, counted from 1 as on a DAW's ruler."""
     return math.floor(beat / BEATS_PER_BAR) + 1

@@ -1,6 +1,6 @@
-"""The words in which a clock tells what happens: events, states, and what every clock can be asked. Nothing goes in.
+"""Defines the interface of a clock: transport states, transport events and the Clock protocol.
 
-A follower of MIDI clock (clock.py) and a clock of its own (internal.py) both speak them.
+Two classes implement it: Follower (follower.py) follows MIDI clock, InternalClock (internal_clock.py) needs no DAW.
 """
 
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from typing import Protocol
 from .timeline import Timeline
 
 
-class Kind(Enum):
-    """What can happen to the transport."""
+class TransportKind(Enum):
+    """The kind of a transport event."""
 
     STOP_PENDING = auto()
-    """Stop arrived: no note may begin from now on, but it may turn out to be the first half of a jump."""
+    """Stop arrived. No note may start from now on; the Stop may still turn out to be the first part of a jump."""
     LOCATED = auto()
-    """Playback runs from `beat` on: after Start or Continue, after a jump, after a wrap, when a lost clock is back."""
+    """Playback runs from `beat` on: after Start or Continue, a jump, a wrap of the DAW's loop, or the return of a lost clock."""
     STOPPED = auto()
-    """The stop was one: nothing followed it."""
+    """The Stop is confirmed: nothing followed it."""
     LOST = auto()
-    """The clock ran dry while playing."""
+    """No more ticks arrived while the song was playing."""
 
 
 @dataclass(frozen=True)
-class Transport:
-    """Says that the transport changed at a time (monotonic seconds), and where the song stood (beats)."""
+class TransportEvent:
+    """A change of the transport, with its time (monotonic seconds) and the song position (beats)."""
 
-    kind: Kind
+    kind: TransportKind
     at_s: float
     beat: float
 
 
 class State(Enum):
-    """Where a clock stands; the words that the display shows."""
+    """The state of a clock; the values are the words that the display shows."""
 
     WAITING = "waiting for the clock"
     STOPPED = "stopped"
@@ -44,7 +44,11 @@ class State(Enum):
 
 
 class Clock(Protocol):
-    """What drives a session. Called by the performer's thread only; times are monotonic seconds."""
+    """The clock that a session runs by. Only the performer's thread calls it; times are monotonic seconds.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+    """
 
     state: State
 
@@ -52,22 +56,22 @@ class Clock(Protocol):
     def timeline(self) -> Timeline: ...
 
     @property
-    def locked(self) -> bool:
-        """Whether the tempo has been followed long enough to be trusted."""
+    def synced(self) -> bool:
+        """Whether the tempo has been followed long enough to be accurate."""
 
     @property
     def jitter_ms(self) -> float:
-        """How far the last beat's ticks usually were from where they were expected."""
+        """The median distance between the last beat's ticks and their expected times."""
 
     @property
-    def advice(self) -> str | None:
-        """One sentence on what the sender should be set to, if anything."""
+    def warning(self) -> str | None:
+        """One sentence on a wrong setting of the clock source and its remedy, or None."""
 
-    def feed(self, arrival_s: float, message: bytes) -> list[Transport]:
-        """Takes a system message; messages come in order of arrival."""
+    def feed(self, arrival_s: float, message: bytes) -> list[TransportEvent]:
+        """Processes a system message; messages come in order of arrival."""
 
-    def check(self, now_s: float) -> list[Transport]:
-        """Takes the passing of time."""
+    def check(self, now_s: float) -> list[TransportEvent]:
+        """Reports events that depend on elapsed time."""
 
-    def align(self, now_s: float) -> list[Transport]:
-        """Takes a player's word that the nearest beat is the first of four bars; the tempo stays."""
+    def align(self, now_s: float) -> list[TransportEvent]:
+        """Makes the beat nearest to `now_s` the first of four bars, at the user's command; the tempo stays."""

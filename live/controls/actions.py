@@ -1,4 +1,4 @@
-"""The closed list of what a knob, a pad or a DAW's automation can do, and how a controller's 0 to 127 becomes an amount and back."""
+"""Lists the actions of knobs, pads and automation, and converts controller values, 0 to 127, to amounts and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,63 +11,67 @@ from drumvae.music.kits import known_kits
 from drumvae.music.styles import STYLE_NAMES
 
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
-"""Every mode there is, in the order in which the amount `mode` goes through them."""
+"""Every mode, in the order of the amount `mode`."""
 FILL_EVERY = (0, 1, 2, 4, 8)
-"""After how many loops one ends in a fill, in the order in which the amount `fill_every` goes through them; 0 is never."""
+"""The choices of the amount `fill_every`, in its order: a fill after this number of loops; 0 is never."""
 SLOTS = tuple(range(1, 9))
-"""The numbers of the slots that loops are kept in."""
+"""The numbers of the slots for loops."""
 ON = 64
-"""A controller's value from which a switch is on; a trigger goes off where a value rises to it. MIDI 1.0 has pedals do the same."""
+"""A switch is on from this controller value; a trigger fires when a value rises to it. Pedals do the same in MIDI 1.0."""
 MIDDLE, TOP = 64, 127
 
 
 class Kind(Enum):
-    """How an action is moved."""
+    """How an action is controlled."""
 
     AMOUNT = "amount"
     """By a knob or a fader: a controller's value, from 0 to 127."""
     SWITCH = "switch"
-    """By a controller, on from 64; a pad's note turns it over."""
+    """By a controller, on from 64; a pad's note toggles it."""
     TRIGGER = "trigger"
     """By a pad's note, or by a controller that rises through 64."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """Names one thing that can be done."""
+    """One action.
+
+    >>> ACTIONS["density"].amount(64), ACTIONS["density"].value(1.0)
+    (1.0, 64)
+    """
 
     name: str
-    """As a map of controls spells it, e.g. `mute open hat`."""
+    """The name in a control map, such as `mute open hat`."""
     verb: str
-    """The name without what it is about, e.g. `mute`."""
+    """The first part of the name, such as `mute`."""
     kind: Kind
     help: str
-    """One line for people."""
+    """One line for the user."""
     low: float = 0.0
-    """What an amount is at a controller's 0."""
+    """The amount at controller value 0."""
     high: float = 1.0
-    """What an amount is at a controller's 127."""
+    """The amount at controller value 127."""
     voice: int | None = None
-    """The voice, from 0 to 8, that `mute` or `lock` is about."""
+    """The voice, from 0 to 8, of `mute` and `lock`."""
     slot: int | None = None
-    """The slot, from 1 to 8, that `keep` or `recall` is about."""
+    """The slot, from 1 to 8, of `keep` and `recall`."""
     mode: str | None = None
-    """The mode that a trigger goes to."""
+    """The mode that a trigger selects."""
     kit: str | None = None
-    """The name of the known kit that a trigger goes to."""
+    """The name of the kit that a trigger selects."""
     style: str | None = None
-    """The style that a trigger goes to."""
+    """The style that a trigger selects."""
 
     def amount(self, value: int) -> float:
-        """Returns what a controller's value, from 0 to 127, stands for: straight from low to the middle at 64, and on to high at 127.
+        """Returns the amount of a controller value, 0 to 127: linear from low to the middle at 64, and from there to high at 127.
 
-        The middle has a value of its own because a knob's detent and a DAW's centre are 64; the two halves differ by a 64th part.
+        The middle is exactly 64, because a knob's detent and a DAW's centre are 64. The two halves differ by a 64th part.
         """
         part = value / (2 * MIDDLE) if value <= MIDDLE else 0.5 + (value - MIDDLE) / (2 * (TOP - MIDDLE))
         return self.low + part * (self.high - self.low)
 
     def value(self, amount: float) -> int:
-        """Returns the controller's value, from 0 to 127, that comes nearest to an amount; the inverse of `amount`."""
+        """Returns the controller value, from 0 to 127, nearest to an amount; the inverse of `amount`."""
         part = min(max((amount - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(part * 2 * MIDDLE if part <= 0.5 else MIDDLE + (part - 0.5) * 2 * (TOP - MIDDLE))
 
@@ -77,26 +81,26 @@ class Action:
 
 
 class Event(NamedTuple):
-    """Says that a player moved something."""
+    """A moved control: its action and its new value."""
 
     action: Action
     value: float | None = None
-    """An amount in its own range; 1 or 0 for a switch that is put on or off; None for a trigger, and for a switch that is turned over."""
+    """An amount in its range; 1 or 0 for a switch set on or off; None for a trigger, and for a toggled switch."""
 
 
 Choice = TypeVar("Choice")
 
 
 def choice_at(position: float, choices: Sequence[Choice]) -> Choice:
-    """Returns the choice at a place from 0 to 1: each of them has an equal share of a knob's travel."""
+    """Returns the choice at a position from 0 to 1; all choices have an equal share of a knob's travel."""
     return choices[min(int(position * len(choices)), len(choices) - 1)]
 
 
 _AMOUNTS = (
     ("temperature", 0, 1.5, "how adventurous generated loops are"),
     ("humanize", 0, 1, "how much humanize changes velocity and timing"),
-    ("drift", 0, 1, "how far vary and respond go from what they start from"),
-    ("morph", 0, 1, "where morph stands between its two loops"),
+    ("drift", 0, 1, "how far vary and respond go from their input"),
+    ("morph", 0, 1, "the position of morph between its two loops"),
     ("density", 0, 2, "how many hits there are: fewer below 1, more above"),
     ("complexity", -1, 1, "how intricate generated loops are: on the beats below 0, between them above"),
     ("velocity_low", 0, 1, "the velocity that the softest hit is played at"),
@@ -106,43 +110,43 @@ _AMOUNTS = (
 _CHOICES = (
     ("mode", "chooses among the modes, from the first to the last"),
     ("style", "chooses among the bundle's styles; 0 is none, which leaves it to the model"),
-    ("fill_every", f"has one of so many loops end in a fill: {', '.join(map(str, FILL_EVERY))}; 0 is never"),
+    ("fill_every", f"ends one loop in a number of loops in a fill: {', '.join(map(str, FILL_EVERY))}; 0 is never"),
 )
 _SWITCHES = (
     ("hold", "keeps the loop that plays"),
-    ("overdub", "adds what is played to what was played before"),
+    ("overdub", "adds the played notes to those of the bars before"),
     ("half_time", "plays the first two bars at half the speed"),
     ("double_time", "plays the four bars twice, at double speed"),
 )
 _TRIGGERS = (
-    ("next", "asks for another loop"),
-    ("fill", "has the next loop end in a fill, once"),
+    ("next", "brings in another loop"),
+    ("fill", "ends the next loop in a fill, once"),
     ("undo", "goes back to the loop before"),
-    ("panic", "silences everything at once"),
-    ("clear", "forgets what was overdubbed"),
-    ("align", "says that here is bar one"),
+    ("panic", "ends all notes at once"),
+    ("clear", "clears the overdubbed layers"),
+    ("align", "makes the nearest beat the first of bar one"),
     ("first kit", "goes back to the kit of the start"),
 )
 _STYLE_TRIGGERS = (
-    ("next style", "goes to the next of the bundle's styles; after the last comes none"),
+    ("next style", "selects the next of the bundle's styles; after the last, none"),
     ("no style", "leaves the style to the model"),
 )
 
 
-def _all() -> Iterator[Action]:
+def _all_actions() -> Iterator[Action]:
     yield from (Action(name, name, Kind.AMOUNT, line, low, high) for name, low, high, line in _AMOUNTS)
     yield from (Action(name, name, Kind.AMOUNT, line) for name, line in _CHOICES)
     yield from (Action(name, name, Kind.SWITCH, line) for name, line in _SWITCHES)
-    for verb, line in (("mute", "leaves out the {}"), ("lock", "keeps what the {} plays while loops change")):
+    for verb, line in (("mute", "leaves out the {}"), ("lock", "keeps the hits of the {} while loops change")):
         yield from (Action(f"{verb} {name}", verb, Kind.SWITCH, line.format(name), voice=v) for v, name in enumerate(VOICES))
     yield from (Action(name, name, Kind.TRIGGER, line) for name, line in _TRIGGERS)
     for verb, line in (("keep", "keeps the loop that plays in slot {}"), ("recall", "plays the loop in slot {} again")):
         yield from (Action(f"{verb} {slot}", verb, Kind.TRIGGER, line.format(slot), slot=slot) for slot in SLOTS)
-    yield from (Action(f"mode {mode}", "mode", Kind.TRIGGER, f"goes to the mode {mode}", mode=mode) for mode in MODE_NAMES)
+    yield from (Action(f"mode {mode}", "mode", Kind.TRIGGER, f"selects the mode {mode}", mode=mode) for mode in MODE_NAMES)
     yield from (Action(f"kit {name}", "kit", Kind.TRIGGER, f"plays on {row.title}", kit=name) for name, row in known_kits().items())
     yield from (Action(name, "style", Kind.TRIGGER, line) for name, line in _STYLE_TRIGGERS)
-    yield from (Action(f"style {name}", "style", Kind.TRIGGER, f"goes to the style {name}", style=name) for name in STYLE_NAMES)
+    yield from (Action(f"style {name}", "style", Kind.TRIGGER, f"selects the style {name}", style=name) for name in STYLE_NAMES)
 
 
-ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _all()})
+ACTIONS: Mapping[str, Action] = MappingProxyType({action.name: action for action in _all_actions()})
 """Every action by its name."""

@@ -1,11 +1,11 @@
-"""Controls in, controller messages out, for a motor fader, a ring of lamps or a DAW to show what the drummer stands at.
+"""Makes controller messages that show the control values on motor faders, LED rings or in a DAW.
 
-An amount is shown on the CC that moves it, a switch as 127 or 0. What triggers something is shown below 64, where it can set off
-nothing if it comes back: `recall` and `keep` are 63 while their slot holds a loop, `mode NAME`, `kit NAME` and `style NAME` while that
-is the mode, the kit or the style, `fill` while one is to come, and `align` climbs from 0 to 60, by 4 a beat, through the four bars.
+An amount is shown on the CC that controls it, a switch as 127 or 0. A trigger is shown by a value below 64, which triggers nothing where
+it comes back. `recall` and `keep` are 63 while their slot holds a loop; `mode NAME`, `kit NAME` and `style NAME` are 63 while selected;
+`fill` is 63 while one is pending. `align` rises from 0 to 60, by 4 a beat, through the four bars.
 
-A message that comes back is no move of the player: `is_echo` knows it by what was sent in the last moment. And what the player
-moves is not sent back to where it came from, so that a hand and a motor never pull against each other.
+`is_echo` recognises a message that comes back, so that it does not count as a move. A moved control is not sent back to its
+controller, so that a hand and a motor never pull against each other.
 """
 
 from bisect import bisect_right
@@ -21,76 +21,96 @@ from .mapping import STATUS, Binding, ControlMap
 from .state import ControlState
 
 OWN_CHANNEL = 16
-"""Where a CC that is heard on any channel is shown."""
+"""The channel of feedback for a CC that is bound on any channel."""
 LIT = ON - 1
-ECHO_S = 0.2
-"""A copy of a sent message that arrives within this time is its echo. A bus takes 2 ms, a DAW's thru some tens of them."""
+"""The value of a trigger whose LED is on."""
+FEEDBACK_ECHO_S = 0.2
+"""A copy of a sent message within this time is its echo. A bus takes 2 ms, the MIDI thru of a DAW some tens of ms."""
 
 
 @dataclass
 class Feedback:
-    """Remembers what every CC shows. Called by the performer's thread only; times are monotonic seconds passed in."""
+    """The values that controllers show. Times are monotonic seconds.
 
-    controls: ControlMap
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> from drumvae.live.controls.actions import ACTIONS
+    >>> feedback = Feedback(ControlMap({Binding("cc", 24): ACTIONS["swing"]}))
+    >>> [message.hex() for message in feedback.messages(0.0, ControlState(swing=1.0))]
+    ['bf187f']
+    """
+
+    control_map: ControlMap
     modes: Sequence[str] = MODE_NAMES
-    """The modes that are offered."""
+    """The modes that the model supports."""
     styles: Sequence[str] = STYLE_NAMES
     """The styles that the bundle knows."""
-    _places: list[tuple[tuple[int, int], Action]] = field(init=False)  # status byte and number of every CC
+    _addresses: list[tuple[tuple[int, int], Action]] = field(init=False)  # status byte and number of every CC
     _shown: dict[tuple[int, int], int] = field(default_factory=dict)
     _sent: deque[tuple[float, bytes]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
-        self._places = [(_place(binding), action) for binding, action in self.controls.bindings.items() if binding.message_type == "cc"]
+        self._addresses = [
+            (_address(binding), action) for binding, action in self.control_map.bindings.items() if binding.message_type == "cc"
+        ]
 
     def messages(
         self,
         now_s: float,
         controls: ControlState,
-        kept: Collection[int] = (),
+        filled_slots: Collection[int] = (),
         beat: float | None = None,
         at_most: int = 128,
         fill: bool = False,
     ) -> list[bytes]:
-        """Returns a message for every CC that does not show the truth yet, which it is then taken to do; those left over come next time.
+        """Returns messages for controllers that do not show the current values; the rest follow in the next calls.
 
-        `kept` are the slots, from 1 to 8, that hold a loop; `beat` is where the song stands, or None while it does not run;
-        `fill` says whether a fill is to come.
+        Args:
+            now_s: The time of sending.
+            controls: The control values.
+            filled_slots: The slots, from 1 to 8, that hold a loop.
+            beat: The song's beat; None while it does not run.
+            at_most: The greatest number of messages.
+            fill: Whether a fill is pending.
+
+        Returns:
+            MIDI messages; the controllers count as showing them.
         """
         out: list[bytes] = []
-        for place, action in self._places:
+        for address, action in self._addresses:
             if len(out) == at_most:
                 break
-            value = LIT * fill if action.name == "fill" else self._value(action, controls, kept, beat)
-            if value is None or self._reads(action, self._shown.get(place)) == self._reads(action, value):
+            value = LIT * fill if action.name == "fill" else self._value(action, controls, filled_slots, beat)
+            if value is None or self._meaning(action, self._shown.get(address)) == self._meaning(action, value):
                 continue
-            self._shown[place] = value
-            out.append(bytes((*place, value)))
-            if action.kind is not Kind.TRIGGER:  # a button that is let go sends what a lamp that goes out was sent
+            self._shown[address] = value
+            out.append(bytes((*address, value)))
+            if action.kind is not Kind.TRIGGER:  # a released button sends 0, as a LED that goes out receives
                 self._sent.append((now_s, out[-1]))
         return out
 
     def is_echo(self, arrival_s: float, message: bytes) -> bool:
-        """Says whether a message is an amount or a switch that was sent a moment ago. It may come back more than once."""
-        while self._sent and arrival_s - self._sent[0][0] > ECHO_S:
+        """Returns whether a message is a copy of recent feedback; more than one copy may arrive."""
+        while self._sent and arrival_s - self._sent[0][0] > FEEDBACK_ECHO_S:
             self._sent.popleft()
         return any(message == sent for _, sent in self._sent)
 
-    def heard(self, message: bytes) -> None:
-        """Takes a CC that the player moved: that is what it shows now."""
+    def received(self, message: bytes) -> None:
+        """Takes a CC that the user moved: the controller shows its value."""
         if len(message) == 3 and message[0] & 0xF0 == STATUS["cc"]:
             self._shown[message[0], message[1]] = message[2]
 
     def forget(self) -> None:
-        """Has everything sent again: what shows it was away, or the map is another one."""
+        """Forgets the shown values, so that all are sent again, as after a reconnect."""
         self._shown.clear()
 
-    def _value(self, action: Action, controls: ControlState, kept: Collection[int], beat: float | None) -> int | None:
-        """Returns what a CC is to show, from 0 to 127, or None where there is nothing to show."""
+    def _value(self, action: Action, controls: ControlState, filled_slots: Collection[int], beat: float | None) -> int | None:
+        """Returns the value for a CC, from 0 to 127; None for an action without one."""
         if action.kind is Kind.SWITCH:
             return TOP if controls.is_on(action) else 0
         if action.slot is not None:
-            return LIT if action.slot in kept else 0
+            return LIT if action.slot in filled_slots else 0
         if action.mode is not None:
             return LIT if action.mode == controls.mode else 0
         if action.kit is not None:
@@ -102,7 +122,7 @@ class Feedback:
         if action.name == "style" and not self.styles:
             return None
         if action.name == "fill_every":
-            return action.value((bisect_right(FILL_EVERY, controls.fill_every) - 0.5) / len(FILL_EVERY))  # of 3, 2 is what comes nearest
+            return action.value((bisect_right(FILL_EVERY, controls.fill_every) - 0.5) / len(FILL_EVERY))  # 3 shows as 2
         if (choices := self._choices(action)) is not None:
             chosen = getattr(controls, action.name)
             at = choices.index(chosen) if chosen in choices else 0
@@ -112,19 +132,19 @@ class Feedback:
             return None if amount is None else action.value(amount)
         return None
 
-    def _reads(self, action: Action, value: int | None) -> object:
-        """Returns what a value says, where several say the same."""
+    def _meaning(self, action: Action, value: int | None) -> object:
+        """Returns the meaning of a value; several values may have the same."""
         if value is None or action.kind is Kind.TRIGGER:
             return value
         if action.kind is Kind.SWITCH:
             return value >= ON
         choices = self._choices(action)
-        return value if choices is None else (choice_at(action.amount(value), choices),)  # that no style is asked for says something
+        return value if choices is None else (choice_at(action.amount(value), choices),)  # in a tuple, because a choice may be None
 
     def _choices(self, action: Action) -> Sequence[object] | None:
-        """Returns what a knob goes through, or None where it is an amount."""
+        """Returns the choices of a knob; None for an amount."""
         return {"mode": self.modes, "style": (None, *self.styles), "fill_every": FILL_EVERY}.get(action.name)
 
 
-def _place(binding: Binding) -> tuple[int, int]:
+def _address(binding: Binding) -> tuple[int, int]:
     return STATUS[binding.message_type] | (binding.channel or OWN_CHANNEL) - 1, binding.number

@@ -1,4 +1,4 @@
-"""Controllers and notes bound to actions in, and a raw MIDI message; what the player did by it out. `control_file` reads maps from TOML."""
+"""Maps controllers and notes to actions. `mapping_file` reads control maps from TOML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,16 @@ MessageType = Literal["cc", "note"]
 MESSAGE_TYPES: tuple[MessageType, ...] = get_args(MessageType)
 STATUS: Mapping[MessageType, int] = {"cc": CONTROL_CHANGE, "note": NOTE_ON}
 LAST: Mapping[MessageType, int] = {"cc": 119, "note": 127}
-"""The highest number of each. CC 120 to 127 are channel mode messages, which DAWs send by themselves (MIDI 1.0)."""
+"""The highest number of each type. CC 120 to 127 are channel mode messages, which DAWs send by themselves (MIDI 1.0)."""
 CHANNELS = range(1, 17)
 
 
 class Binding(NamedTuple):
-    """Names a controller or a note."""
+    """A controller or a note.
+
+    >>> Binding("cc", 21, 3).title
+    'CC 21 on channel 3'
+    """
 
     message_type: MessageType
     number: int
@@ -33,30 +37,42 @@ class Binding(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The title as a sentence begins with it."""
+        """The title with a capital, for the start of a sentence."""
         return self.title[0].upper() + self.title[1:]
 
     def overlaps(self, other: "Binding") -> bool:
-        """Says whether one message can be both."""
+        """Returns whether a message can match both."""
         return self[:2] == other[:2] and (self.channel == other.channel or None in (self.channel, other.channel))
 
 
-class Positions:
-    """Remembers where every controller stood last, so that a rise through 64 is seen. Owned by the thread that reads messages."""
+class ControllerValues:
+    """The latest value of every controller, to detect a rise through 64.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+    """
 
     def __init__(self) -> None:
         self._last = bytearray(16 * 128)
 
     def rises(self, status: int, number: int, value: int) -> bool:
-        """Takes a controller's value and says whether it has come up to 64 from below; one not heard of before was at 0."""
-        place = (status & 0x0F) << 7 | number
-        before, self._last[place] = self._last[place], value
+        """Takes a controller's value, and returns whether it has risen to 64 or above; the first value rises from 0."""
+        index = (status & 0x0F) << 7 | number
+        before, self._last[index] = self._last[index], value
         return before < ON <= value
 
 
 @dataclass(frozen=True)
 class ControlMap:
-    """Says which controller or note does what; any thread may share it. Raises DrumVAEError where one would do two things."""
+    """The bindings of all controls. Raises DrumVAEError for a message with two actions.
+
+    Thread-safe: yes.
+    Realtime-safe: yes.
+
+    >>> control_map = ControlMap({Binding("cc", 21): ACTIONS["swing"]})
+    >>> control_map.read(bytes((0xB0, 21, 127)), ControllerValues()).value
+    1.0
+    """
 
     bindings: Mapping[Binding, Action]
     _actions: Mapping[tuple[int, int], Action] = field(init=False, repr=False, compare=False)  # by status byte and number
@@ -66,16 +82,16 @@ class ControlMap:
         for binding, action in self.bindings.items():
             _check(binding, action)
             for channel in CHANNELS if binding.channel is None else (binding.channel,):
-                place = STATUS[binding.message_type] | channel - 1, binding.number
-                if place in actions:
+                address = STATUS[binding.message_type] | channel - 1, binding.number
+                if address in actions:
                     raise DrumVAEError(
-                        f"{binding.sentence} is bound twice, to {actions[place].name} and to {action.name}; leave one of them out."
+                        f"{binding.sentence} is bound twice, to {actions[address].name} and to {action.name}; leave one of them out."
                     )
-                actions[place] = action
+                actions[address] = action
         object.__setattr__(self, "_actions", actions)
 
-    def read(self, message: bytes, positions: Positions) -> Event | None:
-        """Returns what a message does, or None where it does nothing; it raises nothing, whatever the message is."""
+    def read(self, message: bytes, values: ControllerValues) -> Event | None:
+        """Returns the event of a message, or None; accepts any bytes."""
         if len(message) != 3:
             return None
         status, number, value = message
@@ -84,7 +100,7 @@ class ControlMap:
             return None
         if status & 0xF0 == STATUS["note"]:
             return Event(action) if value else None  # velocity 0 is a note-off
-        rises = positions.rises(status, number, value)
+        rises = values.rises(status, number, value)
         if action.kind is Kind.AMOUNT:
             return Event(action, action.amount(value))
         if action.kind is Kind.SWITCH:
@@ -92,18 +108,18 @@ class ControlMap:
         return Event(action) if rises else None
 
     def of(self, action: Action) -> list[Binding]:
-        """Returns what an action is bound to."""
+        """Returns the bindings of an action."""
         return [binding for binding, bound in self.bindings.items() if bound is action]
 
     def listing(self) -> str:
-        """Returns a line for every action: its name, its range, what it is bound to, what it does."""
+        """Returns a line for every action: name, range, bindings and help."""
         rows = [(a.name, a.range_text, ", ".join(binding.title for binding in self.of(a)) or "-", a.help) for a in ACTIONS.values()]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         return "\n".join("  ".join((*(text.ljust(width) for text, width in zip(row, widths, strict=False)), row[3])) for row in rows)
 
 
 def learned(controls: ControlMap, action: Action, binding: Binding) -> ControlMap:
-    """Returns a map in which a binding moves an action, and no other one of its sort does; whatever held the binding loses it."""
+    """Returns a map with a new binding of an action; it replaces the action's bindings of the same type and overlapping ones."""
     kept = {
         b: a for b, a in controls.bindings.items() if not (b.overlaps(binding) or (a is action and b.message_type == binding.message_type))
     }

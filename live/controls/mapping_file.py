@@ -1,10 +1,10 @@
-"""A TOML file in, a map of controls out, and back, with what else stands in the file left as it is.
+"""Reads control maps from TOML files and updates them; comments and other lines stay as they are.
 
 channel = 1             # from 1 to 16; without it, any
 [cc]
 21 = "temperature"
 [note]
-"16:36" = "recall 1"    # this one on channel 16, whatever stands above
+"16:36" = "recall 1"    # on channel 16, instead of the default above
 """
 
 import re
@@ -34,7 +34,7 @@ def default_map() -> ControlMap:
 
 
 def read_map(path: Path) -> ControlMap:
-    """Reads a file; raises DrumVAEError, in one sentence that names it, where it cannot be read or is no map."""
+    """Reads a file; raises DrumVAEError with its name where it cannot be read or is no control map."""
     try:
         return parse_map(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -45,13 +45,13 @@ def read_map(path: Path) -> ControlMap:
 
 
 def parse_map(text: str) -> ControlMap:
-    """Reads the text of a file; raises DrumVAEError where it is no map."""
+    """Reads the text of a file; raises DrumVAEError where it is no control map."""
     try:
         table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # no TOML, a number of too many digits, brackets within brackets without end
-        double = _double(text)
-        if double:
-            raise DrumVAEError(f"{double.sentence} is bound twice; leave one of them out.") from None
+    except (ValueError, RecursionError) as error:  # no TOML, a number with too many digits, endless brackets
+        duplicate = _duplicate(text)
+        if duplicate:
+            raise DrumVAEError(f"{duplicate.sentence} is bound twice; leave one of them out.") from None
         raise DrumVAEError(f'It is no TOML ({error}); a line below [cc] looks like 21 = "temperature".') from None
     for name in table:
         if name not in ("channel", *MESSAGE_TYPES):
@@ -60,56 +60,57 @@ def parse_map(text: str) -> ControlMap:
     if channel is not None and (type(channel) is not int or channel not in CHANNELS):
         raise DrumVAEError(f"The channel is {channel!r}; it is a number from 1 to 16, or left out for any.")
     bindings: dict[Binding, Action] = {}
-    for sort in MESSAGE_TYPES:
-        _read_table(sort, table.get(sort, {}), channel, bindings)
+    for message_type in MESSAGE_TYPES:
+        _read_table(message_type, table.get(message_type, {}), channel, bindings)
     return ControlMap(bindings)
 
 
 def to_toml(controls: ControlMap) -> str:
-    """Returns the text of a file that reads as a map."""
-    return "\n".join(
-        f"[{sort}]\n" + "".join(_line(b, a) for b, a in controls.bindings.items() if b.message_type == sort) for sort in MESSAGE_TYPES
-    )
+    """Returns the TOML text of a map."""
+    tables = {name: [_line(b, a) for b, a in controls.bindings.items() if b.message_type == name] for name in MESSAGE_TYPES}
+    return "\n".join(f"[{name}]\n" + "".join(lines) for name, lines in tables.items())
 
 
 def updated(text: str, controls: ControlMap) -> str:
-    """Returns the text of a file with its bindings changed to a map's; its comments and all other lines stay.
+    """Returns the text of a file with the bindings of a map; comments and all other lines stay.
 
-    What is new stands first below its heading. A file that is written in another way than a line a binding is written anew.
+    New bindings go to the top of their table. A file that does not have one binding a line is written anew.
     """
     old, channel = parse_map(text).bindings, tomllib.loads(text).get("channel")
     new = {
-        sort: [_line(b, a) for b, a in controls.bindings.items() if b.message_type == sort and old.get(b) is not a]
-        for sort in MESSAGE_TYPES
+        message_type: [_line(b, a) for b, a in controls.bindings.items() if b.message_type == message_type and old.get(b) is not a]
+        for message_type in MESSAGE_TYPES
     }
     gone = {binding for binding, action in old.items() if controls.bindings.get(binding) is not action}
     out = []
-    for line, sort, heading, key in _walk(text):
-        binding = parse_key(sort, key, channel) if sort else None
+    for line, message_type, heading, key in _walk(text):
+        binding = parse_key(message_type, key, channel) if message_type else None
         if binding not in gone:
             out.append(line + "\n")
-        if heading and sort:
-            out += new.pop(sort, [])
-    out += [f"\n[{sort}]\n" + "".join(lines) for sort, lines in new.items() if lines]
+        if heading and message_type:
+            out += new.pop(message_type, [])
+    out += [f"\n[{message_type}]\n" + "".join(lines) for message_type, lines in new.items() if lines]
     try:
         return "".join(out) if parse_map("".join(out)) == controls else to_toml(controls)
     except DrumVAEError:
         return to_toml(controls)
 
 
-def parse_key(sort: MessageType, key: str, channel: int | None) -> Binding | None:
-    """Reads a key such as `21` or `16:36`; None where it is neither. `channel` is the one of a key that names none."""
+def parse_key(message_type: MessageType, key: str, channel: int | None) -> Binding | None:
+    """Reads a key such as `21` or `16:36`; None where it is neither. `channel` is the default."""
     match = _KEY.fullmatch(key)
-    return Binding(sort, int(match[2]), int(match[1]) if match[1] else channel) if match else None
+    return Binding(message_type, int(match[2]), int(match[1]) if match[1] else channel) if match else None
 
 
-def _read_table(sort: MessageType, table: Any, channel: int | None, bindings: dict[Binding, Action]) -> None:
+def _read_table(message_type: MessageType, table: Any, channel: int | None, bindings: dict[Binding, Action]) -> None:
     if not isinstance(table, dict):
-        raise DrumVAEError(f'The setting {sort} is {table!r}; write [{sort}] on a line, and below it lines such as 21 = "next".')
+        raise DrumVAEError(
+            f'The setting {message_type} is {table!r}; write [{message_type}] on a line, and below it lines such as 21 = "next".'
+        )
     for key, name in table.items():
-        binding = parse_key(sort, key, channel)
+        binding = parse_key(message_type, key, channel)
         if binding is None:
-            raise DrumVAEError(f'The key {key!r} below [{sort}] is no number; write 21, or "16:21" for channel 16 alone.')
+            raise DrumVAEError(f'The key {key!r} below [{message_type}] is no number; write 21, or "16:21" for channel 16 alone.')
         if not isinstance(name, str):
             raise DrumVAEError(f'{binding.sentence} is bound to {name!r}; an action is a text in quotes, such as "next".')
         if name not in ACTIONS:
@@ -120,20 +121,20 @@ def _read_table(sort: MessageType, table: Any, channel: int | None, bindings: di
 
 
 def _walk(text: str) -> Iterator[tuple[str, MessageType | None, bool, str]]:
-    """Yields every line, the table it stands in where that is one of bindings, whether it is a heading, and its key."""
-    sort: MessageType | None = None
+    """Yields every line, the message type of its table, whether it is a heading, and its key."""
+    message_type: MessageType | None = None
     for line in text.splitlines():
         heading = _HEADING.match(line)
         if heading:
-            sort = next((sort for sort in MESSAGE_TYPES if sort == heading[1]), None)
-        yield line, sort, bool(heading), line.partition("=")[0].strip(" \t\"'")
+            message_type = next((message_type for message_type in MESSAGE_TYPES if message_type == heading[1]), None)
+        yield line, message_type, bool(heading), line.partition("=")[0].strip(" \t\"'")
 
 
-def _double(text: str) -> Binding | None:
-    """Finds the first key that stands twice below a heading, which the parser refuses without naming it."""
+def _duplicate(text: str) -> Binding | None:
+    """Returns the first binding that a table has twice; the TOML parser rejects it without its name."""
     seen: set[Binding] = set()
-    for _, sort, _, key in _walk(text):
-        binding = parse_key(sort, key, None) if sort else None
+    for _, message_type, _, key in _walk(text):
+        binding = parse_key(message_type, key, None) if message_type else None
         if binding in seen:
             return binding
         if binding:

@@ -1,4 +1,4 @@
-"""Messages of a controller in, a binding out: the control that was moved; and the conversation that binds one action after another."""
+"""Detects moved controls, and binds one action after another to them in a dialogue (MIDI learn)."""
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,49 +13,49 @@ from .actions import ACTIONS, Action, Kind
 from .mapping import LAST, STATUS, Binding, ControlMap, learned
 from .mapping_file import default_text, parse_map, read_map, updated
 
-TRAVEL = 16
-"""A controller that moves by less, an eighth of its way, is not meant: worn knobs flicker by one or two."""
-LOOK_S = 0.05
-MOMENT_S = 0.4
-"""So long a turn that has begun is watched: of two controllers that moved meanwhile, the one that went further is meant."""
+MIN_TRAVEL = 16
+"""A controller that moves less, an eighth of its range, is ignored: worn knobs flicker by one or two."""
+POLL_S = 0.05
+SETTLE_S = 0.4
+"""After the first movement, controllers are watched for this time; then the one that moved furthest is bound."""
 QUIT = "q"
 Key = Callable[[float], str | None]
-"""Waits up to so many seconds and returns the line that was typed, or None where none was."""
+"""Waits up to a number of seconds and returns the line that was typed, or None."""
 
 
 class ControllerTravel:
-    """Sums up how far every controller has gone since a question was asked; takes any message, in order."""
+    """Measures how far every controller has moved; takes any message, in order."""
 
     def __init__(self) -> None:
-        self._ends: dict[Binding, tuple[int, int]] = {}  # lowest and highest
+        self._ranges: dict[Binding, tuple[int, int]] = {}  # lowest and highest
 
     def feed(self, messages: Iterable[bytes]) -> None:
         for message in messages:
             binding = binding_of(message)
             if binding:
                 value = message[2]
-                low, high = self._ends.get(binding, (value if binding.message_type == "cc" else 0, value))
-                self._ends[binding] = min(low, value), max(high, value)
+                low, high = self._ranges.get(binding, (value if binding.message_type == "cc" else 0, value))
+                self._ranges[binding] = min(low, value), max(high, value)
 
-    def most_moved(self, kind: Kind, but: Collection[Binding] = ()) -> Binding | None:
-        """Returns what was moved for a kind of action, or None where nothing was moved far enough.
+    def most_moved(self, kind: Kind, ignored: Collection[Binding] = ()) -> Binding | None:
+        """Returns the control that moved most and suits a kind of action; None where nothing moved far enough.
 
-        A struck note goes before a controller, because some pads send both; it cannot give an amount.
+        A note goes before a controller, because some pads send both; it cannot control an amount.
         """
-        ways = {binding: self._way(binding, kind) for binding in self._ends if binding not in but}
-        binding = max(ways, key=lambda one: (one.message_type == "note" and ways[one] > 0, ways[one]), default=None)
-        enough = 1 if binding and binding.message_type == "note" else TRAVEL
-        return binding if binding and ways[binding] >= enough else None
+        travels = {binding: self._travel(binding, kind) for binding in self._ranges if binding not in ignored}
+        binding = max(travels, key=lambda one: (one.message_type == "note" and travels[one] > 0, travels[one]), default=None)
+        enough = 1 if binding and binding.message_type == "note" else MIN_TRAVEL
+        return binding if binding and travels[binding] >= enough else None
 
-    def _way(self, binding: Binding, kind: Kind) -> int:
-        low, high = self._ends[binding]
+    def _travel(self, binding: Binding, kind: Kind) -> int:
+        low, high = self._ranges[binding]
         if kind is Kind.AMOUNT:
             return high - low if binding.message_type == "cc" else 0
         return high if low == 127 else high - low  # a button that sends 127 at every press and nothing after it
 
 
 def binding_of(message: bytes) -> Binding | None:
-    """Returns what a message is the movement of; None for note-offs, channel mode messages, the clock and all else."""
+    """Returns the control of a message; None for note-offs, channel mode messages, the clock and all else."""
     if len(message) != 3 or max(message[1:]) > 127:
         return None
     status, number, value = message
@@ -73,18 +73,28 @@ def learn(
     path: Path,
     actions: Sequence[Action] = tuple(ACTIONS.values()),
 ) -> ControlMap:
-    """Asks for one action after another, writes what is moved into a file at once, and returns the map that stands there.
+    """Binds one action after another to the control that is moved, and writes each binding into the file at once.
 
-    A file that does not exist begins as the default map. `poll` returns what has arrived since it was last called; `say` shows
-    a sentence. Raises DrumVAEError where the file is no map or cannot be written.
+    Args:
+        poll: Returns the MIDI messages that have arrived since its last call.
+        say: Shows a sentence.
+        key: Returns a typed line.
+        path: The control map; a new file starts as the default map.
+        actions: The actions to bind, in order.
+
+    Returns:
+        The map in the file.
+
+    Raises:
+        DrumVAEError: The file is no control map or cannot be written.
     """
     controls = read_map(path) if path.exists() else parse_map(default_text())
     text = path.read_text("utf-8") if path.exists() else default_text()
     bound: list[Binding] = []
-    say(f"What you move is written into {path}. Enter goes on to the next one, {QUIT} and Enter ends.")
+    say(f"Each control that you move is written into {path}. Enter skips an action, {QUIT} and Enter ends.")
     for action in actions:
         held = ", ".join(binding.title for binding in controls.of(action)) or "nothing"
-        say(f"{'Turn' if action.kind is Kind.AMOUNT else 'Press or turn'} what is to move {action.name}: {action.help} (now {held}).")
+        say(f"{'Turn' if action.kind is Kind.AMOUNT else 'Press or turn'} a control for {action.name}: {action.help} (now {held}).")
         moved = _listen(poll, key, action.kind, bound)
         if moved == QUIT:
             break
@@ -100,16 +110,16 @@ def learn(
 
 
 def _listen(poll: Callable[[], Iterable[bytes]], key: Key, kind: Kind, bound: Collection[Binding]) -> Binding | str:
-    """Returns what was moved, or what was typed. A control that was bound a moment ago may still be turning: it is no answer."""
-    poll()  # what came before the question is none either
+    """Returns the moved control, or the typed line. Controls that were just bound are ignored: they may still be moving."""
+    poll()  # earlier messages are ignored too
     travels = ControllerTravel()
     while True:
-        typed = key(LOOK_S)
+        typed = key(POLL_S)
         if typed is not None:
             return typed.strip().lower()
         travels.feed(poll())
         if travels.most_moved(kind, bound):
-            key(MOMENT_S)
+            key(SETTLE_S)
             travels.feed(poll())
             return travels.most_moved(kind, bound) or ""
 
@@ -123,7 +133,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def typed_lines(stream: TextIO | None = None) -> Key:
-    """Returns a `Key` that reads lines, the terminal's by default, on a thread of its own; where they end it answers q."""
+    """Returns a `Key` that reads lines on its own thread, by default from the terminal; at their end it returns q."""
     lines: SimpleQueue[str] = SimpleQueue()
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""What the player may turn, as one frozen value: any thread may share it, and a change is a new value."""
+"""Defines the control values as one frozen value; a change makes a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,50 +11,55 @@ from .actions import FILL_EVERY, MODE_NAMES, Action, Event, Kind, choice_at
 
 
 def fills_title(every: int) -> str:
-    """Says how often a generated loop ends in a fill."""
+    """Returns a phrase for `fill_every`."""
     return "fills are left to the model" if not every else "a fill in every loop" if every == 1 else f"a fill every {every} loops"
 
 
 @dataclass(frozen=True)
 class ControlState:
-    """Holds every amount and switch; the defaults leave a loop as the model wrote it."""
+    """Every amount, choice and switch; the defaults play a loop as the model made it.
+
+    >>> from drumvae.live.controls.actions import ACTIONS
+    >>> ControlState().after(Event(ACTIONS["swing"], 0.5)).swing
+    0.5
+    """
 
     mode: str = "generate"
     """A key of modes.MODES."""
     temperature: float | None = None
-    """How adventurous generated loops are: 0 takes the likeliest hits, 1 is as trained; None is the bundle's own choice."""
+    """The sampling temperature of generated loops: 0 takes the likeliest hits, 1 is as trained; None is the bundle's default."""
     humanize: float = 1.0
     """How much humanize changes velocity and timing: 0 nothing, 1 all the way."""
     drift: float = 0.3
-    """How far vary and respond go from what they start from: 0 nowhere, 1 as far as a loop of its own."""
+    """How far vary and respond go from their input: 0 nowhere, 1 as far as a new loop."""
     morph: float = 0.0
-    """Where morph stands between its two loops: 0 the first, 1 the second."""
+    """The position of morph between its two loops: 0 the first, 1 the second."""
     density: float = 1.0
-    """How many hits there are, from 0 to 2: below 1 the least important are left out, above 1 the model is asked for more."""
+    """The number of hits, from 0 to 2: below 1 the least important are left out, above 1 the model makes more."""
     velocity_low: float = 0.0
-    """The velocity that the softest hit, 0, is played at, in [0, 1]."""
+    """The played velocity of the softest hit, 0, in [0, 1]."""
     velocity_high: float = 1.0
-    """The velocity that the loudest hit, 1, is played at, in [0, 1]; not below `velocity_low`."""
+    """The played velocity of the loudest hit, 1, in [0, 1]; not below `velocity_low`."""
     swing: float = 0.0
-    """How late every second sixteenth is played: 0 as written, 1 a triplet's third, a third of a step late."""
+    """How late every second sixteenth is played: 0 as made, 1 as the third note of a triplet, a third of a step late."""
     speed: float = 1.0
-    """0.5 half time, 1 as written, 2 double time."""
+    """0.5 half time, 1 as made, 2 double time."""
     muted_voices: frozenset[int] = frozenset()
     """Voices, from 0 to 8, that are not played."""
     locked_voices: frozenset[int] = frozenset()
-    """Voices, from 0 to 8, that keep what they play while loops change."""
+    """Voices, from 0 to 8, that keep their hits while loops change."""
     hold: bool = False
     """Whether the loop that plays is kept."""
     overdub: bool = False
-    """Whether what is played is added to what was played before; otherwise each four bars stand alone."""
+    """Whether recorded notes are added to those of the cycles before."""
     kit: Kit = DEFAULT_KIT
-    """What the drums are played on."""
+    """The kit of the output."""
     style: str | None = None
-    """What is played, one of the bundle's styles; None leaves it to the model."""
+    """One of the bundle's styles; None leaves the choice to the model."""
     complexity: float = 0.0
     """How intricate generated loops are: -1 on the beats, 0 as the model plays, 1 between them."""
     fill_every: int = 0
-    """One of so many generated loops ends in a fill; 0 never, but for the model's own."""
+    """One generated loop in this number ends in a fill; 0 leaves fills to the model."""
 
     @property
     def half_time(self) -> bool:
@@ -65,10 +70,9 @@ class ControlState:
         return self.speed > 1
 
     def after(self, event: Event, modes: Sequence[str] = MODE_NAMES, styles: Sequence[str] = STYLE_NAMES) -> "ControlState":
-        """Returns the controls once an event is over; a trigger that only does something leaves them as they are.
+        """Returns the control values after an event; a trigger without a value changes nothing.
 
-        `modes` are those that the amount `mode` goes through, the ones that are offered, and `styles` those of the bundle. The end
-        of the velocity range that is moved stops at the other.
+        The amounts `mode` and `style` choose among the given modes and styles. An end of the velocity range stops at the other end.
         """
         action, value = event
         if action.kind is Kind.SWITCH:
@@ -91,7 +95,7 @@ class ControlState:
         return replace(self, **{action.name: amount})  # type: ignore[arg-type]  # an amount is named as its field
 
     def is_on(self, action: Action) -> bool:
-        """Says whether a switch is on."""
+        """Returns whether a switch is on."""
         if action.voice is not None:
             return action.voice in (self.muted_voices if action.verb == "mute" else self.locked_voices)
         return bool(getattr(self, action.name))
@@ -114,4 +118,4 @@ class ControlState:
             return replace(self, **{action.name: on})  # type: ignore[arg-type]  # a switch is named as its field
         if on:
             return replace(self, speed=0.5 if action.name == "half_time" else 2.0)
-        return replace(self, speed=1.0) if self.is_on(action) else self  # what is off already leaves the other one on
+        return replace(self, speed=1.0) if self.is_on(action) else self  # the other of the two stays on

@@ -1,9 +1,9 @@
-"""A sender's habits in, the DAWs it resembles out, and what to click in each of them: the only such table of the doctor.
+"""Lists the clock behaviour of known DAWs and their menu paths, and finds the DAWs that a clock source resembles.
 
-The habits are those that other programs' authors saw and wrote down (Ableton Live: uClock #65, DJBB #149 and #171, Orca #167; Bitwig:
-Orca PR #240, isobar #64; REAPER: JZZ #67; FL Studio: stereoping.com/peachclock; Renoise and Cubase: zynthian #1462; Pro Tools: hedron
-#495; zynthian: its #1466), the makers' manuals (Logic, Reason) and one program's source (Ardour's ticker.cc). Few were seen twice, and
-settings change them: a resemblance is a hint and no verdict.
+The behaviours are those that other programs' authors observed and published (Ableton Live: uClock #65, DJBB #149 and #171, Orca #167;
+Bitwig: Orca PR #240, isobar #64; REAPER: JZZ #67; FL Studio: stereoping.com/peachclock; Renoise and Cubase: zynthian #1462; Pro Tools:
+hedron #495; zynthian: its #1466), the manufacturers' manuals (Logic, Reason) and one program's source (Ardour's ticker.cc). Few were
+observed twice, and settings change them: a resemblance is a hint.
 """
 
 from collections.abc import Collection
@@ -16,120 +16,124 @@ H = ClockBehaviour
 
 @dataclass(frozen=True)
 class Daw:
-    """Holds what is known of a sender, and its menus."""
+    """A DAW's known behaviour and its menu paths."""
 
     name: str
-    does: frozenset[ClockBehaviour]
-    never: frozenset[ClockBehaviour] = frozenset()
-    """What was looked for and not seen, or is done in another way."""
+    observed: frozenset[ClockBehaviour]
+    never_observed: frozenset[ClockBehaviour] = frozenset()
+    """Behaviours that were not observed although tested for, or that it does in another way."""
     clock: str = ""
-    """Where clock is switched on for the port that leads to drumvae."""
+    """Where to switch on MIDI clock for the port that leads to drumvae."""
     position: str = ""
-    """Where song position is switched on."""
+    """Where to switch on song position."""
     echo: str = ""
-    """Where what comes back is switched off."""
+    """Where to switch off the return of drumvae's own notes."""
 
 
-_ODD = frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF, H.SWEEP_NOTES_OFF))
+_RARE = frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF, H.SWEEP_NOTES_OFF))
 _BURSTS = frozenset((H.WRAP_STOP_START, H.WRAP_STOP_CONTINUE))
 DAWS = (
     Daw(
         "Ableton Live",
-        does=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.NOTE_OFFS)),
-        never=_ODD | _BURSTS | {H.POSITION_START, H.RESTART},
+        observed=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.NOTE_OFFS)),
+        never_observed=_RARE | _BURSTS | {H.POSITION_START, H.RESTART},
         clock="Settings > Link, Tempo & MIDI > Output Ports: on the row of that port turn Sync on, clock type Song",
         position="Settings > Link, Tempo & MIDI > Output Ports: set the clock type of that port to Song, not Pattern",
         echo="Settings > Link, Tempo & MIDI > Input Ports: Sync off on the drum port; only your own track has MIDI To the clock port",
     ),
     Daw(
         "Logic Pro",
-        does=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.WRAP_STOP_CONTINUE, H.RESTART)),
-        never=_ODD | {H.POSITION_START, H.WRAP_STOP_START},
+        observed=frozenset((H.POSITION_CONTINUE, H.WRAP_POSITION, H.WRAP_STOP_CONTINUE, H.RESTART)),
+        never_observed=_RARE | {H.POSITION_START, H.WRAP_STOP_START},
         clock="File > Project Settings > Synchronization > MIDI: choose that port as a Destination and tick Clock",
         position="File > Project Settings > Synchronization > MIDI: a Clock Mode that sends song position at play start and cycle jump",
         echo="on the drum track set MIDI In Port to the drum port and the channel to 10; no External MIDI track sends it on",
     ),
     Daw(
         "Bitwig Studio",
-        does=frozenset((H.POSITION_START, H.POSITION_CONTINUE, H.WRAP_STOP_START, H.CONTINUE_ALONE)),  # the last where SPP is off
-        never=_ODD - {H.IDLE_CLOCK} | {H.WRAP_POSITION, H.WRAP_STOP_CONTINUE},
+        observed=frozenset((H.POSITION_START, H.POSITION_CONTINUE, H.WRAP_STOP_START, H.CONTINUE_ALONE)),  # the last with SPP off
+        never_observed=_RARE - {H.IDLE_CLOCK} | {H.WRAP_POSITION, H.WRAP_STOP_CONTINUE},
         clock="Settings > Synchronization > MIDI Sync Out: on the row of that port turn on Clock, Start/Stop and song position (SPP)",
         position="Settings > Synchronization > MIDI Sync Out: on the row of that port turn on song position (SPP)",
         echo="the drum track has no HW Instrument or MIDI output to the clock port",
     ),
     Daw(
         "REAPER",
-        does=frozenset((H.POSITION_CONTINUE, H.SWEEP_SOUND_OFF, H.POSITION_AT_STOP, H.POSITION_STANDING)),
-        never=frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_NOTES_OFF)),
+        observed=frozenset((H.POSITION_CONTINUE, H.SWEEP_SOUND_OFF, H.POSITION_AT_STOP, H.POSITION_STANDING)),
+        never_observed=frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_NOTES_OFF)),
         clock="Preferences > Audio > MIDI Outputs (or MIDI Devices): that port, Enable output and Send clock/SPP to this device",
         position="Preferences > Audio > MIDI Outputs (or MIDI Devices): that port, Send clock/SPP to this device",
         echo="the drum track has no MIDI Hardware Output under Route",
     ),
     Daw(
         "FL Studio",
-        does=frozenset((H.SWEEP_NOTES_OFF,)),
-        never=frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF)),
+        observed=frozenset((H.SWEEP_NOTES_OFF,)),
+        never_observed=frozenset((H.IDLE_CLOCK, H.PAIR, H.SWEEP_SOUND_OFF)),
         clock="Options > MIDI settings > Output: that port, Send master sync",
     ),
     Daw(
         "Ardour",
-        does=frozenset((H.POSITION_CONTINUE, H.WRAP_STOP_CONTINUE)),
-        never=_ODD | {H.POSITION_START, H.WRAP_POSITION, H.WRAP_STOP_START, H.RESTART},
+        observed=frozenset((H.POSITION_CONTINUE, H.WRAP_STOP_CONTINUE)),
+        never_observed=_RARE | {H.POSITION_START, H.WRAP_POSITION, H.WRAP_STOP_START, H.RESTART},
         clock="Preferences > MIDI (or Transport > Chase/Generate): Generate MIDI clock; Window > MIDI Connections: connect MIDI Clock out",
         echo="Window > MIDI Connections: the drum track's output is not connected to that port",
     ),
-    Daw("Renoise", does=frozenset((H.IDLE_CLOCK,))),
-    Daw("Cubase", does=frozenset((H.IDLE_CLOCK,))),
-    Daw("Reason", does=frozenset((H.POSITION_CONTINUE,)), never=_ODD | _BURSTS),
-    Daw("Pro Tools", does=frozenset((H.CONTINUE_ALONE,)), never=_ODD),
-    Daw("zynthian", does=frozenset((H.PAIR,))),
+    Daw("Renoise", observed=frozenset((H.IDLE_CLOCK,))),
+    Daw("Cubase", observed=frozenset((H.IDLE_CLOCK,))),
+    Daw("Reason", observed=frozenset((H.POSITION_CONTINUE,)), never_observed=_RARE | _BURSTS),
+    Daw("Pro Tools", observed=frozenset((H.CONTINUE_ALONE,)), never_observed=_RARE),
+    Daw("zynthian", observed=frozenset((H.PAIR,))),
 )
 ANY = Daw(
     "any other",
-    does=frozenset(),
+    observed=frozenset(),
     clock="in its MIDI settings send MIDI clock with start, stop and song position on that port",
     position="in its MIDI settings send song position (SPP) on that port",
     echo="the drum track sends nothing on to the port that leads to drumvae, and its MIDI thru is off",
 )
-MOST = 2
-"""No more names than this are named; where more are equally near, none is."""
-USUAL = ("Ableton Live", "Logic Pro", "Bitwig Studio", "REAPER")
-"""Whose menus are shown where nothing tells who sends."""
+MAX_NAMES = 2
+"""At most this many DAWs are named; where more match equally well, none is."""
+COMMON = ("Ableton Live", "Logic Pro", "Bitwig Studio", "REAPER")
+"""The DAWs whose menus are shown where the DAW is unknown."""
 
 
 @dataclass(frozen=True)
 class Resemblance:
-    """Says which senders a stream is like."""
+    """The DAWs that a clock source resembles."""
 
     names: tuple[str, ...] = ()
-    """At most two, the nearest first."""
+    """At most two, the best match first."""
     equal: bool = False
-    """Whether nothing heard tells the two apart."""
+    """Whether both match equally well."""
     several: tuple[str, ...] = ()
-    """Those that are equally near, where they are too many to be named."""
+    """Those that match equally well, where they are too many to be named."""
 
 
-def resembling(habits: Collection[ClockBehaviour]) -> Resemblance:
-    """Weighs each DAW's habits that were heard, the rare ones more, against those it was never seen to have."""
-    scores = {daw.name: _score(daw, habits) for daw in DAWS}
+def find_resemblance(behaviours: Collection[ClockBehaviour]) -> Resemblance:
+    """Scores each DAW by its behaviours in the stream, rare ones more, minus those that were never observed with it.
+
+    >>> find_resemblance({ClockBehaviour.PAIR}).names
+    ('zynthian',)
+    """
+    scores = {daw.name: _score(daw, behaviours) for daw in DAWS}
     best = max(scores.values())
     if best <= 0:
         return Resemblance()
-    nearest = [name for name, score in scores.items() if score > best - 1e-9]
-    if len(nearest) > MOST:
-        return Resemblance(several=tuple(nearest))
-    second = sorted((name for name, score in scores.items() if 2 * score >= best), key=lambda name: -scores[name])
-    return Resemblance(tuple(second[:MOST]), equal=len(nearest) == MOST)
+    best_names = [name for name, score in scores.items() if score > best - 1e-9]
+    if len(best_names) > MAX_NAMES:
+        return Resemblance(several=tuple(best_names))
+    named = sorted((name for name, score in scores.items() if 2 * score >= best), key=lambda name: -scores[name])
+    return Resemblance(tuple(named[:MAX_NAMES]), equal=len(best_names) == MAX_NAMES)
 
 
-def _score(daw: Daw, habits: Collection[ClockBehaviour]) -> float:
-    seen = sum(1 / sum(habit in other.does for other in DAWS) for habit in daw.does & set(habits))
-    return seen - len(daw.never & set(habits))
+def _score(daw: Daw, behaviours: Collection[ClockBehaviour]) -> float:
+    score = sum(1 / sum(behaviour in other.observed for other in DAWS) for behaviour in daw.observed & set(behaviours))
+    return score - len(daw.never_observed & set(behaviours))
 
 
 def clicks(topic: str, resemblance: Resemblance) -> tuple[str, ...]:
-    """Returns what to click, a line for each likely DAW; `topic` is a field of Daw: clock, position or echo."""
-    likely = [daw for daw in DAWS if daw.name in (resemblance.names or USUAL)]
+    """Returns the menu path of each likely DAW, one line each; `topic` is a field of Daw: clock, position or echo."""
+    likely = [daw for daw in DAWS if daw.name in (resemblance.names or COMMON)]
     if not resemblance.names:
         likely.append(ANY)
     return tuple(f"{daw.name}: {getattr(daw, topic) or getattr(ANY, topic)}" for daw in likely)

@@ -1,6 +1,6 @@
-"""Open ports in, a Diagnosis out: `drumvae-live --doctor` listens while you play and stop, and says in plain words what it heard.
+"""Runs `drumvae-live --doctor`: records the input while the user plays and stops the DAW, and prints a diagnosis.
 
-Listening ends by itself; Ctrl-C ends it earlier, and what was heard until then is diagnosed.
+Listening ends by itself; Ctrl-C ends it earlier, and the messages received until then are diagnosed.
 """
 
 import time
@@ -15,25 +15,27 @@ from drumvae.music.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 from ..messages import Input, Output, TimestampedMessage
 from ..metrics.meters import TickMeter
 from ..metrics.sync_report import check_report, write_report
-from .daw_behaviour import RESUME_S
-from .report import ECHO_S, Diagnosis, diagnose
+from .daw_behaviour import MAX_JUMP_S
+from .report import PROBE_ECHO_S, Diagnosis, diagnose
 
 LISTEN_S = 60.0
+"""The longest time of listening."""
 BARS = 4
+"""After this many bars the doctor requests a stop."""
 POLL_S = 0.01
 AFTER_STOP_S = 2.0
-"""What a sender does once it has stopped: a position, a clock that goes on."""
-SECOND_S = 12.0
-"""So long a second play, from elsewhere, is waited for."""
-SILENT_S = 20.0
-"""Where nothing at all came until then, nothing will."""
-QUIET = bytes((NOTE_ON | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 1))
-"""A closed hat, as quiet as a note can be."""
-HUSH = bytes((NOTE_OFF | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 0))
+"""Listening continues this long after Stop: a source may then send a position, or ticks."""
+SECOND_PLAY_S = 12.0
+"""How long to wait for the user to play again from another position."""
+NO_INPUT_S = 20.0
+"""Listening ends after this time where nothing was received."""
+PROBE_NOTE_ON = bytes((NOTE_ON | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 1))
+"""A closed hi-hat at velocity 1."""
+PROBE_NOTE_OFF = bytes((NOTE_OFF | DRUM_CHANNEL, DEFAULT_KIT.output_notes[2], 0))
 
 
 class DoctorPorts(Protocol):
-    """What the doctor needs of ports.Ports."""
+    """The part of midi_io.Ports that the doctor uses."""
 
     @property
     def input(self) -> Input: ...
@@ -43,59 +45,59 @@ class DoctorPorts(Protocol):
 
 @dataclass
 class _Guide:
-    """Says what to do next, and knows when enough was heard. Time is passed in."""
+    """Tells the user what to do next, and when listening is done. Time is passed in."""
 
     say: Callable[[str], None]
     bars: int
     done: bool = False
     _meter: TickMeter = field(default_factory=TickMeter)
-    _told_tempo: bool = False
-    _told_stop: bool = False
-    _told_second: bool = False
-    _rounds: int = 0
+    _reported_tempo: bool = False
+    _requested_stop: bool = False
+    _requested_second_play: bool = False
+    _stops: int = 0
     _playing: bool = False
     _played_ticks: int = 0
     _stopped_s: float | None = None
 
-    def begin(self) -> None:
-        self.say("Press play now, at the beginning of the song. Ctrl-C ends this.")
+    def start(self) -> None:
+        self.say("Press play now, at the beginning of the song. Ctrl-C ends listening.")
 
-    def take(self, arrival: TimestampedMessage) -> None:
+    def add(self, arrival: TimestampedMessage) -> None:
         status = arrival.message[0] if arrival.message else 0
         if status == CLOCK:
             self._tick(arrival.at_s)
         elif status in (START, CONTINUE) and not self._playing:
-            jumps = self._stopped_s is not None and arrival.at_s - self._stopped_s < RESUME_S
-            self._rounds -= jumps
-            self._played_ticks = self._played_ticks if jumps else 0
+            is_jump = self._stopped_s is not None and arrival.at_s - self._stopped_s < MAX_JUMP_S
+            self._stops -= is_jump
+            self._played_ticks = self._played_ticks if is_jump else 0
             self._playing, self._stopped_s = True, None
         elif status == STOP and self._playing:
-            self._rounds += 1
+            self._stops += 1
             self._playing, self._stopped_s = False, arrival.at_s
 
     def check(self, now_s: float) -> None:
-        """Takes the passing of time."""
+        """Updates the state by the elapsed time."""
         if self._stopped_s is None:
             return
-        rested_s = now_s - self._stopped_s
-        if self._rounds > 1:
-            self.done = rested_s > AFTER_STOP_S
-        elif rested_s > AFTER_STOP_S and not self._told_second:
-            self._told_second = True
-            self.say("Now play from the middle of the song, let a loop come round if you use one, and stop again; or wait.")
+        since_stop_s = now_s - self._stopped_s
+        if self._stops > 1:
+            self.done = since_stop_s > AFTER_STOP_S
+        elif since_stop_s > AFTER_STOP_S and not self._requested_second_play:
+            self._requested_second_play = True
+            self.say("Now play from the middle of the song, let a loop wrap if you use one, and stop again; or wait.")
         else:
-            self.done = rested_s > AFTER_STOP_S + SECOND_S
+            self.done = since_stop_s > AFTER_STOP_S + SECOND_PLAY_S
 
     def _tick(self, at_s: float) -> None:
         self._meter.tick(at_s)
-        bpm = self._meter.figures().bpm_mean if not self._told_tempo and self._meter.ticks > CLOCK_PPQN else None
+        bpm = self._meter.stats().bpm_mean if not self._reported_tempo and self._meter.ticks > CLOCK_PPQN else None
         if bpm is not None:
-            self._told_tempo = True
-            self.say(f"Heard a clock at {bpm:.1f} bpm, go on.")
+            self._reported_tempo = True
+            self.say(f"Receiving a clock at {bpm:.1f} bpm, keep playing.")
         if self._playing:
             self._played_ticks += 1
-            if self._played_ticks == self.bars * 4 * CLOCK_PPQN and not self._told_stop:
-                self._told_stop = True
+            if self._played_ticks == self.bars * 4 * CLOCK_PPQN and not self._requested_stop:
+                self._requested_stop = True
                 self.say("Now press stop.")
 
 
@@ -107,31 +109,43 @@ def listen(
     seconds: float = LISTEN_S,
     bars: int = BARS,
 ) -> list[TimestampedMessage]:
-    """Returns what arrived until play, some bars and stop were heard twice, or once and nothing after it, or the time is over."""
-    guide, arrivals, began_s = _Guide(say, bars), list[TimestampedMessage](), now()
-    guide.begin()
+    """Records the input until the user has played and stopped twice, or once without a second time, or the time is over.
+
+    Args:
+        source: The MIDI input.
+        say: Prints a sentence to the user.
+        now: Returns the time in monotonic seconds.
+        sleep: Sleeps for a time in seconds.
+        seconds: The longest time to listen.
+        bars: The number of bars after which the doctor requests a stop.
+
+    Returns:
+        The received messages in order.
+    """
+    guide, arrivals, start_s = _Guide(say, bars), list[TimestampedMessage](), now()
+    guide.start()
     try:
-        while not guide.done and (now_s := now()) - began_s < (seconds if arrivals else min(seconds, SILENT_S)):
+        while not guide.done and (now_s := now()) - start_s < (seconds if arrivals else min(seconds, NO_INPUT_S)):
             for arrival in source.poll(now_s):
                 arrivals.append(arrival)
-                guide.take(arrival)
+                guide.add(arrival)
             guide.check(now_s)
             sleep(POLL_S)
     except KeyboardInterrupt:
-        say("Enough was heard.")
+        say("Listening ends here.")
     return arrivals
 
 
 def probe(
     ports: DoctorPorts, now: Callable[[], float], sleep: Callable[[float], None]
 ) -> tuple[list[TimestampedMessage], list[TimestampedMessage]]:
-    """Sends one quiet note and lets go of it at once; returns it with its time, and what arrived meanwhile."""
-    sent, arrivals = [TimestampedMessage(now(), QUIET)], list[TimestampedMessage]()
+    """Sends one quiet note with its note-off; returns the note with its time, and the messages received meanwhile."""
+    sent, arrivals = [TimestampedMessage(now(), PROBE_NOTE_ON)], list[TimestampedMessage]()
     try:
-        ports.output.send(QUIET)
+        ports.output.send(PROBE_NOTE_ON)
     finally:
-        ports.output.send(HUSH)
-    while now() - sent[0].at_s < ECHO_S:
+        ports.output.send(PROBE_NOTE_OFF)
+    while now() - sent[0].at_s < PROBE_ECHO_S:
         sleep(POLL_S)
         arrivals += ports.input.poll(now())
     return sent, arrivals
@@ -145,12 +159,27 @@ def run_doctor(
     now: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Diagnosis:
-    """Listens, prints the diagnosis and writes it as JSON where that was asked for; raises DataError where it cannot be written."""
+    """Listens, prints the diagnosis, and writes it as JSON.
+
+    Args:
+        ports: The open input and output.
+        report_path: The JSON file, or None for none.
+        kit: The kit through which received notes are mapped to voices.
+        say: Prints a line to the user.
+        now: Returns the time in monotonic seconds.
+        sleep: Sleeps for a time in seconds.
+
+    Returns:
+        The diagnosis.
+
+    Raises:
+        DataError: The JSON file cannot be written.
+    """
     if report_path:
         check_report(report_path)
-    began_s = now()
+    start_s = now()
     arrivals = listen(ports.input, say, now, sleep)
-    listened_s = now() - began_s
+    listened_s = now() - start_s
     sent, returned = probe(ports, now, sleep)  # last, when everything is connected
     diagnosis = diagnose([*arrivals, *returned], listened_s, sent, kit)
     for line in diagnosis.lines():

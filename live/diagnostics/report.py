@@ -1,6 +1,6 @@
-"""Raw arrivals in, a Diagnosis out: which clock comes, what its sender does, what is wrong and what to click. Pure.
+"""Diagnoses a recorded stream of MIDI messages: its clock, the behaviour of its source, the problems and their fixes. Pure.
 
-It never raises, whatever the stream holds: a broken stream is what it is there for.
+It never raises, whatever the stream contains, because its purpose is to diagnose broken streams.
 """
 
 import math
@@ -12,58 +12,59 @@ from drumvae.midi.constants import CLOCK, CONTINUE, NOTE_ON, START
 from drumvae.music.kit import DEFAULT_KIT, Kit
 
 from ..messages import TimestampedMessage
-from ..metrics.meters import ClockFigures, TickMeter
-from ..metrics.sync_report import counted, plain
+from ..metrics.meters import ClockStats, TickMeter
+from ..metrics.sync_report import counted, json_value
 from .daw_behaviour import ClockBehaviour, scan_behaviours
-from .daws import Resemblance, resembling
+from .daws import Resemblance, find_resemblance
 from .findings import Evidence, Finding, PlayedNotes
 
-ECHO_S = 0.5
-"""A copy of a sent note that comes within this time is the note itself, gone around; a DAW's thru takes a buffer or two."""
+PROBE_ECHO_S = 0.5
+"""A copy of the probe note within this time is the note itself, returned; a DAW's MIDI thru takes one or two buffers."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Holds what listening told."""
+    """The result of listening. Field names are the keys of the JSON report, except where noted."""
 
     listened_s: float
     messages: int
-    clock: ClockFigures
+    clock: ClockStats
     plays: int
     """Starts and Continues."""
     stops: int
     notes: int
-    """Note-ons that are not our own."""
+    """Received note-ons, without the probe note."""
     unmapped: Mapping[int, int]
-    """The pitches that no voice hears, and how often each came."""
+    """The pitches that the kit maps to no voice, and how often each came."""
     probed: bool
-    """Whether a note was sent to see if it comes back."""
+    """Whether a note was sent to test for echoes."""
     echo_ms: float | None
-    """How long it was on its way, or None where it did not come back."""
-    habits: tuple[ClockBehaviour, ...] = ()
+    """The probe note's delay, or None where it did not come back."""
+    behaviours: tuple[ClockBehaviour, ...] = ()
+    """The behaviours of the clock source; in JSON `habits`, as names with descriptions."""
     resembles: Resemblance = field(default_factory=Resemblance)
     findings: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
-        values = asdict(self) | {
-            "unheard": {str(pitch): count for pitch, count in sorted(self.unmapped.items())},
-            "habits": {habit.name.lower(): habit.value for habit in self.habits},
-        }
-        return {key: plain(value) for key, value in values.items()}
+        values = asdict(self)
+        del values["behaviours"]
+        values["unmapped"] = {str(pitch): count for pitch, count in sorted(self.unmapped.items())}
+        values["habits"] = {behaviour.name.lower(): behaviour.value for behaviour in self.behaviours}
+        return {key: json_value(value) for key, value in values.items()}
 
     def lines(self) -> list[str]:
-        """Says it in plain words."""
-        lines = [self._heard_line()]
+        """Returns the diagnosis as lines of text."""
+        lines = [self._received_line()]
         if self.clock.bpm_mean is not None:
             tempo = f"{self.clock.bpm_min:.1f} to {self.clock.bpm_max:.1f}, spread {self.clock.bpm_spread:.2f}"
             lines.append(f"The clock runs at {self.clock.bpm_mean:.1f} bpm ({tempo}); {self.clock.sentence}.")
-        if self.habits:
-            lines += ["The sender", *(f"  {habit.value}" for habit in self.habits)]
+        if self.behaviours:
+            lines += ["The clock source", *(f"  {behaviour.value}" for behaviour in self.behaviours)]
         if self.plays:
             lines.append(self._resemblance_line())
         if self.probed and self.echo_ms is None:
-            lines.append("The quiet note that was sent did not come back, as it should be.")
+            lines.append("The quiet test note did not come back, as it should be.")
         if not self.findings:
             return [*lines, "Nothing is wrong: drumvae can follow this clock."]
         lines.append("What is wrong, and what to click:")
@@ -71,26 +72,24 @@ class Diagnosis:
             lines += [f"{number}. {finding.sentence}", *(f"   - {click}" for click in finding.clicks)]
         return lines
 
-    def _heard_line(self) -> str:
+    def _received_line(self) -> str:
         counts = (
-            counted(self.clock.ticks, "tick of a clock", "ticks of a clock"),
+            counted(self.clock.ticks, "clock tick"),
             counted(self.plays, "start"),
             counted(self.stops, "stop"),
             counted(self.notes, "note"),
         )
-        return f"Listened for {self.listened_s:.0f} s and heard {', '.join(filter(None, counts)) or 'no clock, no start and no note'}."
+        return f"Listened for {self.listened_s:.0f} s and received {', '.join(filter(None, counts)) or 'no clock, no start and no note'}."
 
     def _resemblance_line(self) -> str:
         names, several = self.resembles.names, self.resembles.several
         if len(names) == 1:
             return f"This resembles {names[0]}."
         if names:
-            apart = "nothing heard tells them apart" if self.resembles.equal else f"{names[0]} more"
-            return f"This resembles {' and '.join(names)}; {apart}."
-        which = (
-            f"Nothing heard tells {', '.join(several[:-1])} and {several[-1]} apart" if several else "Nothing heard tells which DAW this is"
-        )
-        return f"{which}; to learn more, play from the middle of the song and let a loop come round."
+            comparison = "the messages do not distinguish them" if self.resembles.equal else f"{names[0]} more"
+            return f"This resembles {' and '.join(names)}; {comparison}."
+        daws = f"{', '.join(several[:-1])} and {several[-1]}" if several else "any DAW from the others"
+        return f"The messages do not distinguish {daws}; to learn more, play from the middle of the song and let a loop wrap."
 
 
 def diagnose(
@@ -99,49 +98,62 @@ def diagnose(
     sent: Sequence[TimestampedMessage] = (),
     kit: Kit = DEFAULT_KIT,
 ) -> Diagnosis:
-    """Reads what arrived while listening; `sent` is what was sent meanwhile, with the times of sending."""
+    """Diagnoses the messages received while listening.
+
+    Args:
+        arrivals: The received messages, in any order.
+        listened_s: The duration of listening in seconds.
+        sent: The messages sent meanwhile, with the times of sending.
+        kit: The kit through which received notes are mapped to voices.
+
+    Returns:
+        The diagnosis; it has no findings where nothing is wrong.
+
+    >>> [finding.code for finding in diagnose([], listened_s=20).findings]
+    ['nothing']
+    """
     arrivals = sorted((a for a in arrivals if a.message and math.isfinite(a.at_s)), key=lambda arrival: arrival.at_s)
-    heard, clock, notes = scan_behaviours(arrivals), _figures(arrivals), _notes(arrivals, sent, kit)
-    likeness = resembling(heard.habits)
-    evidence = Evidence(arrivals, heard, clock, notes, kit, likeness)
+    scan, clock, notes = scan_behaviours(arrivals), _clock_stats(arrivals), _played_notes(arrivals, sent, kit)
+    resemblance = find_resemblance(scan.behaviours)
+    evidence = Evidence(arrivals, scan, clock, notes, kit, resemblance)
     return Diagnosis(
         listened_s=listened_s,
         messages=len(arrivals),
         clock=clock,
-        plays=heard.plays,
-        stops=heard.stops,
+        plays=scan.plays,
+        stops=scan.stops,
         notes=notes.count,
         unmapped=dict(notes.unmapped),
-        probed=any(_is_note(m) for _, m in sent),
+        probed=any(_is_note_on(m) for _, m in sent),
         echo_ms=None if notes.echo_s is None else notes.echo_s * 1000,
-        habits=tuple(habit for habit in ClockBehaviour if habit in heard.habits),
-        resembles=likeness,
+        behaviours=tuple(behaviour for behaviour in ClockBehaviour if behaviour in scan.behaviours),
+        resembles=resemblance,
         findings=tuple(evidence.findings()),
     )
 
 
-def _figures(arrivals: Sequence[TimestampedMessage]) -> ClockFigures:
+def _clock_stats(arrivals: Sequence[TimestampedMessage]) -> ClockStats:
     meter = TickMeter()
     for at_s, message in arrivals:
         if message[0] == CLOCK:
             meter.tick(at_s)
         elif message[0] in (START, CONTINUE):
             meter.restart()
-    return meter.figures()
+    return meter.stats()
 
 
-def _is_note(message: bytes) -> bool:
+def _is_note_on(message: bytes) -> bool:
     return len(message) == 3 and message[0] & 0xF0 == NOTE_ON and 0 < message[2] < 0x80 and message[1] < 0x80
 
 
-def _notes(arrivals: Sequence[TimestampedMessage], sent: Sequence[TimestampedMessage], kit: Kit) -> PlayedNotes:
-    notes, ours = PlayedNotes(), [(at_s, message[1:]) for at_s, message in sent if _is_note(message)]
+def _played_notes(arrivals: Sequence[TimestampedMessage], sent: Sequence[TimestampedMessage], kit: Kit) -> PlayedNotes:
+    notes, probes = PlayedNotes(), [(at_s, message[1:]) for at_s, message in sent if _is_note_on(message)]
     for at_s, message in arrivals:
-        if not _is_note(message):
+        if not _is_note_on(message):
             continue
-        ways_s = [at_s - sent_s for sent_s, note in ours if note == message[1:] and 0 <= at_s - sent_s < ECHO_S]
-        if ways_s:
-            notes.echo_s = min(ways_s) if notes.echo_s is None else min(notes.echo_s, *ways_s)
+        delays_s = [at_s - sent_s for sent_s, note in probes if note == message[1:] and 0 <= at_s - sent_s < PROBE_ECHO_S]
+        if delays_s:
+            notes.echo_s = min(delays_s) if notes.echo_s is None else min(notes.echo_s, *delays_s)
             continue
         notes.count += 1
         if kit.voice_of(message[1]) is None:

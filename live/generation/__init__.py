@@ -1,1 +1,1 @@
-"""Runs the model in a process of its own and schedules its jobs."""
+"""Runs the model in its own process and schedules its jobs."""

@@ -1,6 +1,6 @@
-"""An engine and a job in, a Loop out: what the drummer can be asked to do, each mode in a few lines.
+"""Defines the modes of the drummer: when a mode needs a loop, the job for it, and how the engine makes its grid.
 
-A mode says when it asks for a loop, what it works on, and how that becomes a grid. A new mode is a new entry in MODES.
+A new mode is a new entry in MODES.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
-from drumvae.music.conditions import UNCONDITIONED, Conditions, styled
+from drumvae.music.conditions import UNCONDITIONED, Conditions, one_hot_style
 from drumvae.music.grid import LOOP_BARS, LOOP_STEPS, STEPS_PER_BAR, Grid
 from drumvae.util.errors import BundleError, DrumVAEError, nearest
 
 from ..controls.state import ControlState
-from ..looper.player import Loop
+from ..looper.loop import Loop
 
 
 class DrumEngine(Protocol):
-    """What the modes need of the engine; drumvae.inference.engine.Engine has it."""
+    """The musical verbs that the modes call; drumvae.inference.engine.Engine has them."""
 
     @property
     def styles(self) -> tuple[str, ...]: ...
@@ -44,7 +44,7 @@ class DrumEngine(Protocol):
 
 
 class ModelProperties(Protocol):
-    """What must be known of a model before it plays."""
+    """The properties of a model that decide how it can be used in a session."""
 
     @property
     def tasks(self) -> tuple[str, ...]: ...
@@ -61,126 +61,125 @@ class ModelProperties(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """Asks for one loop. It crosses to another process: plain values only."""
+    """The order for one loop. It is pickled for another process: plain values only."""
 
     index: int
-    """The how-manieth loop of the session, from 0."""
+    """The number of the loop in the session, from 0."""
     seed: int
     mode: str
     """A key of MODES."""
-    given: tuple[Grid, ...] = ()
-    """What the mode works on: nothing, what was played or is varied, or the two loops that are morphed."""
+    inputs: tuple[Grid, ...] = ()
+    """The grids that the mode works on: none, the recorded or varied one, or the two that are morphed."""
     controls: ControlState = field(default_factory=ControlState)
+    """A snapshot: a remake compares it with the current values."""
     draft: bool = False
-    """Whether four bars are answered before they are over, in case the whole answer comes too late."""
+    """Whether the recording is not over yet. A draft is played where the full loop comes too late."""
     remake: bool = False
-    """Whether the loop that plays is made once more because an amount was turned; it comes in at the next bar."""
+    """Whether it makes the loop that plays again, with other control values; that one comes in at the next bar."""
     bpm: float | None = None
-    """The tempo that it is to be played at, where that is known."""
+    """The tempo of the song; None where it is not known."""
     fill: bool = False
-    """Whether a fill was asked for, once, in its last bar."""
+    """Whether a fill was requested, once, in its last bar."""
 
     @property
-    def fills(self) -> bool:
-        """Whether its last bar is to be a fill: because one was asked for, or because that is its turn by its number."""
+    def ends_in_fill(self) -> bool:
+        """Whether its last bar is a fill: a requested one, or the regular one of `fill_every`."""
         every = self.controls.fill_every
         return self.mode == "generate" and (self.fill or (every > 0 and (self.index + 1) % every == 0))
 
 
 class When(Enum):
-    """When a mode asks for the next loop."""
+    """When a mode needs the next loop."""
 
     PREFETCH = auto()
-    """As soon as the last one is taken."""
+    """As soon as the last one was taken over."""
     AFTER_RECORDING = auto()
-    """When four bars with notes in them are over."""
+    """After four bars with notes in them."""
     CALL_AND_RESPONSE = auto()
-    """As AFTER_RECORDING, but it is silent for the four bars in which it listens."""
+    """After four bars with notes in them, during which the drummer rests."""
     ON_CHANGE = auto()
-    """When an amount is turned or what it works on has changed."""
+    """When an amount or an input grid has changed."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """Says how a job becomes a loop, and when the next job is due."""
+    """How a job becomes a loop, and when the next job is due."""
 
     task: str
-    """What the bundle must be able to do."""
+    """The task that the bundle must support."""
     when: When
     source: str
-    """The word for what it makes."""
+    """The word for its loops."""
     amounts: tuple[str, ...]
-    """The fields of Controls that its loops depend on."""
+    """The fields of ControlState that its loops depend on."""
     grid: Callable[[DrumEngine, Job], Grid]
 
     @property
     def listens(self) -> bool:
-        """Whether it answers what is played."""
+        """Whether it answers the recorded notes."""
         return self.when in (When.AFTER_RECORDING, When.CALL_AND_RESPONSE)
 
 
-def _generated(engine: DrumEngine, job: Job) -> Grid:
+def _generate(engine: DrumEngine, job: Job) -> Grid:
     controls = job.controls
-    fill = (*[False] * (LOOP_BARS - 1), job.fills) if job.fills or controls.fill_every else None
+    fill = (*[False] * (LOOP_BARS - 1), job.ends_in_fill) if job.ends_in_fill or controls.fill_every else None
     complexity = controls.complexity if engine.styles else 0.0
-    density = max(controls.density, 1.0)  # fewer hits are left where it is played
-    return engine.generate(job.seed, controls.temperature, 1, density, _told(engine, job, fill), complexity)[0]
+    density = max(controls.density, 1.0)  # below 1 hits are left out where the loop is played
+    return engine.generate(job.seed, controls.temperature, 1, density, _conditions(engine, job, fill), complexity)[0]
 
 
-def _told(engine: DrumEngine, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
-    """Returns what a model is told beside its task; one that knows no styles, nothing."""
+def _conditions(engine: DrumEngine, job: Job, fill: tuple[bool, ...] | None = None) -> Conditions:
     return Conditions(job.controls.style, job.bpm, fill=fill) if engine.styles else UNCONDITIONED
 
 
-def _humanized(engine: DrumEngine, job: Job) -> Grid:
-    told = _told(engine, job)
-    return engine.humanize(job.given[0], seed=job.seed, conditions=told)  # wholly: how much is heard is decided where it is played
+def _humanize(engine: DrumEngine, job: Job) -> Grid:
+    return engine.humanize(job.inputs[0], seed=job.seed, conditions=_conditions(engine, job))  # the amount is applied while playing
 
 
-def _drumified(engine: DrumEngine, job: Job) -> Grid:
-    return engine.drumify(job.given[0], job.seed, conditions=_told(engine, job))
+def _drumify(engine: DrumEngine, job: Job) -> Grid:
+    return engine.drumify(job.inputs[0], job.seed, conditions=_conditions(engine, job))
 
 
-def _varied(engine: DrumEngine, job: Job) -> Grid:
-    return engine.vary(job.given[0], job.controls.drift, job.seed, conditions=_told(engine, job))
+def _vary(engine: DrumEngine, job: Job) -> Grid:
+    return engine.vary(job.inputs[0], job.controls.drift, job.seed, conditions=_conditions(engine, job))
 
 
-def _morphed(engine: DrumEngine, job: Job) -> Grid:
-    first, last = job.given
+def _morph(engine: DrumEngine, job: Job) -> Grid:
+    first, last = job.inputs
     return engine.morph(first, last, job.controls.morph)
 
 
 MODES: Mapping[str, Mode] = {
-    "generate": Mode("generate", When.PREFETCH, "generated", ("temperature", "density", "style", "complexity"), _generated),
-    "humanize": Mode("humanize", When.AFTER_RECORDING, "humanized", ("style",), _humanized),
-    "drumify": Mode("drumify", When.AFTER_RECORDING, "drumified", ("style",), _drumified),
-    "respond": Mode("reconstruct", When.CALL_AND_RESPONSE, "responded", ("drift", "style"), _varied),
-    "vary": Mode("reconstruct", When.PREFETCH, "varied", ("drift", "style"), _varied),
-    "morph": Mode("reconstruct", When.ON_CHANGE, "morphed", ("morph",), _morphed),
+    "generate": Mode("generate", When.PREFETCH, "generated", ("temperature", "density", "style", "complexity"), _generate),
+    "humanize": Mode("humanize", When.AFTER_RECORDING, "humanized", ("style",), _humanize),
+    "drumify": Mode("drumify", When.AFTER_RECORDING, "drumified", ("style",), _drumify),
+    "respond": Mode("reconstruct", When.CALL_AND_RESPONSE, "responded", ("drift", "style"), _vary),
+    "vary": Mode("reconstruct", When.PREFETCH, "varied", ("drift", "style"), _vary),
+    "morph": Mode("reconstruct", When.ON_CHANGE, "morphed", ("morph",), _morph),
 }
 
 
-def check_playable(facts: ModelProperties) -> None:
-    """Refuses a model whose loops the player cannot play: melodies, and loops of other than four bars; raises BundleError."""
-    if facts.encoding == "melody":
+def check_playable(model: ModelProperties) -> None:
+    """Raises BundleError for a model of melodies, and for one whose loops are not four bars long."""
+    if model.encoding == "melody":
         raise BundleError("This bundle writes melodies; drumvae-live plays drums: name another with --bundle, or type drumvae-export midi.")
-    if facts.steps != LOOP_STEPS:
-        loops = f"This bundle writes loops of {facts.steps / STEPS_PER_BAR:g} bars; drumvae-live plays loops of {LOOP_BARS}"
+    if model.steps != LOOP_STEPS:
+        loops = f"This bundle writes loops of {model.steps / STEPS_PER_BAR:g} bars; drumvae-live plays loops of {LOOP_BARS}"
         raise BundleError(f"{loops}: name another with --bundle, or type drumvae-export midi.")
 
 
-def offered_modes(facts: ModelProperties) -> tuple[str, ...]:
-    """Returns the modes that a model can play."""
-    return tuple(name for name, mode in MODES.items() if mode.task in facts.tasks)
+def available_modes(model: ModelProperties) -> tuple[str, ...]:
+    """Returns the modes that a model supports."""
+    return tuple(name for name, mode in MODES.items() if mode.task in model.tasks)
 
 
-def check_mode(name: str, facts: ModelProperties) -> str:
-    """Returns the name of a mode; raises DrumVAEError where there is none of that name, BundleError where the model cannot do it."""
+def check_mode(name: str, model: ModelProperties) -> str:
+    """Returns the name of a mode; raises DrumVAEError for an unknown name, BundleError where the model does not support it."""
     if name not in MODES:
         raise DrumVAEError(f"There is no mode {name!r}; {nearest(name, list(MODES))}")
-    if name not in (offered := offered_modes(facts)):
+    if name not in (available := available_modes(model)):
         raise BundleError(
-            f"This bundle cannot {name}; it can do {', '.join(facts.tasks)}: type --mode {', '.join(offered) or 'none of the modes'}."
+            f"This bundle cannot {name}; it can do {', '.join(model.tasks)}: type --mode {', '.join(available) or 'none of the modes'}."
         )
     return name
 
@@ -188,19 +187,19 @@ def check_mode(name: str, facts: ModelProperties) -> str:
 NO_STYLES = "This bundle knows no styles, and takes neither complexity nor fills; name a drummer's bundle with --bundle."
 
 
-def check_supported(controls: ControlState, facts: ModelProperties) -> None:
-    """Refuses a style that the model does not know, with the nearest names, and what only a drummer takes; raises BundleError."""
-    styled(controls.style, facts.styles)
-    if not facts.styles and (controls.complexity or controls.fill_every):
+def check_supported(controls: ControlState, model: ModelProperties) -> None:
+    """Raises BundleError for an unknown style, with the nearest names, and for conditions that the model does not take."""
+    one_hot_style(controls.style, model.styles)
+    if not model.styles and (controls.complexity or controls.fill_every):
         raise BundleError(NO_STYLES)
 
 
 def make_loop(engine: DrumEngine, job: Job) -> Loop:
-    """Runs the model once; whatever the engine raises passes through."""
+    """Runs the model once; exceptions of the engine pass through."""
     mode = MODES[job.mode]
-    played = job.given[0] if mode.task == "humanize" else None
-    source = f"{mode.source} with a fill" if job.fills else mode.source
-    return Loop(job.index, mode.grid(engine, job), job.seed, source, job.draft, job.remake, played)
+    dry_grid = job.inputs[0] if mode.task == "humanize" else None
+    source = f"{mode.source} with a fill" if job.ends_in_fill else mode.source
+    return Loop(job.index, mode.grid(engine, job), job.seed, source, job.draft, job.remake, dry_grid)
 
 
 def loop_seed(seed: int, index: int) -> int:
@@ -208,6 +207,9 @@ def loop_seed(seed: int, index: int) -> int:
 
     It is the first word of NumPy's SeedSequence((seed, index)), whose values NumPy promises to keep; neighbouring seeds share
     nothing. So a loop of a session can be made again without the ones before it.
+
+    >>> loop_seed(1, 0)
+    1835504127
     """
     import numpy as np
 

@@ -1,7 +1,8 @@
-"""The model's process, from within: how to load a model and jobs on standard input, what it is and loops on standard output.
+"""Runs the model inside its own process: reads jobs from standard input and writes loops to standard output.
 
-`worker.WorkerProcess` starts it. Messages are pickles within pickled bytes, so that a thread that understands none of them can
-still tell where one ends. Whatever it meets, it says nothing on a screen, and it leaves as soon as its standard input ends.
+`supervisor.WorkerProcess` starts it. A message is a pickle within pickled bytes: the reader thread finds its end without
+unpickling it. The process prints nothing, and exits as soon as its standard input ends, even in the middle of a job. For that a thread
+reads the pipe all the time.
 """
 
 import os
@@ -20,14 +21,14 @@ from typing import IO, Protocol
 
 from drumvae.util.errors import DrumVAEError
 
-from ..looper.player import Loop
+from ..looper.loop import Loop
 from ..realtime import MODEL_PRIORITY, raise_priority
 from .generator import GenerationResult, run_job
 from .modes import DrumEngine, Job, ModelProperties
 
 
 class Model(DrumEngine, ModelProperties, Protocol):
-    """What plays a bundle, and says what it is; drumvae.inference.engine.Engine does."""
+    """A loaded bundle: its properties and its verbs; drumvae.inference.engine.Engine is one."""
 
     @property
     def provider(self) -> str: ...
@@ -40,92 +41,91 @@ class Model(DrumEngine, ModelProperties, Protocol):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Says what is to be known of a model without having it."""
+    """The properties of a model in another process."""
 
     tasks: tuple[str, ...]
-    """What it can do."""
     provider: str
-    """Where it runs, as it starts: a name of `drumvae.inference.providers.NAMES`."""
+    """The execution provider at the start: a name of `drumvae.inference.providers.NAMES`."""
     encoding: str
     """groove, pattern or melody."""
     steps: int
-    """How long its loops are."""
+    """The length of its loops."""
     provider_reason: str = ""
-    """Why it runs there."""
+    """Why that provider was chosen."""
     styles: tuple[str, ...] = ()
-    """What it can be asked to play; none where it is no drummer."""
+    """Empty for a model without conditions."""
 
     @classmethod
     def of(cls, model: Model) -> "ModelInfo":
-        """Reads the facts off a model."""
+        """Returns the properties of a model."""
         return cls(tuple(model.tasks), model.provider, model.encoding, model.steps, model.provider_reason, tuple(model.styles))
 
 
 def load_engine(bundle: Path | None, provider: str) -> Model:
-    """Loads a bundle, or the one that ships; raises BundleError. Only where it is called is ONNX Runtime needed."""
+    """Loads a bundle, by default the one that ships; raises BundleError. Imports ONNX Runtime, and so is called in the process only."""
     from drumvae.inference.engine import Engine
 
     return Engine.load(bundle, provider)
 
 
-def packed(value: object) -> bytes:
-    """Returns a message; protocol 5 and above keep an array read-only."""
+def pack(value: object) -> bytes:
+    """Returns a message; pickle protocol 5 and above keep an array read-only."""
     return pickle.dumps(pickle.dumps(value, pickle.HIGHEST_PROTOCOL), pickle.HIGHEST_PROTOCOL)
 
 
-def forward(stream: IO[bytes], put: Callable[[bytes], None]) -> None:
-    """Passes messages on, each ready for `pickle.loads`, until the stream ends or breaks off within one."""
+def read_messages(stream: IO[bytes], put: Callable[[bytes], None]) -> None:
+    """Passes messages on, each ready for `pickle.loads`, until the stream ends or breaks off."""
     with suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
         while True:
             put(pickle.load(stream))
 
 
 def main() -> None:
-    """Runs the model until the standard input ends; then leaves at once, whatever it is doing, without a word."""
+    """Runs jobs until the standard input ends, then exits at once without output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what imports and libraries print is no reply
-    orders: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(orders.put,), daemon=True).start()
+    stdout = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # imports and libraries that print must not disturb the replies
+    requests: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read_stdin, args=(requests.put,), daemon=True).start()
 
     def reply(value: object) -> None:
-        replies.write(packed(value))
-        replies.flush()
+        stdout.write(pack(value))
+        stdout.flush()
 
     try:
-        model, make = _loaded(orders, reply)
+        model, make = _load(requests, reply)
         raise_priority(MODEL_PRIORITY)
         while True:
-            reply(run_job_with_notice(model, make, pickle.loads(orders.get())))
+            reply(run_job_with_notice(model, make, pickle.loads(requests.get())))
     finally:
-        os._exit(1)  # at once: the interpreter's own way out would wait for the thread that reads, and print what was raised
+        os._exit(1)  # a normal exit would wait for the reader thread, and print the exception
 
 
-def _listen(put: Callable[[bytes], None]) -> None:
+def _read_stdin(put: Callable[[bytes], None]) -> None:
     raise_priority(MODEL_PRIORITY)
-    forward(sys.stdin.buffer, put)
+    read_messages(sys.stdin.buffer, put)
     os._exit(0)
 
 
 def run_job_with_notice(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> GenerationResult:
-    """Does one job, and says with it where the model went over to another provider: the loop is made all the same."""
-    done = run_job(partial(make, model), job)
-    news = model.pop_notice()
-    return done if done.error else GenerationResult(done.loop, news)
+    """Runs one job, and adds the notice of a model that has moved to another provider; the loop is made all the same."""
+    result = run_job(partial(make, model), job)
+    notice = model.pop_notice()
+    return result if result.error else GenerationResult(result.loop, notice)
 
 
-def _loaded(orders: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> tuple[Model, Callable[[Model, Job], Loop]]:
-    """Loads the model and says what it is; says what went wrong where it cannot."""
+def _load(requests: "SimpleQueue[bytes]", reply: Callable[[object], None]) -> tuple[Model, Callable[[Model, Job], Loop]]:
+    """Loads the model and replies with its properties, or with the exception."""
     try:
-        sys.path[:] = pickle.loads(orders.get())
-        load, make = pickle.loads(orders.get())
+        sys.path[:] = pickle.loads(requests.get())
+        load, make = pickle.loads(requests.get())
         model: Model = load()
-        facts = ModelInfo.of(model)
+        info = ModelInfo.of(model)
     except DrumVAEError as error:
         reply(error)
         raise
     except Exception:
         reply(RuntimeError(f"the model could not be loaded; in its process:\n{traceback.format_exc()}"))
         raise
-    reply(facts)
+    reply(info)
     return model, make

@@ -1,6 +1,6 @@
-"""A loop and the controls in, the loop as it is played out: sparser, softer, swung, at another speed, without some voices. Pure.
+"""Applies groove effects to a loop: density, velocity range, swing, speed, muted voices. All functions are pure.
 
-It is done at once, wherever the model would be too slow; what the model itself is asked for is in modes.py.
+The effects need no model and take effect at the next bar; `generation.modes` has the amounts that the model itself takes.
 """
 
 import math
@@ -18,11 +18,11 @@ SWING_STEPS = 1 / 3
 _DEEPEST = STEPS_PER_BAR.bit_length() - 1  # 4: how often a bar can be halved into steps
 
 
-def shaped(grid: Grid, controls: ControlState) -> Grid:
-    """Returns a loop of the same shape; the very same one where nothing is turned. A density above 1 changes nothing here."""
+def apply_controls(grid: Grid, controls: ControlState) -> Grid:
+    """Returns a loop of the same shape, the same object with default values. A density above 1 changes nothing here."""
     grid = change_speed(grid, controls.speed)
     grid = thin(grid, controls.density)
-    grid = muted(grid, controls.muted_voices)
+    grid = mute_voices(grid, controls.muted_voices)
     grid = fit_velocity_range(grid, controls.velocity_low, controls.velocity_high)
     return apply_swing(grid, controls.swing)
 
@@ -30,8 +30,8 @@ def shaped(grid: Grid, controls: ControlState) -> Grid:
 def change_speed(grid: Grid, speed: float) -> Grid:
     """Returns a loop played at 0.5 (its first half, stretched) or 2 (all of it, twice) times its speed; each hit keeps its place.
 
-    What falls between two steps goes to the later one, half a step early. Where two hits of a voice meet in one step, the louder
-    stays, of equals the one that stood on an even step.
+    A hit between two steps goes to the later one, half a step early. Of two hits of a voice in one step the louder stays, of equal
+    ones the one from an even step.
     """
     if speed == 1:
         return grid
@@ -44,7 +44,7 @@ def change_speed(grid: Grid, speed: float) -> Grid:
 
 
 def thin(grid: Grid, density: float) -> Grid:
-    """Returns the most important hits, as large a part of all as the density says: at 0 none, from 1 on all.
+    """Returns the most important hits, a share of all that is the density: at 0 none, from 1 on all.
 
     The hits at one density are among those at a higher one.
     """
@@ -58,7 +58,7 @@ def thin(grid: Grid, density: float) -> Grid:
 
 
 def importance(grid: Grid) -> Array:
-    """Returns how important a hit in each cell is, from 0 to 2, (steps, 9): its velocity, and the weight of its step in the bar.
+    """Returns the importance of a hit in each cell, from 0 to 2, (steps, 9): its velocity plus the metrical weight of its step.
 
     The weight is 1 on the bar line, 3/4 in the middle of the bar, 1/2 on the other beats, 1/4 between them and 0 on every second
     sixteenth: the levels of metre of Longuet-Higgins and Lee (1984), evenly spaced.
@@ -69,7 +69,7 @@ def importance(grid: Grid) -> Array:
 
 
 def fit_velocity_range(grid: Grid, low: float, high: float) -> Grid:
-    """Returns the same hits with velocities from 0 to 1 moved, in proportion, to what lies between low and high."""
+    """Returns the same hits with velocities scaled from [0, 1] to [low, high]."""
     if (low, high) == (0, 1):
         return grid
     return Grid(grid.hits, np.float32(low) + np.float32(high - low) * grid.velocities, grid.offsets)
@@ -83,12 +83,12 @@ def apply_swing(grid: Grid, amount: float) -> Grid:
     return Grid(grid.hits, grid.velocities, grid.offsets + late)
 
 
-def muted(grid: Grid, voices: Collection[int]) -> Grid:
+def mute_voices(grid: Grid, voices: Collection[int]) -> Grid:
     """Returns a loop without some voices."""
-    return merged(Grid.empty(grid.steps), grid, voices) if voices else grid
+    return merge_voices(Grid.empty(grid.steps), grid, voices) if voices else grid
 
 
-def merged(old: Grid, new: Grid, locked: Collection[int]) -> Grid:
+def merge_voices(old: Grid, new: Grid, locked: Collection[int]) -> Grid:
     """Returns the locked voices of the old loop with the other voices of the new one."""
     if not locked:
         return new

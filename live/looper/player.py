@@ -1,9 +1,9 @@
-"""Loops, a Timeline and a look-ahead in, MIDI messages with absolute due times out; every note-off is owned here. Pure.
+"""Plays loops on a Timeline: returns MIDI messages with their absolute due times.
 
-Beats only grow here (the performer unrolls the song's jumps), and pass n is what sounds from half a step before beat 16 n to
-half a step before the next line. A hit's offset is at least -0.5 step, so each hit sounds in exactly one pass, an early first hit
-at the end of the pass before by the ear, and in its own by this count. A cursor in beats divides what was sent from what was
-not: the tempo may be corrected as it likes, nothing is sent twice or left out. What the player turns counts from the next bar on.
+Beats only grow here; `session.song` unrolls the jumps of the song. Cycle n covers the sixteen beats from 16 n on, shifted early by
+half a step. An offset is at least -0.5 step, so each hit belongs to exactly one cycle. An early first hit is due before its cycle's
+first beat. A cursor in beats separates scheduled hits from those to come: a tempo correction neither repeats nor skips one. Control
+changes take effect at the next bar.
 """
 
 import math
@@ -11,303 +11,276 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import numpy as np
-
 from drumvae.midi.constants import ALL_NOTES_OFF, CONTROL_CHANGE, NOTE_OFF, NOTE_ON
-from drumvae.music.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Grid
+from drumvae.music.grid import BEATS_PER_BAR, LOOP_BARS, STEPS_PER_BAR, STEPS_PER_BEAT, Onset
 from drumvae.music.kit import DRUM_CHANNEL
 
 from ..clock.timeline import EARLY_BEATS, Timeline, cycle_start
+from ..controls.control_panel import ControlPanel
 from ..controls.state import ControlState
-from .groove_fx import merged, shaped
+from .groove_fx import merge_voices
+from .loop import Loop, cycle_onsets, midi_velocity, quantized, step_of
 
 GATE_BEATS = 1 / 8
-"""How long a note is held, half a step, unless the next hit of its voice comes sooner."""
+"""The length of a note, half a step, unless the next hit of its pitch comes sooner."""
 STALE_S = 0.05
-"""A hit that is this late (a suspended machine, a stalled driver) is left out: a burst of them would be worse than none."""
-SEATED_BEATS = 1e-6
-"""Rounding: a hit on the very beat where playback begins is not before it."""
+"""A hit that is later than this is dropped: after a suspend or a stalled driver a burst of hits would be worse than none."""
+ROUNDING_BEATS = 1e-6
+"""A hit on the beat where playback begins is not before it."""
 
 
 class ScheduledMessage(NamedTuple):
-    """A message and the monotonic time at which it sounds."""
+    """A MIDI message and the monotonic time at which it is due, in seconds."""
 
     at_s: float
     message: bytes
 
 
 @dataclass(frozen=True)
-class Loop:
-    """Names a grid that is played: the how-manieth of the session, and the seed that repeats it."""
-
-    index: int
-    grid: Grid
-    seed: int | None = None
-    source: str = ""
-    """Where it came from, in a word: generated, humanized, performance."""
-    draft: bool = False
-    """Whether it answers four bars of which the last beat was still to come."""
-    remake: bool = False
-    """Whether it takes the place of the same loop, which plays already."""
-    dry_grid: Grid | None = None
-    """The same hits without the model's feel: as they were played; None for a loop that is the model's own."""
-
-    def render(self, controls: ControlState) -> Grid:
-        """Returns what is heard of it: with so much of its feel, shaped."""
-        grid = self.grid
-        if controls.humanize < 1:
-            grid = (self.dry_grid or stiffened(grid)).blended(grid, controls.humanize)
-        return shaped(grid, controls)
-
-
-class _Hit(NamedTuple):
-    """One hit of one pass: where it sounds, where its step lies (both in beats), its step, voice and velocity (1 to 127)."""
-
-    beat: float
-    step_beat: float
-    step: int
-    voice: int
-    velocity: int
-
-
-@dataclass(frozen=True)
-class _Seat:
-    """Says where playback began, or went on after a jump, and what had sounded by then."""
+class _PlaybackStart:
+    """Where playback began or went on after a jump, and when each pitch was last played before that."""
 
     beat: float = -math.inf
     at_s: float = -math.inf
-    sounded: Mapping[int, float] = field(default_factory=dict)
+    note_on_s: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass
 class Player:
-    """Plays one loop after another on a monotonic count of beats. Called by the performer's thread only."""
+    """Plays one loop after another on a growing count of beats.
 
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> from drumvae.music.grid import Grid
+    >>> player = Player()
+    >>> player.queue_loop(Loop(0, Grid.from_text("kick X..............." + "|................" * 3)))
+    >>> player.locate(0.0)
+    >>> [message.hex() for _, message in player.advance(Timeline(120, 0, 0.0), 0.05)]
+    ['992472']
+    """
+
+    panel: ControlPanel = field(default_factory=ControlPanel)
     channel: int = DRUM_CHANNEL
     loop: Loop | None = None
-    """What plays; None is silence."""
-    controls: ControlState = field(default_factory=ControlState)
-    """What the player has turned to, heard from the next bar on."""
+    """The loop that plays; None is silence."""
     call_and_response: bool = False
-    """Whether every other pass, from the one where playback began on, is for listening: nothing is played."""
+    """Whether every other cycle, beginning with the one where playback began, is a rest for listening."""
     cycles_started: int = 0
-    """How many passes were begun, jumps included."""
+    """Jumps included."""
     bar: int = 0
-    """The bar that the cursor is in; it begins at beat 4 times this."""
+    """The bar of the cursor; it begins at beat 4 times this."""
     hits_played: int = 0
-    """How many hits were given out."""
     hits_dropped: int = 0
-    """How many hits were left out because their time had long gone."""
+    """Hits whose due time was over."""
+    bar_controls: ControlState = field(default_factory=ControlState)
+    """The control values that this bar is played with."""
     _cursor_beats: float = 0.0
-    _next: Loop | None = None
-    _change: Loop | None = None
-    _first_pass: int = 0  # where playback began
-    _seat: _Seat = field(default_factory=_Seat)
-    _heard: ControlState = field(default_factory=ControlState)  # what this bar is played with
-    _hits: Sequence[_Hit] = ()
-    _done: int = 0
-    _renewed: bool = False  # whether this pass has brought in a new loop: it brings in one at most
-    _first_step: int = 0  # where this pass began
-    _first_voices: set[int] = field(default_factory=set)  # what it has struck there
-    _open_beats: float = -math.inf  # up to where it still takes a loop at its beginning
-    _offs: dict[int, float] = field(default_factory=dict)  # pitch -> when its note-off is due, in seconds
+    _queued: Loop | None = None
+    _replacement: Loop | None = None
+    _first_cycle: int = 0  # where playback began
+    _start: _PlaybackStart = field(default_factory=_PlaybackStart)
+    _onsets: Sequence[Onset] = ()  # of this cycle, from this bar on
+    _next_onset: int = 0
+    _changed_loop: bool = False  # whether this cycle has brought in a queued loop: it brings in one at most
+    _first_step: int = 0  # where this cycle began
+    _first_voices: set[int] = field(default_factory=set)  # those played on that step
+    _accepts_until_beat: float = -math.inf  # up to here this cycle still takes a loop for its beginning
+    _note_offs_s: dict[int, float] = field(default_factory=dict)  # due time of the note-off, by pitch
+
+    @property
+    def controls(self) -> ControlState:
+        return self.panel.state
 
     @property
     def cycle(self) -> int:
-        """The pass that the cursor is in; it begins at beat 16 times this."""
+        """The cycle of the cursor; it begins at beat 16 times this."""
         return self.bar // LOOP_BARS
 
     @property
     def queued_loop(self) -> Loop | None:
-        """The loop that the next line brings in."""
-        return self._next
+        """The loop that the next cycle brings in."""
+        return self._queued
 
     @property
     def active_notes(self) -> Mapping[int, float]:
-        """The pitches that are held, and when each ends."""
-        return self._offs
-
-    @property
-    def bar_controls(self) -> ControlState:
-        """What the bar is played with."""
-        return self._heard
+        """The pitches that are held, and the due times of their note-offs."""
+        return self._note_offs_s
 
     def queue_loop(self, loop: Loop) -> None:
-        """Takes the loop that the next line brings in; the last one offered counts.
+        """Takes the loop that the next cycle brings in; the last one queued counts.
 
-        Within the half step before a line it still comes in at that line, and within the half step after a wrap at that wrap:
-        voices that the old loop has already struck for the first step are not struck again. Into silence it comes at once, at
-        the place where the pass has got to.
+        Within half a step before a cycle, or half a step after a wrap, the loop still comes in at that boundary. Voices that the
+        old loop has already played on the first step are not repeated. While nothing plays, the loop comes in at once, at the
+        place of the cursor.
         """
-        self._next = loop
-        late = self.loop is not None and self._cursor_beats >= self._open_beats
-        if late or not self.cycles_started or self._renewed:
+        self._queued = loop
+        late = self.loop is not None and self._cursor_beats >= self._accepts_until_beat
+        if late or not self.cycles_started or self._changed_loop:
             return
-        self._bring_in(self._cursor_beats)
-        self._hits = [hit for hit in self._hits if hit.step != self._first_step or hit.voice not in self._first_voices]
+        self._begin_loop(self._cursor_beats)
+        self._onsets = [onset for onset in self._onsets if self._step(onset) != self._first_step or onset.voice not in self._first_voices]
 
-    def rests_in(self, number: int) -> bool:
-        """Says whether a pass is for listening, where turns are taken."""
-        return (number - self._first_pass) % 2 == 0
+    def rests_in(self, cycle: int) -> bool:
+        """Says whether a cycle is a rest in call and response."""
+        return (cycle - self._first_cycle) % 2 == 0
 
     def replace_loop(self, loop: Loop) -> None:
-        """Takes the loop that the next bar brings in, at its own place in the four; the one that waits goes on waiting."""
+        """Takes the loop that the next bar brings in, at its own place in the four; a queued loop stays queued."""
         if self.loop is None:
             self.queue_loop(loop)
         else:
-            self._change = loop
+            self._replacement = loop
 
     def unqueue_loop(self) -> Loop | None:
-        """Gives back the loop that waits."""
-        loop, self._next = self._next, None
+        """Returns the queued loop, which is queued no longer."""
+        loop, self._queued = self._queued, None
         return loop
 
-    def locate(self, beat: float, at_s: float = -math.inf, sounded: Mapping[int, float] | None = None, wraps: bool = False) -> None:
-        """Begins at a beat, mid-pass or on a line, after `silence`.
+    def locate(self, beat: float, at_s: float = -math.inf, note_on_s: Mapping[int, float] | None = None, wraps: bool = False) -> None:
+        """Begins at a beat, within a cycle or at its start. Called after `all_notes_off`.
 
-        A line brings in the loop that waits. Hits of steps before the beat stay out; a hit that would have sounded just before
-        it, early on its own step, sounds at once, so that a song that starts on an early kick has its kick. Nothing is due before
-        `at_s`, when the beat falls. `sounded` says when each pitch was last struck: a drum that was struck a moment ago, at the
-        place that the song has left, is not struck again. A song that `wraps` goes round in a loop of the DAW's: that is the next
-        turn, and brings in the loop that waits too, because such a loop may hold no line.
+        Hits of earlier steps are skipped. A hit that is early on the step of this beat is due at once, so that a song that starts
+        with an early kick has its kick. A pitch that was played a moment ago, at the place that the song has left, is not repeated.
+
+        Args:
+            beat: Where to begin, in unrolled beats.
+            at_s: The monotonic time of that beat, in seconds; nothing is due before it.
+            note_on_s: When each pitch was last played, in seconds.
+            wraps: Whether the DAW's loop wraps here. Such a loop may hold no cycle boundary, so a wrap brings in the queued loop.
         """
-        turn = self.cycle - self._first_pass + 1 if wraps else 0
-        self._seat = _Seat(beat, at_s, dict(sounded or {}))
+        cycles_since_start = self.cycle - self._first_cycle + 1 if wraps else 0
+        self._start = _PlaybackStart(beat, at_s, dict(note_on_s or {}))
         self._cursor_beats = beat
         self.bar = int((beat + EARLY_BEATS) // BEATS_PER_BAR)
-        self._first_pass = self.cycle - turn
-        self._begin_pass()
+        self._first_cycle = self.cycle - cycles_since_start
+        self._begin_cycle()
         if wraps:
             self._first_step = round((beat - cycle_start(self.cycle)) * STEPS_PER_BEAT)
-            self._open_beats = beat + EARLY_BEATS
-        if beat <= cycle_start(self.cycle) + SEATED_BEATS or self.loop is None or wraps:
-            self._bring_in(beat)
+            self._accepts_until_beat = beat + EARLY_BEATS
+        if beat <= cycle_start(self.cycle) + ROUNDING_BEATS or self.loop is None or wraps:
+            self._begin_loop(beat)
         else:
-            self._turn(beat)
+            self._apply_changes(beat)
 
-    def advance(self, timeline: Timeline, until_s: float, end_beats: float = float("inf")) -> list[ScheduledMessage]:
-        """Returns what is due up to a time and was not given out before, in order; hits from a beat on stay out."""
+    def advance(self, timeline: Timeline, until_s: float, end_beats: float = math.inf) -> list[ScheduledMessage]:
+        """Returns the messages that are due up to a time and were not returned before, in time order; none of hits from `end_beats` on."""
         until_beats = timeline.beat_at(until_s)
         out: list[ScheduledMessage] = []
         while True:
-            close = (self.bar + 1) * BEATS_PER_BAR - EARLY_BEATS
-            self._strike(timeline, min(until_beats, close, end_beats - EARLY_BEATS), until_s, out)
-            if until_beats < close or end_beats - EARLY_BEATS <= close:
+            bar_end = (self.bar + 1) * BEATS_PER_BAR - EARLY_BEATS
+            self._play_onsets(timeline, min(until_beats, bar_end, end_beats - EARLY_BEATS), until_s, out)
+            if until_beats < bar_end or end_beats - EARLY_BEATS <= bar_end:
                 break
             self.bar += 1
-            self._cursor_beats = close
-            self._begin_bar(close)
-        self._release(until_s, out)
-        return sorted(out, key=lambda due: due.at_s)  # stable: a note-off made for a note-on stays before it
+            self._cursor_beats = bar_end
+            self._begin_bar(bar_end)
+        self._end_notes(until_s, out)
+        return sorted(out, key=lambda scheduled: scheduled.at_s)  # stable: a note-off made for a note-on stays before it
 
     def resume(self, notes: Iterable[ScheduledMessage], timeline: Timeline) -> list[ScheduledMessage]:
-        """Takes notes that were given out and not sent, because the song seemed to stop, as given out anew; returns them."""
+        """Returns note-ons that a pending stop has cancelled, and schedules their note-offs again."""
         notes = list(notes)
-        for due in notes:
-            self._hold(due.message[1], due.at_s, timeline)
+        for note in notes:
+            self._schedule_note_off(note.message[1], note.at_s, timeline)
         return notes
 
     def all_notes_off(self, now_s: float) -> list[ScheduledMessage]:
-        """Returns the note-offs of all that sounds, due now, and forgets them."""
-        out = [ScheduledMessage(now_s, self._note_off(pitch)) for pitch in self._offs]
-        self._offs.clear()
+        """Returns the note-offs of all active notes, due now."""
+        out = [ScheduledMessage(now_s, self._note_off(pitch)) for pitch in self._note_offs_s]
+        self._note_offs_s.clear()
         return out
 
     def panic(self, now_s: float) -> list[ScheduledMessage]:
-        """Returns the note-offs of all that sounds, then All Notes Off on the channel."""
+        """Returns the note-offs of all active notes, then All Notes Off for the channel."""
         return [*self.all_notes_off(now_s), ScheduledMessage(now_s, bytes((CONTROL_CHANGE | self.channel, ALL_NOTES_OFF, 0)))]
 
-    def _begin_pass(self) -> None:
+    # bars and cycles
+
+    def _begin_cycle(self) -> None:
         self.cycles_started += 1
         self._first_step, self._first_voices = 0, set()
-        self._open_beats = cycle_start(self.cycle)
-        self._renewed = False
+        self._accepts_until_beat = cycle_start(self.cycle)
+        self._changed_loop = False
 
     def _begin_bar(self, beat: float) -> None:
         if self.bar % LOOP_BARS == 0:
-            self._begin_pass()
-            self._bring_in(beat)
-        elif self._change is not None or self._heard != self.controls:
-            self._turn(beat)
+            self._begin_cycle()
+            self._begin_loop(beat)
+        elif self._replacement is not None or self.bar_controls != self.controls:
+            self._apply_changes(beat)
 
-    def _turn(self, from_beat: float) -> None:
-        """Goes on from a beat with what was changed since the last bar."""
-        loop, self._change = self._change or self.loop, None
-        self._loop_from(self._keeping(loop), from_beat)
+    def _begin_loop(self, from_beat: float) -> None:
+        """Goes on with the replacement, else with the queued loop, else with the same loop."""
+        holds = self.controls.hold and self.loop is not None
+        if self._replacement and self._queued and self.loop and self._replacement.index == self.loop.index:
+            self._replacement = None  # the same loop made again, too late: its last cycle is over
+        if self._replacement is None and self._queued is not None and not holds:
+            self._replacement, self._queued, self._changed_loop = self._queued, None, True
+        self._apply_changes(from_beat)
 
-    def _bring_in(self, from_beat: float) -> None:
-        """Goes on from a beat, on a line or into silence, with what was changed, else with what waits, else as before."""
-        held = self.controls.hold and self.loop is not None
-        if self._change and self._next and self.loop and self._change.index == self.loop.index:
-            self._change = None  # the same loop made again, too late: its turn is over
-        if self._change is None and self._next is not None and not held:
-            self._change, self._next, self._renewed = self._next, None, True
-        self._turn(from_beat)
-
-    def _keeping(self, loop: Loop | None) -> Loop | None:
-        """Returns a loop in which the voices that are locked go on with what they play."""
-        if loop is None or self.loop is None or loop is self.loop or not self.controls.locked_voices:
-            return loop
-        plains = [one.dry_grid or stiffened(one.grid) for one in (self.loop, loop)]
-        locked = self.controls.locked_voices
-        return replace(loop, grid=merged(self.loop.grid, loop.grid, locked), dry_grid=merged(plains[0], plains[1], locked))
-
-    def _loop_from(self, loop: Loop | None, from_beat: float) -> None:
-        self.loop, self._heard = loop, self.controls
-        self._done = 0
+    def _apply_changes(self, from_beat: float) -> None:
+        """Lists the onsets from a beat on anew, with the replacement and the current control values."""
+        loop, self._replacement = self._replacement or self.loop, None
+        self.loop, self.bar_controls = self._with_locked_voices(loop), self.controls
         rests = self.call_and_response and self.rests_in(self.cycle)
-        hits = cycle_hits(loop.render(self.controls), cycle_start(self.cycle)) if loop and not rests else []
+        grid = self.loop.render(self.bar_controls) if self.loop and not rests else None
         first_step = self.bar % LOOP_BARS * STEPS_PER_BAR  # the last hits of the bar before may be late to within the rounding
-        self._hits = [hit for hit in hits if hit.step >= first_step and max(hit.step_beat, hit.beat) >= from_beat - SEATED_BEATS]
+        self._next_onset = 0
+        self._onsets = [
+            onset
+            for onset in (cycle_onsets(grid, cycle_start(self.cycle)) if grid else ())
+            if self._step(onset) >= first_step and max(self._step_beat(onset), onset.beat) >= from_beat - ROUNDING_BEATS
+        ]
 
-    def _strike(self, timeline: Timeline, until_beats: float, until_s: float, out: list[ScheduledMessage]) -> None:
-        while self._done < len(self._hits) and self._hits[self._done].beat < until_beats:
-            hit = self._hits[self._done]
-            self._done += 1
-            at_s = max(timeline.time_at(max(hit.beat, self._cursor_beats)), self._seat.at_s)
-            if hit.step == self._first_step:
-                self._first_voices.add(hit.voice)
+    def _with_locked_voices(self, loop: Loop | None) -> Loop | None:
+        """Returns a loop in which the locked voices keep the hits of the loop that plays."""
+        locked = self.controls.locked_voices
+        if loop is None or self.loop is None or loop is self.loop or not locked:
+            return loop
+        old, new = (each.dry_grid or quantized(each.grid) for each in (self.loop, loop))
+        return replace(loop, grid=merge_voices(self.loop.grid, loop.grid, locked), dry_grid=merge_voices(old, new, locked))
+
+    def _step(self, onset: Onset) -> int:
+        return step_of(onset.beat - cycle_start(self.cycle))
+
+    def _step_beat(self, onset: Onset) -> float:
+        return cycle_start(self.cycle) + self._step(onset) / STEPS_PER_BEAT
+
+    # notes
+
+    def _play_onsets(self, timeline: Timeline, until_beats: float, until_s: float, out: list[ScheduledMessage]) -> None:
+        while self._next_onset < len(self._onsets) and self._onsets[self._next_onset].beat < until_beats:
+            onset = self._onsets[self._next_onset]
+            self._next_onset += 1
+            at_s = max(timeline.time_at(max(onset.beat, self._cursor_beats)), self._start.at_s)
+            if self._step(onset) == self._first_step:
+                self._first_voices.add(onset.voice)
             if until_s - at_s > STALE_S:
                 self.hits_dropped += 1
                 continue
-            pitch = self._heard.kit.output_notes[hit.voice]
-            if self._sounded_before(hit, pitch, at_s, timeline):
+            pitch = self.bar_controls.kit.output_notes[onset.voice]
+            if self._played_before_jump(onset, pitch, at_s, timeline):
                 continue
-            if pitch in self._offs:  # still held: let go first, or its note-off would choke this hit
-                out.append(ScheduledMessage(min(self._offs[pitch], at_s), self._note_off(pitch)))
-            out.append(ScheduledMessage(at_s, bytes((NOTE_ON | self.channel, pitch, hit.velocity))))
-            self._hold(pitch, at_s, timeline)
+            if pitch in self._note_offs_s:  # end it first, or its note-off would choke this hit
+                out.append(ScheduledMessage(min(self._note_offs_s[pitch], at_s), self._note_off(pitch)))
+            out.append(ScheduledMessage(at_s, bytes((NOTE_ON | self.channel, pitch, midi_velocity(onset.velocity)))))
+            self._schedule_note_off(pitch, at_s, timeline)
             self.hits_played += 1
         self._cursor_beats = max(self._cursor_beats, until_beats)
 
-    def _hold(self, pitch: int, from_s: float, timeline: Timeline) -> None:
-        self._offs[pitch] = from_s + GATE_BEATS * 60 / timeline.bpm
-
-    def _sounded_before(self, hit: _Hit, pitch: int, at_s: float, timeline: Timeline) -> bool:
-        """Says whether a hit of the step on which playback was seated was struck a moment before, where the song came from."""
-        if hit.step_beat >= self._seat.beat + 1 / STEPS_PER_BEAT:
+    def _played_before_jump(self, onset: Onset, pitch: int, at_s: float, timeline: Timeline) -> bool:
+        """Says whether a hit on the first step after a jump was played a moment ago, at the place that the song has left."""
+        if self._step_beat(onset) >= self._start.beat + 1 / STEPS_PER_BEAT:
             return False
-        return at_s - self._seat.sounded.get(pitch, -math.inf) < EARLY_BEATS * 60 / timeline.bpm
+        return at_s - self._start.note_on_s.get(pitch, -math.inf) < EARLY_BEATS * 60 / timeline.bpm
 
-    def _release(self, until_s: float, out: list[ScheduledMessage]) -> None:
-        for pitch in [pitch for pitch, off_s in self._offs.items() if off_s <= until_s]:
-            out.append(ScheduledMessage(self._offs.pop(pitch), self._note_off(pitch)))
+    def _schedule_note_off(self, pitch: int, note_on_s: float, timeline: Timeline) -> None:
+        self._note_offs_s[pitch] = note_on_s + GATE_BEATS * 60 / timeline.bpm
+
+    def _end_notes(self, until_s: float, out: list[ScheduledMessage]) -> None:
+        for pitch in [pitch for pitch, off_s in self._note_offs_s.items() if off_s <= until_s]:
+            out.append(ScheduledMessage(self._note_offs_s.pop(pitch), self._note_off(pitch)))
 
     def _note_off(self, pitch: int) -> bytes:
         return bytes((NOTE_OFF | self.channel, pitch, 0))
-
-
-def stiffened(grid: Grid) -> Grid:
-    """Returns the same hits exactly on their steps, all of a voice at its mean velocity."""
-    count = np.maximum(grid.hits.sum(axis=0), 1)
-    return Grid(grid.hits, grid.hits * (grid.velocities.sum(axis=0) / count), np.zeros_like(grid.offsets))
-
-
-def cycle_hits(grid: Grid, line: float) -> list[_Hit]:
-    """Returns the hits of a loop that begins at a beat, in order of sounding; velocity 1 to 127, because 0 would be a note-off."""
-    hits = []
-    for onset in grid.onsets():
-        step = int((onset.beat + EARLY_BEATS) * STEPS_PER_BEAT)
-        velocity = min(max(round(onset.velocity * 127), 1), 127)
-        hits.append(_Hit(line + onset.beat, line + step / STEPS_PER_BEAT, step, onset.voice, velocity))
-    return sorted(hits)

@@ -1,40 +1,130 @@
-"""Played notes in, the 16-step Grid of a four-bar pass out. Pure: a recording is a value, and every note makes a new one."""
+"""Records played notes into the 64-step Grid of a four-bar cycle."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from drumvae.music.grid import Grid, Onset
 
-from ..clock.timeline import EARLY_BEATS, cycle_start
+from ..clock.timeline import EARLY_BEATS, Timeline, cycle_start
+from ..controls.control_panel import ControlPanel
+
+PENDING_NOTES = 32
+"""How many notes played before the song rolls are kept: those that anticipate its first beat belong to it."""
+
+
+class PendingNote(NamedTuple):
+    """A note that was played while no timeline gave it a beat; its velocity is MIDI's, 1 to 127."""
+
+    at_s: float
+    voice: int
+    velocity: int
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Holds what was played, in order; any thread may share it."""
+    """Played notes in time order; any thread may share it.
+
+    >>> Recording().with_note(beat=16.25, voice=1, velocity=127).grid(cycle=1).hits[:2, 1].tolist()
+    [0.0, 1.0]
+    """
 
     onsets: tuple[Onset, ...] = ()
-    """Beats as the performer counts them, increasing through jumps of the song."""
+    """In unrolled beats."""
 
     def with_note(self, beat: float, voice: int, velocity: int) -> "Recording":
-        """Returns the recording with one more note; velocity as in MIDI, 1 to 127."""
+        """Returns the recording with one more note; velocity from 1 to 127."""
         return Recording((*self.onsets, Onset(beat, voice, velocity / 127)))
 
-    def grid(self, number: int) -> Grid:
-        """Returns what was played in a pass, (64, 9); a note in the last half step before a line is on step 0 of the pass after it."""
-        return Grid.from_onsets(self.onsets, start_beat=cycle_start(number))
+    def grid(self, cycle: int) -> Grid:
+        """Returns the notes of a cycle, (64, 9); a note in the last half step before a cycle is on its step 0."""
+        return Grid.from_onsets(self.onsets, start_beat=cycle_start(cycle))
 
     def moved(self, from_beat: float, by_beats: float) -> "Recording":
-        """Returns what was played from a beat on, so many beats later."""
+        """Returns the notes from a beat on, moved by a number of beats."""
         return Recording(tuple(onset._replace(beat=onset.beat + by_beats) for onset in self.onsets if onset.beat >= from_beat))
 
-    def since(self, number: int) -> "Recording":
-        """Returns only what belongs to a pass or to later ones."""
-        first_beat = cycle_start(number) - EARLY_BEATS
+    def since(self, cycle: int) -> "Recording":
+        """Returns the notes of a cycle and of later ones."""
+        first_beat = cycle_start(cycle) - EARLY_BEATS
         return Recording(tuple(onset for onset in self.onsets if onset.beat >= first_beat))
 
 
-def layered(first: Grid, second: Grid) -> Grid:
+@dataclass
+class CycleRecorder:
+    """Records the current cycle, with overdubbing.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> recorder = CycleRecorder(ControlPanel())
+    >>> recorder.add(PendingNote(at_s=0.125, voice=0, velocity=100), Timeline(120, 0, 0.0))
+    >>> recorder.grid().hits[:2, 0].tolist()
+    [0.0, 1.0]
+    """
+
+    panel: ControlPanel
+    recording: Recording = field(default_factory=Recording)
+    cycle: int = 0
+    """The cycle that is recorded."""
+    note_count: int = 0
+    """How many notes were recorded in the session."""
+    _pending: list[PendingNote] = field(default_factory=list)
+    _overdubbed: Grid = field(default_factory=Grid.empty)  # the layers of earlier cycles
+
+    def add(self, note: PendingNote, timeline: Timeline | None) -> None:
+        """Takes a note; without a timeline it waits for the song to roll."""
+        if timeline is None:
+            self._pending = [*self._pending, note][-PENDING_NOTES:]
+        else:
+            self.note_count += 1
+            self.recording = self.recording.with_note(timeline.beat_at(note.at_s), note.voice, note.velocity)
+
+    def add_pending(self, timeline: Timeline, from_beat: float = -math.inf) -> None:
+        """Records the waiting notes that fall on a beat or up to half a step before it; forgets the others."""
+        for note in self._pending:
+            if timeline.beat_at(note.at_s) >= from_beat - EARLY_BEATS:
+                self.add(note, timeline)
+        self._pending = []
+
+    def forget_pending(self) -> None:
+        self._pending = []
+
+    def grid(self) -> Grid:
+        """Returns the cycle so far, with its overdubbed layers."""
+        played = self.recording.grid(self.cycle)
+        return overdubbed(self._overdubbed, played) if self.panel.state.overdub else played
+
+    def end_cycle(self, next_cycle: int) -> Grid:
+        """Returns the cycle that is over, and goes on with another one; its early notes are in the recording already."""
+        played = self.grid()
+        self._overdubbed = played if self.panel.state.overdub else Grid.empty()
+        self.cycle = next_cycle
+        return played
+
+    def restart(self, cycle: int) -> None:
+        """Begins a cycle with an empty recording."""
+        self.recording, self.cycle = Recording(), cycle
+
+    def forget_earlier_cycles(self) -> None:
+        self.recording = self.recording.since(self.cycle)
+
+    def carry_early_notes(self, left_beat: float, beat: float) -> None:
+        """Keeps only notes that anticipate the place to which the song jumps, moved from where the song was left to that place."""
+        self.recording = self.recording.moved(left_beat - EARLY_BEATS, beat - left_beat)
+
+    @property
+    def has_notes(self) -> bool:
+        return bool(self.recording.onsets)
+
+    def clear_overdub(self) -> None:
+        """Forgets the overdubbed layers."""
+        self._overdubbed = Grid.empty()
+
+
+def overdubbed(first: Grid, second: Grid) -> Grid:
     """Returns the hits of both; where both have one, the louder stays, the first of equals."""
     is_second = second.velocities * second.hits > first.velocities * first.hits
     return Grid(*(np.where(is_second, b, a) for a, b in zip(first.arrays(), second.arrays(), strict=True)))

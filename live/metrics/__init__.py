@@ -1,1 +1,1 @@
-"""Measures how steadily a run follows the clock."""
+"""Measures clock jitter, note lateness and transport events of a session (--report)."""

@@ -1,7 +1,7 @@
-"""A run as its threads saw it in, one LockReport out: how well the clock was followed and how well the notes were sent.
+"""Measures how accurately a session follows the clock and sends notes, and reports it.
 
-The performer's thread feeds a LockMeter, which counts and keeps nothing; the report is made of it when the run is over, printed in
-plain words and written as JSON with --report.
+The performer's thread feeds a SyncMeter, which keeps counts only. At the end of the session it makes a SyncReport, which is printed
+in sentences and written as JSON with --report.
 """
 
 import json
@@ -15,90 +15,94 @@ from typing import Any, Protocol
 from drumvae.util.errors import DataError
 from drumvae.util.files import check_writable
 
-from ..clock.follower import Kind, Transport
-from .meters import ClockFigures, Histogram, TickMeter
+from ..clock.transport import TransportEvent, TransportKind
+from .meters import ClockStats, Histogram, TickMeter
 
 NO_JUMP_BEATS = 0.1
-"""Song position counts quarters of a beat: what differs by less is no jump."""
+"""A smaller difference is no jump: song position counts quarters of a beat."""
 STEADY_BPM = 1.0
-"""A tempo that stays within so much is told as one number."""
-ADVICE = "name another file after --report"
+"""A tempo range below this is reported as one number."""
+JSON_KEYS = {"notes_received": "heard"}
+"""JSON keys that differ from the name of the field."""
+REPORT_HINT = "name another file after --report"
 
 
 @dataclass(frozen=True)
 class SyncReport:
-    """Holds the figures of a run; None where there was nothing to measure."""
+    """The measurements of a session; None where nothing was measured."""
 
     minutes: float = 0.0
-    """How long the song rolled."""
-    clock: ClockFigures = field(default_factory=ClockFigures)
+    """How long the song played."""
+    clock: ClockStats = field(default_factory=ClockStats)
     late_p50_ms: float | None = None
-    """From the time a note was due to its sending, as are the next three."""
+    """Lateness: the time from when a note was due until it was sent; the next three as well."""
     late_p95_ms: float | None = None
     late_p99_ms: float | None = None
     late_max_ms: float | None = None
     sent: int = 0
-    """Notes."""
-    heard: int = 0
-    """Notes of the performance."""
+    """Note-ons sent."""
+    notes_received: int = 0
+    """Note-ons received, without echoes."""
     echoes: int = 0
-    """Notes of our own that came back and were dropped."""
+    """Own notes that came back and were dropped."""
     starts: int = 0
     stops: int = 0
     seeks: int = 0
     wraps: int = 0
-    """Jumps back by whole beats while playing, as a loop makes them."""
+    """Jumps back by whole beats while playing, as made by a DAW's loop."""
     lost_clocks: int = 0
     port_losses: int = 0
     worker_restarts: int = 0
     stale: int = 0
-    """Hits left out because their time was over."""
+    """Hits left out because they were already too late."""
     real_time: bool | None = None
-    """Whether the system granted real-time priority; None where it was not asked."""
+    """Whether the system granted real-time priority; None where it was not requested."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
-        return {key: plain(value) for key, value in asdict(self).items()}
+        values = {JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {key: json_value(value) for key, value in values.items()}
 
     def lines(self) -> list[str]:
-        """Says it in plain words."""
-        moves = (
+        """Returns the report in sentences."""
+        transport_counts = (
             counted(self.starts, "start"),
             counted(self.stops, "stop"),
             counted(self.seeks, "seek"),
             counted(self.wraps, "loop wrap"),
         )
-        troubles = (
+        problems = (
             counted(self.lost_clocks, "lost clock"),
             counted(self.port_losses, "lost port"),
             counted(self.worker_restarts, "restart of the model", "restarts of the model"),
             counted(self.stale, "hit left out, too late to play", "hits left out, too late to play"),
         )
-        lines = (self._following(), self._sending(), _listed("The transport", moves), _listed("Trouble", troubles), self._priority())
+        lists = (_list("The transport", transport_counts), _list("Problems", problems))
+        lines = (self._clock_line(), self._notes_line(), *lists, self._priority_line())
         return [line for line in lines if line]
 
-    def _following(self) -> str:
+    def _clock_line(self) -> str:
         clock, span = self.clock, _span(self.minutes)
         if not self.minutes:
-            return f"Heard {counted(clock.ticks, 'tick')} of a clock, but no Start." if clock.ticks else "No clock was heard."
+            return f"Received {counted(clock.ticks, 'clock tick')}, but no Start." if clock.ticks else "No clock was received."
         if not clock.ticks:
-            return f"Played for {span} on its own clock."
+            return f"Played for {span} on the internal clock."
         if clock.bpm_mean is None or clock.bpm_min is None or clock.bpm_max is None:
-            return f"Followed {counted(clock.ticks, 'tick')} in {span}: too few to measure."
+            return f"Followed {counted(clock.ticks, 'clock tick')} in {span}: too few to measure."
         if clock.bpm_max - clock.bpm_min > STEADY_BPM:
             return f"Followed {clock.bpm_min:.1f} to {clock.bpm_max:.1f} bpm (mean {clock.bpm_mean:.1f}) for {span}; {clock.sentence}."
-        return f"Locked to {clock.bpm_mean:.1f} bpm for {span} (spread {clock.bpm_spread:.2f} bpm); {clock.sentence}."
+        return f"In sync at {clock.bpm_mean:.1f} bpm for {span} (spread {clock.bpm_spread:.2f} bpm); {clock.sentence}."
 
-    def _sending(self) -> str:
+    def _notes_line(self) -> str:
         sent = counted(self.sent, "note") or "no note"
-        heard = f"heard {counted(self.heard, 'note') or 'none'}"
+        received = f"received {counted(self.notes_received, 'note') or 'none'}"
         echoes = f", dropped {counted(self.echoes, 'echo', 'echoes')} of our own" if self.echoes else ""
         if self.late_p50_ms is None:
-            return f"Sent {sent}; {heard}{echoes}."
+            return f"Sent {sent}; {received}{echoes}."
         late = f"{self.late_p50_ms:.2f} ms late (p95 {self.late_p95_ms:.2f}, p99 {self.late_p99_ms:.2f}, worst {self.late_max_ms:.2f})"
-        return f"Sent {sent}, {late}; {heard}{echoes}."
+        return f"Sent {sent}, {late}; {received}{echoes}."
 
-    def _priority(self) -> str:
+    def _priority_line(self) -> str:
         if self.real_time is None:
             return ""
         return (
@@ -108,18 +112,28 @@ class SyncReport:
 
 @dataclass
 class SyncMeter:
-    """Gathers the figures of a run in a space that does not grow.
+    """Collects the measurements of a session in constant memory.
 
-    Called by the performer's thread, except where said; whoever sees what a counter counts adds one to it.
+    Called by the performer's thread, except where noted. The public counters are incremented by the code that observes the event.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> meter = SyncMeter()
+    >>> meter.transport(TransportEvent(TransportKind.LOCATED, at_s=100.0, beat=0.0))
+    >>> meter.sent(late_s=0.0004)
+    >>> report = meter.report(now_s=160.0)
+    >>> report.minutes, report.starts, report.sent
+    (1.0, 1, 1)
     """
 
-    heard: int = 0
+    notes_received: int = 0
     echoes: int = 0
     stale: int = 0
     port_losses: int = 0
-    """The main thread's."""
+    """Set by the main thread."""
     worker_restarts: int = 0
-    """Of the thread that restarts it."""
+    """Set by the main thread."""
     real_time: bool | None = None
     _ticks: TickMeter = field(default_factory=TickMeter)
     _late: Histogram = field(default_factory=Histogram)
@@ -128,31 +142,34 @@ class SyncMeter:
     _seeks: int = 0
     _wraps: int = 0
     _lost: int = 0
-    _rolled_s: float = 0.0
-    _rolling_since_s: float | None = None
+    _played_s: float = 0.0
+    _playing_since_s: float | None = None
 
     def tick(self, arrival_s: float) -> None:
-        """Takes a tick of the clock, whether the song rolls or not."""
+        """Records a clock tick, whether the song plays or not."""
         self._ticks.tick(arrival_s)
 
     def sent(self, late_s: float) -> None:
-        """Takes that a note went out, and how long after its time."""
+        """Records a sent note and its lateness in seconds."""
         self._late.add(late_s)
 
-    def transport(self, event: Transport, expected_beats: float | None = None) -> None:
-        """Takes what happened to the transport, and the song's beat at which it would stand if nothing had; None if it stood still."""
-        if event.kind is Kind.LOCATED:
-            self._seated(event, expected_beats)
-            return
-        self._stops += event.kind is Kind.STOPPED
-        self._lost += event.kind is Kind.LOST
-        if self._rolling_since_s is not None:
-            self._rolled_s += event.at_s - self._rolling_since_s
-            self._rolling_since_s = None
+    def transport(self, event: TransportEvent, expected_beats: float | None = None) -> None:
+        """Records a transport event.
 
-    def _seated(self, event: Transport, expected_beats: float | None) -> None:
-        if self._rolling_since_s is None:
-            self._rolling_since_s = event.at_s
+        `expected_beats` is the song's beat at that time without the event; None where the song was stopped.
+        """
+        if event.kind is TransportKind.LOCATED:
+            self._located(event, expected_beats)
+            return
+        self._stops += event.kind is TransportKind.STOPPED
+        self._lost += event.kind is TransportKind.LOST
+        if self._playing_since_s is not None:
+            self._played_s += event.at_s - self._playing_since_s
+            self._playing_since_s = None
+
+    def _located(self, event: TransportEvent, expected_beats: float | None) -> None:
+        if self._playing_since_s is None:
+            self._playing_since_s = event.at_s
         if expected_beats is None:
             self._starts += 1
             self._ticks.restart()
@@ -165,17 +182,17 @@ class SyncMeter:
         self._seeks += not wraps
 
     def report(self, now_s: float) -> SyncReport:
-        """Returns the figures so far. Called when the run is over, by any thread."""
-        rolled_s = self._rolled_s + (now_s - self._rolling_since_s if self._rolling_since_s is not None else 0.0)
+        """Returns the measurements so far. Called at the end of the session, by any thread."""
+        played_s = self._played_s + (now_s - self._playing_since_s if self._playing_since_s is not None else 0.0)
         return SyncReport(
-            minutes=rolled_s / 60,
-            clock=self._ticks.figures(),
+            minutes=played_s / 60,
+            clock=self._ticks.stats(),
             late_p50_ms=self._late.percentile_ms(0.5),
             late_p95_ms=self._late.percentile_ms(0.95),
             late_p99_ms=self._late.percentile_ms(0.99),
             late_max_ms=self._late.max_ms,
             sent=self._late.count,
-            heard=self.heard,
+            notes_received=self.notes_received,
             echoes=self.echoes,
             starts=self._starts,
             stops=self._stops,
@@ -190,20 +207,20 @@ class SyncMeter:
 
 
 class Report(Protocol):
-    """What --report writes: a LockReport or a Diagnosis."""
+    """A report that --report writes: a SyncReport or a Diagnosis."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
 
 def check_report(path: Path) -> None:
-    """Looks, before a run, whether its report can be written; makes the folder, and raises DataError where it cannot be."""
+    """Checks before a session that its report can be written, and creates the folder; raises DataError where it cannot."""
     if path.is_dir():
-        raise DataError(f"The report cannot be written to {path}, which is a folder; {ADVICE}.")
-    check_writable(path.parent, "The report", ADVICE)
+        raise DataError(f"The report cannot be written to {path}, which is a folder; {REPORT_HINT}.")
+    check_writable(path.parent, "The report", REPORT_HINT)
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Writes a report as JSON, whole or not at all; raises DataError where it cannot be written."""
+    """Writes a report as JSON, atomically; raises DataError where it cannot be written."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n", "utf-8")
@@ -211,15 +228,15 @@ def write_report(path: Path, report: Report) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise DataError(f"The report cannot be written to {path} ({error.strerror or error}); {ADVICE}.") from None
+        raise DataError(f"The report cannot be written to {path} ({error.strerror or error}); {REPORT_HINT}.") from None
 
 
-def plain(value: Any) -> Any:
-    """Returns a value of dicts, lists and numbers as JSON can hold it: to four decimals, and null for what is no finite number."""
+def json_value(value: Any) -> Any:
+    """Returns a value of dicts, lists and numbers for JSON: rounded to four decimals, and None for NaN and infinity."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: json_value(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [json_value(part) for part in value]
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     return value
@@ -230,10 +247,10 @@ def _span(minutes: float) -> str:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """Returns such as "2 starts" or "1 start"; empty for none."""
+    """Returns a count with its noun, e.g. "2 starts" or "1 start"; empty for 0."""
     return f"{count} {one if count == 1 else many or one + 's'}" if count else ""
 
 
-def _listed(title: str, parts: Iterable[str]) -> str:
-    said = ", ".join(part for part in parts if part)
-    return f"{title}: {said}." if said else ""
+def _list(title: str, parts: Iterable[str]) -> str:
+    listed = ", ".join(part for part in parts if part)
+    return f"{title}: {listed}." if listed else ""

@@ -1,1 +1,1 @@
-"""MIDI ports: the only package that touches a MIDI driver."""
+"""Opens MIDI ports and reconnects them. No other package calls a MIDI driver."""

@@ -1,7 +1,7 @@
-"""The name of a MIDI system in, python-rtmidi's number for it out, and its port objects: rtmidi is imported here, and only when used.
+"""Selects the MIDI system (ALSA, JACK, CoreMIDI, Windows MIDI) and creates rtmidi objects for it.
 
-python-rtmidi's errors descend from OSError, ValueError and RuntimeError, not from the built-in SystemError; they are caught by
-their common base.
+rtmidi is imported here only, and only when used. python-rtmidi's errors derive from OSError, ValueError and RuntimeError, not from the
+built-in SystemError; they are caught by their common base.
 """
 
 import os
@@ -25,7 +25,11 @@ NO_DRIVER = "type drumvae-live --demo, which needs none"
 
 
 class Backend:
-    """One MIDI system of this machine. Called by the main thread."""
+    """One MIDI system of this machine. Called by the main thread.
+
+    Thread-safe: no.
+    Realtime-safe: no.
+    """
 
     def __init__(self, rtmidi: ModuleType, name: str) -> None:
         self.name = name
@@ -41,11 +45,11 @@ class Backend:
 
     @property
     def can_create(self) -> bool:
-        """Whether virtual ports can be made; WinMM has none."""
+        """Whether virtual ports can be created; WinMM has none."""
         return self.name != "windows"
 
     def midi_in(self, client: str) -> Any:
-        """Returns an unopened rtmidi.MidiIn; raises rtmidi's error where the system does not answer."""
+        """Returns an unopened rtmidi.MidiIn; raises rtmidi's error where the system does not respond."""
         with quiet():
             return self.rtmidi.MidiIn(self._api, name=client)
 
@@ -54,20 +58,20 @@ class Backend:
             return self.rtmidi.MidiOut(self._api, name=client)
 
     def names(self, midi: Any) -> list[str]:
-        """Returns the ports that an rtmidi object can be connected to, by number; "" for one that went while it was listed.
+        """Returns the names of the ports that an rtmidi object can connect to, by number; "" for one that vanished during the listing.
 
-        rtmidi ends a Windows name with its number in the list, which changes when another port goes; no DAW shows it.
+        rtmidi appends the port's number in the list to a Windows name. It changes when another port vanishes, and no DAW shows it.
         """
         names = [name or "" for name in midi.get_ports()]
         return [name.removesuffix(f" {number}") for number, name in enumerate(names)] if self.name == "windows" else names
 
 
-def find_backend(wanted: str = "auto") -> Backend:
-    """Returns the first MIDI system that answers, or the one that was asked for; raises PortError where none does."""
-    if wanted not in BACKENDS:
-        raise PortError(f"There is no backend {wanted!r}; {nearest(wanted, list(BACKENDS))}")
+def find_backend(requested: str = "auto") -> Backend:
+    """Returns the requested MIDI system, or the first that responds; raises PortError where none does."""
+    if requested not in BACKENDS:
+        raise PortError(f"There is no backend {requested!r}; {nearest(requested, list(BACKENDS))}")
     rtmidi = _rtmidi()
-    candidates = _candidates(wanted, set(rtmidi.get_compiled_api()), rtmidi)
+    candidates = _candidates(requested, set(rtmidi.get_compiled_api()), rtmidi)
     refusals = []
     for name in candidates:
         backend = Backend(rtmidi, name)
@@ -75,25 +79,25 @@ def find_backend(wanted: str = "auto") -> Backend:
         if refusal is None:
             return backend
         refusals.append(f"{backend.title} {refusal}")
-    tried = "; ".join(refusals) or f"python-rtmidi was built without {wanted}"
-    raise PortError(f"No MIDI system answers on this machine ({tried}); start one (on Linux e.g. jackd or PipeWire), or {NO_DRIVER}.")
+    tried = "; ".join(refusals) or f"python-rtmidi was built without {requested}"
+    raise PortError(f"No MIDI system responds on this machine ({tried}); start one (on Linux e.g. jackd or PipeWire), or {NO_DRIVER}.")
 
 
-def _candidates(wanted: str, compiled: set[int], rtmidi: ModuleType) -> list[str]:
-    if wanted != "auto":
-        return [wanted] if getattr(rtmidi, _CONSTANTS[wanted]) in compiled else []
+def _candidates(requested: str, compiled: set[int], rtmidi: ModuleType) -> list[str]:
+    if requested != "auto":
+        return [requested] if getattr(rtmidi, _CONSTANTS[requested]) in compiled else []
     order = {"darwin": ["core", "jack"], "win32": ["windows"]}.get(sys.platform, ["alsa", "jack"])
     return [name for name in order if getattr(rtmidi, _CONSTANTS[name]) in compiled]
 
 
 def _refusal(backend: Backend) -> str | None:
-    """Says why a system cannot be used, or None."""
+    """Returns the reason why a system cannot be used, or None."""
     if backend.name == "alsa" and sys.platform == "linux" and not ALSA_SEQUENCER.exists():
-        return "has no sequencer here"  # asking it would print its own complaints on the screen
+        return "has no sequencer here"  # opening it would print ALSA's own errors on the screen
     try:
         probe = backend.midi_in(PROBE_CLIENT)
     except backend.error:
-        return "does not answer"
+        return "does not respond"
     probe.delete()
     return None
 
@@ -109,11 +113,11 @@ def _rtmidi() -> ModuleType:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what C libraries write to stderr off the screen: ALSA and JACK complain there although the error is also returned."""
+    """Discards the output of C libraries to stderr: ALSA and JACK print errors there that they also return."""
     try:
         sys.stderr.flush()
         saved = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # AttributeError: stderr was closed before we began
+    except (OSError, ValueError, AttributeError):  # AttributeError: stderr was closed before
         yield
         return
     null = os.open(os.devnull, os.O_WRONLY)

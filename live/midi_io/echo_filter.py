@@ -1,36 +1,36 @@
-"""Notes sent and notes heard in, a verdict out: on a bus shared with the DAW, what the drummer sends comes back to it.
+"""Recognises this program's own notes when they come back: on a bus shared with the DAW, every sent note arrives at the input too.
 
-Only note-ons are looked at: no other message is heard as a hit, and feedback.py knows the controllers that it sent.
+Only note-ons are checked: no other message counts as a hit, and feedback.py recognises the controllers that it sent.
 
-Whether there is such a bus is learned from how many of the last notes came back. As long as that is not known, every copy within
-30 ms is an echo. Once it is known, no note comes back more often than most do, sooner than most do, or on another channel: a further
-copy is a person's. And once it is known that nothing comes back, every note is: a drum machine that plays all at velocity 100 is heard.
+The share of recent notes that came back shows whether the port is shared. Until that is known, every copy within 30 ms is an echo.
+On a shared port, a note comes back no more often than most do, no sooner than most do, and on the same channel; a further copy was
+played by a person. Without a shared port every note was played by a person, also on a drum machine that plays all at velocity 100.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from statistics import median_high, quantiles
+from statistics import quantiles
 
 from drumvae.music.kit import DRUM_CHANNEL
 
-ECHO_S = 0.03
-"""As long as nothing is known, a copy of a sent note that arrives within this time is its echo. A bus takes 2 ms, a DAW's thru a
-buffer or two."""
-LOOK_S = 0.1
-"""Copies are counted for so long, so that a DAW with long buffers is known too."""
-COPIES = 4
-"""How often a note may come back as long as nothing is known."""
-JUDGED = 16
-"""So many of the last notes are judged; half of them settle it."""
-STEADY_SHARE, QUIET_SHARE = 0.5, 0.25
-"""From this share of notes on that came back it is a bus; below the other there is none."""
+NOTE_ECHO_S = 0.03
+"""Until echoes are detected or ruled out, a copy of a sent note within this time is its echo. A bus takes 2 ms, a DAW's MIDI thru
+a buffer or two."""
+MAX_DELAY_S = 0.1
+"""Copies are counted up to this delay, so that a DAW with long buffers is detected too."""
+MAX_COPIES = 4
+"""How often a note may come back until echoes are detected."""
+RECENT_NOTES = 16
+"""How many of the last notes decide; half of them are enough."""
+SHARED_SHARE, UNSHARED_SHARE = 0.5, 0.25
+"""From this share of returned notes on, the port is shared; below the second, it is not."""
 MARGIN_S = 0.002
-"""An echo may come so much sooner than nine in ten did, and by a quarter of their spread; later it may, because threads are late."""
+"""An echo's delay may exceed the first and last decile of recent delays by this, plus a quarter of the deciles' distance."""
 
 
 @dataclass
-class _Sent:
-    """A note that went out, and how many have come back."""
+class _SentNote:
+    """A sent note, and how often it has come back."""
 
     at_s: float
     pitch: int
@@ -39,66 +39,73 @@ class _Sent:
 
 
 class EchoFilter:
-    """Remembers the notes of the last moments. Called by the performer's thread only; times are monotonic seconds passed in."""
+    """Remembers the last sent notes and compares received notes with them. Times are monotonic seconds passed in.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+
+    >>> echo = EchoFilter()
+    >>> echo.sent(1.0, pitch=36, velocity=100)
+    >>> echo.is_echo(1.002, pitch=36, velocity=100), echo.is_echo(1.002, pitch=38, velocity=100)
+    (True, False)
+    """
 
     def __init__(self) -> None:
-        self._sent: deque[_Sent] = deque()
-        self._copies: deque[int] = deque(maxlen=JUDGED)  # how often each of the last notes came back
-        self._delays: deque[tuple[int, float]] = deque(maxlen=2 * JUDGED)  # on which channel, and how late
+        self._sent: deque[_SentNote] = deque()
+        self._copies: deque[int] = deque(maxlen=RECENT_NOTES)  # how often each of the last notes came back
+        self._delays: deque[tuple[int, float]] = deque(maxlen=2 * RECENT_NOTES)  # channel and delay in seconds of the last echoes
 
     def sent(self, at_s: float, pitch: int, velocity: int) -> None:
-        """Notes that a note went out."""
-        self._judge(at_s)
-        self._sent.append(_Sent(at_s, pitch, velocity))
+        """Records that a note was sent."""
+        self._retire_old_notes(at_s)
+        self._sent.append(_SentNote(at_s, pitch, velocity))
 
     def is_echo(self, arrival_s: float, pitch: int, velocity: int, channel: int = DRUM_CHANNEL) -> bool:
-        """Says whether a note that arrived is one that was sent: same pitch, same velocity, a moment ago.
+        """Returns whether a received note is a recently sent one with the same pitch and velocity.
 
-        A thru may send it back on another channel; once that is known, the channel tells it from a person's. No note comes back more
-        often than the others do.
+        Args:
+            arrival_s: Arrival time in monotonic seconds.
+            pitch: MIDI pitch.
+            velocity: MIDI velocity, 1 to 127.
+            channel: MIDI channel from 0. A MIDI thru may return notes on another channel than a person plays on.
         """
-        self._judge(arrival_s)
-        limit = self._limit()
+        self._retire_old_notes(arrival_s)
+        limit = self._max_copies()
         for note in self._sent:
             delay_s = arrival_s - note.at_s
             if (note.pitch, note.velocity) == (pitch, velocity) and note.copies < limit and delay_s >= 0:
-                is_echo = self._fits(channel, delay_s)
-                if is_echo or not self.recognised:
+                is_echo = self._is_echo_delay(channel, delay_s)
+                if is_echo or not self.echoes_detected:
                     note.copies += 1
                     self._delays.append((channel, delay_s))
                     return is_echo
         return False
 
     @property
-    def recognised(self) -> bool:
-        """Whether what is sent comes back: the port is shared, or something sends it on."""
-        return self._share() >= STEADY_SHARE
+    def echoes_detected(self) -> bool:
+        """Whether sent notes come back: the port is shared, or another program sends them on."""
+        return self._returned_share() >= SHARED_SHARE
 
-    @property
-    def delay_s(self) -> float | None:
-        """How late echoes are, or None where there are none."""
-        return median_high(delay_s for _, delay_s in self._delays) if self.recognised and self._delays else None
-
-    def _fits(self, channel: int, delay_s: float) -> bool:
-        """Says whether a copy is an echo, by what is known of the others."""
-        if not self.recognised:
-            return delay_s <= ECHO_S and (len(self._copies) < JUDGED or self._share() >= QUIET_SHARE)
-        on_it_s = [known_s for known, known_s in self._delays if known == channel]
-        if len(on_it_s) < max(len(self._delays) * QUIET_SHARE, 2):
+    def _is_echo_delay(self, channel: int, delay_s: float) -> bool:
+        """Returns whether channel and delay of a copy fit an echo, by those of the last echoes."""
+        if not self.echoes_detected:
+            return delay_s <= NOTE_ECHO_S and (len(self._copies) < RECENT_NOTES or self._returned_share() >= UNSHARED_SHARE)
+        delays_s = [echo_s for echo_channel, echo_s in self._delays if echo_channel == channel]
+        if len(delays_s) < max(len(self._delays) * UNSHARED_SHARE, 2):
             return False
-        tenths_s = quantiles(on_it_s, n=10)
-        margin_s = MARGIN_S + (tenths_s[-1] - tenths_s[0]) / 4
-        return tenths_s[0] - margin_s <= delay_s <= max(tenths_s[-1] + margin_s, ECHO_S)
+        deciles_s = quantiles(delays_s, n=10)
+        margin_s = MARGIN_S + (deciles_s[-1] - deciles_s[0]) / 4
+        return deciles_s[0] - margin_s <= delay_s <= max(deciles_s[-1] + margin_s, NOTE_ECHO_S)
 
-    def _limit(self) -> int:
-        """Returns how often a note comes back: the most that a quarter of those that do have reached."""
-        returned = sorted((copies for copies in self._copies if copies), reverse=True) if self.recognised else []
-        return returned[int(len(returned) * QUIET_SHARE)] if returned else COPIES
+    def _max_copies(self) -> int:
+        """Returns how often a note may come back: the number that a quarter of the returned notes reached."""
+        returned = sorted((copies for copies in self._copies if copies), reverse=True) if self.echoes_detected else []
+        return returned[int(len(returned) * UNSHARED_SHARE)] if returned else MAX_COPIES
 
-    def _share(self) -> float:
-        """Returns how many of the last notes came back, as a share; 0 as long as too few were sent."""
-        return sum(copies > 0 for copies in self._copies) / len(self._copies) if len(self._copies) >= JUDGED // 2 else 0.0
+    def _returned_share(self) -> float:
+        """Returns the share of the last notes that came back; 0 until enough were sent."""
+        return sum(copies > 0 for copies in self._copies) / len(self._copies) if len(self._copies) >= RECENT_NOTES // 2 else 0.0
 
-    def _judge(self, now_s: float) -> None:
-        while self._sent and now_s - self._sent[0].at_s > LOOK_S:
+    def _retire_old_notes(self, now_s: float) -> None:
+        while self._sent and now_s - self._sent[0].at_s > MAX_DELAY_S:
             self._copies.append(self._sent.popleft().copies)

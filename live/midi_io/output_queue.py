@@ -1,4 +1,4 @@
-"""Messages with their due times in, the same sent at those times: what waits to be sent, how late it was, and the silence at an end."""
+"""Queues scheduled messages and sends them when they are due."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -14,42 +14,46 @@ from .echo_filter import EchoFilter
 
 @dataclass
 class OutputQueue:
-    """Holds what was given out and is not sent yet, in order. Called by the performer's thread only; times are monotonic seconds."""
+    """The scheduled messages that are not sent yet, in order of time. Times are monotonic seconds.
 
-    sink: Output
+    Thread-safe: no.
+    Realtime-safe: as the output.
+    """
+
+    output: Output
     meter: SyncMeter
     echo: EchoFilter | None = None
-    """Is told of every note that goes out, to know it when it comes back."""
-    struck: dict[int, float] = field(default_factory=dict)
-    """When each pitch was last struck."""
-    _waiting: deque[ScheduledMessage] = field(default_factory=deque)
+    """Learns every sent note, to recognise its echo."""
+    note_on_s: dict[int, float] = field(default_factory=dict)
+    """When each pitch was last sent."""
+    _queue: deque[ScheduledMessage] = field(default_factory=deque)
 
     @property
     def next_s(self) -> float | None:
-        """When the next message is due; None where none waits."""
-        return self._waiting[0].at_s if self._waiting else None
+        """When the next message is due; None for an empty queue."""
+        return self._queue[0].at_s if self._queue else None
 
-    def add(self, dues: Iterable[ScheduledMessage]) -> None:
-        """Takes messages that are due after those that wait."""
-        self._waiting.extend(dues)
+    def add(self, messages: Iterable[ScheduledMessage]) -> None:
+        """Queues messages that are due after those in the queue."""
+        self._queue.extend(messages)
 
     def send(self, now_s: float) -> None:
-        """Sends what is due."""
-        while self._waiting and self._waiting[0].at_s <= now_s:
-            due = self._waiting.popleft()
-            is_note = due.message[0] & 0xF0 == NOTE_ON
-            if self.echo and is_note:
-                self.echo.sent(now_s, due.message[1], due.message[2])
-            self.sink.send(due.message)
-            if is_note:
-                self.struck[due.message[1]] = now_s
-                self.meter.sent(now_s - due.at_s)
+        """Sends the messages that are due."""
+        while self._queue and self._queue[0].at_s <= now_s:
+            due_s, message = self._queue.popleft()
+            is_note_on = message[0] & 0xF0 == NOTE_ON
+            if self.echo and is_note_on:
+                self.echo.sent(now_s, message[1], message[2])
+            self.output.send(message)
+            if is_note_on:
+                self.note_on_s[message[1]] = now_s
+                self.meter.sent(now_s - due_s)
 
-    def silence(self, offs: Iterable[ScheduledMessage]) -> list[ScheduledMessage]:
-        """Sends the note-offs that wait and those given, at once; notes that wait are forgotten, and returned."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        notes = [due for due in waiting if due.message[0] & 0xF0 == NOTE_ON]
-        for due in (*(due for due in waiting if due.message[0] & 0xF0 != NOTE_ON), *offs):
-            self.sink.send(due.message)
-        return notes
+    def all_notes_off(self, note_offs: Iterable[ScheduledMessage]) -> list[ScheduledMessage]:
+        """Sends the queued and the given note-offs at once; removes the queued note-ons and returns them."""
+        queued = list(self._queue)
+        self._queue.clear()
+        cancelled = [each for each in queued if each.message[0] & 0xF0 == NOTE_ON]
+        for each in (*(each for each in queued if each.message[0] & 0xF0 != NOTE_ON), *note_offs):
+            self.output.send(each.message)
+        return cancelled

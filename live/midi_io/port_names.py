@@ -1,49 +1,62 @@
-"""Port names in, the one that was meant out: by part of its name, and again after the system has given it another number.
+"""Finds a MIDI port by a part of its name, also after the system has changed the numbers in the name.
 
-A name that a driver lists is made of what the maker or the user called it and of numbers that change: ALSA ends it with "20:0",
-JACK calls the second client of a name "Synth-01", Windows says "2- Synth" where the device sits in another socket.
+A driver's port name consists of a name from the manufacturer or the user, and of numbers that change. ALSA appends "20:0", JACK calls
+the second client of a name "Synth-01", and Windows says "2- Synth" where the device is plugged into another socket.
 """
 
 import re
 from collections.abc import Collection, Sequence
 
 IN_CLIENT, OUT_CLIENT, PROBE_CLIENT = "drumvae-in", "drumvae-out", "drumvae-probe"
-OWN = (IN_CLIENT, OUT_CLIENT, PROBE_CLIENT)
-NUMBERS = re.compile(r"^\d+- | \d+:\d+$|(?<=[^:])-\d+(?=:)")
+OWN_CLIENTS = (IN_CLIENT, OUT_CLIENT, PROBE_CLIENT)
+SYSTEM_NUMBERS = re.compile(r"^\d+- | \d+:\d+$|(?<=[^:])-\d+(?=:)")
 
 
-def others(names: Sequence[str]) -> list[str]:
-    """Returns the names that are not ours; the client's name comes first in ALSA's and JACK's. One without a name is no port."""
-    return [name for name in names if name and name.split(":")[0].rstrip("0123456789-") not in OWN]
+def without_own(names: Sequence[str]) -> list[str]:
+    """Returns the names of other programs' ports; ALSA and JACK put the client's name first. A port without a name is left out."""
+    return [name for name in names if name and name.split(":")[0].rstrip("0123456789-") not in OWN_CLIENTS]
 
 
-def stable(name: str) -> str:
+def without_system_numbers(name: str) -> str:
     """Returns a name without the numbers that the system chose.
 
-    Numbers that tell ports apart stay: "Bus 1" is another port than "Bus 2".
+    Numbers that distinguish ports stay: "Bus 1" is another port than "Bus 2".
+
+    >>> without_system_numbers("Launchpad:Launchpad MIDI 1 20:0")
+    'Launchpad:Launchpad MIDI 1'
     """
-    return NUMBERS.sub("", name)
+    return SYSTEM_NUMBERS.sub("", name)
 
 
-def match(wanted: str, names: Sequence[str]) -> str | None:
-    """Returns the first name that contains what is wanted, whatever the case.
+def match(requested: str, names: Sequence[str]) -> str | None:
+    """Returns the first name that contains `requested`, ignoring case, or None.
 
-    A name that is equal goes first. A name that was copied from a list, with a number that is no longer true, is found without it.
+    An equal name takes precedence. A name that was copied from a list and has an outdated number matches without its number.
+
+    >>> match("clock", ["Keys:out", "Ardour:MIDI Clock out"])
+    'Ardour:MIDI Clock out'
     """
-    lowered, lasting = wanted.casefold(), stable(wanted).casefold()
+    lowered, unnumbered = requested.casefold(), without_system_numbers(requested).casefold()
     equal = [name for name in names if name.casefold() == lowered]
     containing = [name for name in names if lowered in name.casefold()]
-    renumbered = [name for name in names if lasting and lasting in stable(name).casefold()]
+    renumbered = [name for name in names if unnumbered and unnumbered in without_system_numbers(name).casefold()]
     return next(iter(equal + containing + renumbered), None)
 
 
-def match_again(wanted: str, found: str, names: Sequence[str], bystanders: Collection[str]) -> str | None:
-    """Returns the name under which a lost port is back, or None.
+def match_again(requested: str, last_name: str, names: Sequence[str], other_names: Collection[str]) -> str | None:
+    """Finds a lost port in a new list of ports.
 
-    `found` is the name it had. `bystanders` are the ports that were there beside it: none of them is it, though the name may fit.
+    Args:
+        requested: The part of a name that the user typed.
+        last_name: The name that the port had before it was lost.
+        names: The ports there are now.
+        other_names: The ports that existed beside it before. None of them is the lost port, even where its name matches.
+
+    Returns:
+        The port's present name, or None while it is away.
     """
-    if found in names:
-        return found
-    new = [name for name in names if name not in bystanders]
-    again = [name for name in new if stable(name) == stable(found)]
-    return next(iter(again), None) or match(wanted, new)
+    if last_name in names:
+        return last_name
+    new = [name for name in names if name not in other_names]
+    renumbered = [name for name in new if without_system_numbers(name) == without_system_numbers(last_name)]
+    return next(iter(renumbered), None) or match(requested, new)

@@ -1,1 +1,1 @@
-"""The performer and what runs it: one session from start to end."""
+"""Runs a session: the performer, its collaborators and its threads."""

@@ -1,8 +1,8 @@
-"""What a player moved in; what it changes in the controls, the loops and the requests, and a sentence that says so, out."""
+"""Applies the events of controls to the control values, the loops and the scheduler, and returns a sentence for each."""
 
 from dataclasses import dataclass, field, replace
 
-from drumvae.music.conditions import styled
+from drumvae.music.conditions import one_hot_style
 from drumvae.music.kit import Kit
 from drumvae.util.errors import BundleError
 
@@ -11,19 +11,24 @@ from ..controls.state import ControlState, fills_title
 from ..generation.modes import MODES, NO_STYLES
 from ..generation.scheduler import GenerationScheduler
 from ..looper.clip_slots import ClipSlots
-from ..looper.player import Loop, Player
+from ..looper.loop import Loop
+from ..looper.player import Player
 
-_DRUMMERS_OWN = ("style", "complexity", "fill", "fill_every")
-"""The verbs of what only a bundle that knows styles can be asked for."""
+_NEEDS_STYLES = ("style", "complexity", "fill", "fill_every")
+"""The verbs that only a model with conditions supports."""
 
 
 @dataclass
 class ControlHandler:
-    """Turns events into changes. Called by the performer's thread only. Panic, clear and align are the performer's own."""
+    """Applies events. The performer itself handles panic, clear and align.
+
+    Thread-safe: no.
+    Realtime-safe: yes.
+    """
 
     player: Player
-    requests: GenerationScheduler
-    shelf: ClipSlots
+    scheduler: GenerationScheduler
+    clip_slots: ClipSlots
     _first_kit: Kit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,13 +38,13 @@ class ControlHandler:
     def controls(self) -> ControlState:
         return self.player.controls
 
-    def move(self, event: Event) -> str:
-        """Takes what was moved and says what that did, in words; nothing that plays stops for what cannot be done."""
+    def apply(self, event: Event) -> str:
+        """Applies an event and returns a sentence about its effect; a refused event changes nothing."""
         action = event.action
         if action.slot is not None:
             return self._keep(action.slot) if action.verb == "keep" else self._recall(action.slot)
         if action.name == "next":
-            return "Another loop comes with the next bar." if self.requests.renew() else "There is nothing to make another loop of."
+            return "Another loop comes with the next bar." if self.scheduler.regenerate() else "There is nothing to make another loop of."
         if refusal := self._refusal(action):
             return refusal
         if action.name == "fill":
@@ -47,23 +52,24 @@ class ControlHandler:
         if action.name == "undo":
             return self._undo()
         if action.name == "first kit":
-            self.turn(replace(self.controls, kit=self._first_kit))
+            self.scheduler.set_controls(replace(self.controls, kit=self._first_kit))
             return self._kit_title()
-        self.turn(self.controls.after(event, self.requests.offered, self.requests.styles))
+        self.scheduler.set_controls(self.controls.after(event, self.scheduler.modes, self.scheduler.styles))
         return self._title(event)
 
-    def turn(self, controls: ControlState) -> None:
-        """Takes controls as a whole; they are heard from the next bar on."""
-        self.requests.turn(controls)
+    def remember(self, loop: Loop | None) -> None:
+        """Takes the loop that plays now into the history of `undo`."""
+        if loop is not None:
+            self.clip_slots.add_played(loop)
 
     def _refusal(self, action: Action) -> str | None:
-        """Says why the bundle cannot be asked for something; None where it can."""
-        if action.mode is not None and action.mode not in self.requests.offered:
-            return f"This bundle cannot {action.mode}; it offers {', '.join(self.requests.offered)}."
-        if action.verb in _DRUMMERS_OWN and not self.requests.styles:
+        """Returns why the model does not support an action; None where it does."""
+        if action.mode is not None and action.mode not in self.scheduler.modes:
+            return f"This bundle cannot {action.mode}; it offers {', '.join(self.scheduler.modes)}."
+        if action.verb in _NEEDS_STYLES and not self.scheduler.styles:
             return NO_STYLES
         try:
-            styled(action.style, self.requests.styles)
+            one_hot_style(action.style, self.scheduler.styles)
         except BundleError as error:
             return str(error)
         return None
@@ -71,7 +77,7 @@ class ControlHandler:
     def _fill(self) -> str:
         if self.controls.mode != "generate":
             return f"The mode {self.controls.mode} makes no fills; choose the mode generate."
-        self.requests.fill = self.requests.fill or not self.requests.fill_comes  # pressed twice, it is still one
+        self.scheduler.fill_requested = self.scheduler.fill_requested or not self.scheduler.fill_pending  # pressed twice is still one
         return f"The next loop ends in a fill{'; hold keeps the one that plays' if self.controls.hold else ''}."
 
     def _title(self, event: Event) -> str:
@@ -83,8 +89,8 @@ class ControlHandler:
         if action.kind is Kind.SWITCH:
             return f"{action.name} {'on' if self.controls.is_on(action) else 'off'}"
         if action.verb == "mode":
-            needs = ". Keep two loops, and it goes between them." if self.controls.mode == "morph" and not self.shelf.pair else ""
-            return f"mode {self.controls.mode}{needs}"
+            needs_loops = self.controls.mode == "morph" and not self.clip_slots.morph_pair
+            return f"mode {self.controls.mode}{'. Keep two loops, and it goes between them.' if needs_loops else ''}"
         if action.kit is not None:
             return self._kit_title()
         value = getattr(self.controls, action.name, None)
@@ -94,7 +100,7 @@ class ControlHandler:
         if self.controls.style is None:
             return "no style: the model's own choice"
         mode = self.controls.mode
-        return f"style {self.controls.style}{'' if 'style' in MODES[mode].amounts else f', which the mode {mode} does not ask for'}"
+        return f"style {self.controls.style}{'' if 'style' in MODES[mode].amounts else f', which the mode {mode} does not use'}"
 
     def _kit_title(self) -> str:
         return f"The kit {self.controls.kit.name} comes with the next bar."
@@ -103,26 +109,26 @@ class ControlHandler:
         loop = self.player.loop
         if loop is None or not loop.grid.hits.any():
             return "Nothing plays that could be kept."
-        self.shelf.keep(slot, loop)
-        self.requests.pair = self.shelf.pair
+        self.clip_slots.keep(slot, loop)
+        self.scheduler.morph_pair = self.clip_slots.morph_pair
         return f"Loop {loop.index} is kept in slot {slot}."
 
     def _recall(self, slot: int) -> str:
-        loop = self.shelf.kept.get(slot)
+        loop = self.clip_slots.loops.get(slot)
         if loop is None:
             return f"Slot {slot} holds no loop; keep one there first."
         self._go_to(loop)
         return f"Slot {slot} comes with the next bar and is held."
 
     def _undo(self) -> str:
-        loop = self.shelf.back()
+        loop = self.clip_slots.undo()
         if loop is None:
             return "There is no loop before this one."
         self._go_to(loop)
         return f"Loop {loop.index} comes back with the next bar and is held."
 
     def _go_to(self, loop: Loop) -> None:
-        """Brings in a loop that is to stay: hold goes on, and a press of hold lets the drummer go on."""
+        """Brings in a loop that stays: hold is on until it is pressed again."""
         self.player.replace_loop(loop)
-        self.turn(replace(self.controls, hold=True))
-        self.requests.adopt(loop)
+        self.scheduler.set_controls(replace(self.controls, hold=True))
+        self.scheduler.keep_unchanged(loop)

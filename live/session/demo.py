@@ -1,4 +1,4 @@
-"""Nothing in but a tempo, eight bars out: a written performance, played as if by a person, and its answer."""
+"""Plays the demo: a built-in performance of four bars, and four bars of answer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import LOOP_BARS, Grid
 from drumvae.music.kit import DEFAULT_KIT
 
-from ..clock.follower import Clock, State
+from ..clock.transport import Clock, State
 from ..generation.modes import ModelProperties
-from ..looper.player import Loop
+from ..looper.loop import Loop, midi_velocity
 from ..messages import PlayedLoop, TimestampedMessage
 
 DEMO_BARS = 2 * LOOP_BARS
@@ -22,43 +22,43 @@ PERFORMANCE = """
     low tom     ................|................|................|............x...|
     crash       X...............|................|................|................|
 """
-"""Four bars of rock as a drum machine plays it: three loudnesses, and every hit exactly on its step."""
+"""Four bars of rock as a drum machine plays it: quantized, with three velocities."""
 
 
 def performance() -> Loop:
-    """Returns the built-in performance as a loop that can be played."""
+    """Returns the built-in performance as a loop."""
     return Loop(0, Grid.from_text(PERFORMANCE), source="performance")
 
 
-def demo_mode(facts: ModelProperties) -> str:
-    """Returns how the demo answers: by humanizing, or by a loop of its own where the model cannot humanize."""
-    return "humanize" if "humanize" in facts.tasks else "generate"
+def demo_mode(model: ModelProperties) -> str:
+    """Returns the mode of the answer: humanize, or generate where the model cannot humanize."""
+    return "humanize" if "humanize" in model.tasks else "generate"
 
 
-class Script:
-    """Plays a grid once into the performer, as a person on a pad would; an Input with nobody behind it."""
+class ScriptedInput:
+    """An Input that plays a grid once."""
 
     def __init__(self, grid: Grid, clock: Clock) -> None:
         self._clock = clock
         self._onsets = sorted(grid.onsets())
-        self._done = 0
+        self._next = 0
 
     def poll(self, now_s: float) -> Sequence[TimestampedMessage]:
-        """Returns the notes that are due, stamped with their exact times."""
+        """Returns the notes that are due, with their exact times."""
         arrivals: list[TimestampedMessage] = []
         if self._clock.state is not State.RUNNING:
             return arrivals
         timeline = self._clock.timeline
-        while self._done < len(self._onsets) and timeline.time_at(self._onsets[self._done].beat) <= now_s:
-            onset = self._onsets[self._done]
-            self._done += 1
-            message = bytes((NOTE_ON, DEFAULT_KIT.output_notes[onset.voice], max(round(onset.velocity * 127), 1)))
+        while self._next < len(self._onsets) and timeline.time_at(self._onsets[self._next].beat) <= now_s:
+            onset = self._onsets[self._next]
+            self._next += 1
+            message = bytes((NOTE_ON, DEFAULT_KIT.output_notes[onset.voice], midi_velocity(onset.velocity)))
             arrivals.append(TimestampedMessage(timeline.time_at(onset.beat), message))
         return arrivals
 
 
-class Silence:
-    """Takes every message and sends none."""
+class NullOutput:
+    """An Output without a port."""
 
     reconnect_count = 0
 
@@ -66,7 +66,8 @@ class Silence:
 
 
 def write_demo(path: Path, played: Sequence[PlayedLoop], bpm: float) -> str:
-    """Writes what sounded and says what that was, in a sentence; raises DataError where the file cannot be written."""
-    write_midi(path, [p.loop.grid for p in played], bpm, played[-1].kit, name="drumvae demo")
-    parts = ", then ".join(f"four bars {p.loop.source}" if p.loop.source != "performance" else "four bars of performance" for p in played)
+    """Writes the played loops and returns a sentence about them; raises DataError where the file cannot be written."""
+    write_midi(path, [each.loop.grid for each in played], bpm, played[-1].kit, name="drumvae demo")
+    sources = (each.loop.source for each in played)
+    parts = ", then ".join(f"four bars {'of ' if source == 'performance' else ''}{source}" for source in sources)
     return f"{path.name} holds {parts}, at {bpm:g} bpm."

@@ -1,1 +1,1 @@
-"""The terminal display."""
+"""Displays a session on the terminal."""

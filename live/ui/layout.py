@@ -1,4 +1,4 @@
-"""Text from anywhere in, rows of spans that fit a terminal out. Widths are in columns: some letters take two, some none."""
+"""Fits text into rows of terminal columns. Widths are in columns: some letters take two columns, some none."""
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, auto
@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 
 class Priority(IntEnum):
-    """How much a line matters, the first the most: where there are too few rows, the last are left out."""
+    """The importance of a line, the most important first; where rows are short, the last are left out."""
 
     TRANSPORT = auto()
     MODE = auto()
-    SENTENCE = auto()
+    MESSAGE = auto()
     PLAYING = auto()
-    TURNED = auto()
-    HEARD = auto()
+    CONTROLS = auto()
+    RECORDED = auto()
     TITLE = auto()
-    REST = auto()
-    """What a sentence needs of further rows."""
+    CONTINUATION = auto()
+    """Further rows of a message."""
     FOOTER = auto()
     SILENT = auto()
     """A voice without a hit."""
@@ -24,7 +24,7 @@ class Priority(IntEnum):
 
 
 class StyledText(NamedTuple):
-    """Text in one style, in Rich's words; the text is to be shown as it is."""
+    """Text in one style of Rich's; the text is literal, without markup."""
 
     text: str
     style: str = ""
@@ -33,12 +33,12 @@ class StyledText(NamedTuple):
 class Line(NamedTuple):
     """One row of the screen."""
 
-    rank: Priority
-    spans: Sequence[StyledText] = ()
+    priority: Priority
+    parts: Sequence[StyledText] = ()
 
 
-def fitted(text: str, width: int) -> str:
-    """Returns text in at most so many columns, with an end that says so where it was cut."""
+def truncated(text: str, width: int) -> str:
+    """Returns text in at most `width` columns; where it was cut it ends with "..."."""
     from rich.cells import cell_len, set_cell_size
 
     text = printable(text)
@@ -48,12 +48,16 @@ def fitted(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Returns text broken between words; nothing for nothing."""
-    return filled(map(printable, text.split()), width, " ")
+    """Returns text as rows of at most `width` columns, broken between words; no rows for an empty text.
+
+    >>> wrapped("The port is back", 9)
+    ['The port', 'is back']
+    """
+    return joined_rows(map(printable, text.split()), width, " ")
 
 
-def filled(parts: Iterable[str], width: int, gap: str) -> list[str]:
-    """Returns parts joined by a gap into as few rows as they need; a part that is wider than a row is broken within."""
+def joined_rows(parts: Iterable[str], width: int, gap: str) -> list[str]:
+    """Returns parts joined by a gap in as few rows as possible; a part wider than a row is broken."""
     from rich.cells import cell_len, chop_cells
 
     rows: list[str] = []
@@ -66,5 +70,9 @@ def filled(parts: Iterable[str], width: int, gap: str) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Returns text in which what is no character to look at, such as an escape that would move the cursor, is a question mark."""
+    """Returns text with a question mark for every unprintable character, e.g. an escape that would move the cursor.
+
+    >>> printable("a\\tb")
+    'a?b'
+    """
     return "".join(letter if letter.isprintable() else "?" for letter in text)

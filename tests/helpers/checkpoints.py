@@ -1,4 +1,4 @@
-"""Writes checkpoints of tiny models of every kind."""
+"""Writes checkpoints of tiny LSTM models of all kinds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,13 +30,13 @@ def loops(model: ModelConfig, count: int) -> torch.Tensor:
 
 
 def checkpoint(path: Path, model: ModelConfig) -> Path:
-    """Writes a checkpoint of a fresh model, as training would."""
+    """Writes a checkpoint of a new model, with the entries of a trained one."""
     torch.manual_seed(0)
     vae = LoopVAE(model)
     for parameter in vae.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
-    described = {"format": FORMAT, "preset": "tiny", "tasks": ["generate", "reconstruct"], "windows": loops(model, 5)}
-    described |= {"config": {"preset": "tiny", "model": model.to_dict()}}
-    described["facts"] = {"data": "MIDI files", "validation": {"hit_f1": 0.5}, "step": 1}
-    torch.save({"state_dict": {f"vae.{k}": v for k, v in vae.state_dict().items()}, KEY: described}, path)
+    metadata = {"format": FORMAT, "preset": "tiny", "tasks": ["generate", "reconstruct"], "windows": loops(model, 5)}
+    metadata |= {"config": {"preset": "tiny", "model": model.to_dict()}}
+    metadata["facts"] = {"data": "MIDI files", "validation": {"hit_f1": 0.5}, "step": 1}
+    torch.save({"state_dict": {f"vae.{k}": v for k, v in vae.state_dict().items()}, KEY: metadata}, path)
     return path

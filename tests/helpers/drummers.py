@@ -1,4 +1,4 @@
-"""A small drummer's bundle of a model that was never trained: it plays noise, and answers to whatever it is told."""
+"""Writes a bundle of a small untrained drummer, whose random loops depend on all conditions."""
 
 import warnings
 from pathlib import Path
@@ -28,7 +28,7 @@ SMALL = ModelConfig(
 
 
 def write_drummer(folder: Path) -> Path:
-    """Writes a bundle of a fresh drummer, whose weights are large enough for style and tempo to be heard."""
+    """Writes a bundle of a new drummer, with weights so large that style and tempo change its loops."""
     import torch
 
     from drumvae.models.drummer import Drummer
@@ -37,11 +37,11 @@ def write_drummer(folder: Path) -> Path:
     model = Drummer(SMALL).eval()
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
-    told = len(STYLES) + 2  # whether a density is told, and which: what was never trained may take it either way
-    model.decoder.wanted.weight.data[:, told : told + 2] = 0
+    density = len(STYLES) + 2  # two inputs: whether there is a density, and its value
+    model.decoder.condition_proj.weight.data[:, density : density + 2] = 0  # untrained, more density could mean fewer hits
     halve(model)
     even = (0.5,) * len(VOICES)
-    learned = (
+    fields = (
         "groove",
         64,
         SMALL.latent_size,
@@ -55,9 +55,9 @@ def write_drummer(folder: Path) -> Path:
         "none",
         "0",
     )
-    info = BundleInfo(*learned, family=DRUMMER, styles=STYLES, loop_factors=SMALL.moods, densities=DENSITIES)
+    info = BundleInfo(*fields, family=DRUMMER, styles=STYLES, loop_factors=SMALL.moods, densities=DENSITIES)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own
+        warnings.simplefilter("ignore")  # of the exporter
         write_graphs(model, info, folder)
     write_bundle_json(folder, info)
     return folder

@@ -1,6 +1,6 @@
-"""Twins of what the stage meets: a sender of clock bytes, ports, an engine, a MIDI driver, and a stage on which time is made up.
+"""Fakes for sessions: a clock sender, ports, an engine, a MIDI driver, and a session in simulated time.
 
-A song is a list of (seconds, bytes), so a whole performance is compared as a list and nothing sleeps.
+A song is a list of (seconds, bytes), so a whole performance is compared as a list and no test sleeps.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from drumvae.live.cli import commands
-from drumvae.live.clock.follower import Clock, Follower
-from drumvae.live.controls.state import ControlState
-from drumvae.live.generation.generator import Generator
-from drumvae.live.generation.modes import make_loop, offered_modes
+from drumvae.live.clock.follower import Follower
+from drumvae.live.clock.transport import Clock
+from drumvae.live.generation.modes import available_modes, make_loop
 from drumvae.live.generation.worker_main import ModelInfo
-from drumvae.live.messages import PlayedLoop, TimestampedMessage
-from drumvae.live.session.performer import Performer
+from drumvae.live.messages import PlayedLoop, Status, TimestampedMessage
+from drumvae.live.session.performer import Performer, PerformerOptions
 from drumvae.music.conditions import UNCONDITIONED, Conditions
 from drumvae.music.grid import Grid
+from helpers.thread_generator import ThreadGenerator
 
 Event = tuple[float, bytes]
 CLOCK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
@@ -33,7 +33,7 @@ def position(sixteenths: int) -> bytes:
 
 
 class Sender:
-    """Writes a song of clock bytes: a DAW in a list. Time moves with `ticks` and `rest` only."""
+    """A DAW that writes its messages into a list. Time moves with `ticks` and `rest` only."""
 
     def __init__(self, bpm: float = 120.0, at_s: float = NOW_S, jitter_s: float = 0.0) -> None:
         self.bpm, self.at_s, self.jitter_s = bpm, at_s, jitter_s
@@ -49,7 +49,7 @@ class Sender:
         return self
 
     def ticks(self, count: int) -> "Sender":
-        """Sends ticks, the first one now; the next would come one period after the last."""
+        """Sends clock messages, the first one now; afterwards the time is one period after the last."""
         for _ in range(count):
             jitter_s = self._random.normal(0, self.jitter_s) if self.jitter_s else 0.0
             self.song.append((self.at_s + jitter_s, CLOCK))
@@ -65,7 +65,7 @@ class Sender:
 
 
 class FakeInput:
-    """Delivers a song when its time has come."""
+    """Delivers the messages of a song at their times."""
 
     def __init__(self, song: Sequence[Event] = ()) -> None:
         self.song = sorted(song, key=lambda event: event[0])
@@ -79,7 +79,7 @@ class FakeInput:
 
 
 class FakeOutput:
-    """Keeps what was sent, with the time at which it was."""
+    """Keeps the sent messages with their times."""
 
     reconnect_count = 0
 
@@ -95,7 +95,7 @@ class FakeOutput:
         return [(at_s, m[1], m[2]) for at_s, m in self.sent if m[0] & 0xF0 == 0x90 and m[2]]
 
     def held(self) -> set[int]:
-        """Returns the pitches that were not let go."""
+        """Returns the pitches without a note-off."""
         held: set[int] = set()
         for _, message in self.sent:
             if message[0] & 0xF0 == 0x90:
@@ -106,7 +106,7 @@ class FakeOutput:
 
 
 class FakeEngine:
-    """Answers at once: a loop whose kick pattern tells its seed, and a humanization that is plain to see."""
+    """An engine that is quick: a generated loop depends on its seed, and each task has an effect that is easy to check."""
 
     provider, provider_reason = "cpu", ""
 
@@ -118,9 +118,10 @@ class FakeEngine:
         styles: tuple[str, ...] = (),
     ) -> None:
         self.tasks, self.encoding, self.steps, self.styles = tasks, encoding, steps, styles
-        self.asked: list[tuple[Any, ...]] = []
-        self.told: list[tuple[str, Conditions, float]] = []
-        """What was asked for beside the task: the verb, the conditions, the complexity."""
+        self.calls: list[tuple[Any, ...]] = []
+        """The verb and its arguments."""
+        self.conditions: list[tuple[str, Conditions, float]] = []
+        """The verb, the conditions and the complexity of every call but a morph."""
 
     def pop_notice(self) -> None:
         return None
@@ -134,34 +135,34 @@ class FakeEngine:
         conditions: Conditions = UNCONDITIONED,
         complexity: float = 0.0,
     ) -> list[Grid]:
-        self.asked.append(("generate", seed, temperature, density))
-        self.told.append(("generate", conditions, complexity))
+        self.calls.append(("generate", seed, temperature, density))
+        self.conditions.append(("generate", conditions, complexity))
         return [random_grid(seed + i, 0.2 * density) for i in range(count)]
 
     def humanize(
         self, grid: Grid, amount: float = 1.0, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> Grid:
-        self.asked.append(("humanize", grid, amount, seed))
-        self.told.append(("humanize", conditions, 0.0))
+        self.calls.append(("humanize", grid, amount, seed))
+        self.conditions.append(("humanize", conditions, 0.0))
         return Grid(grid.hits, grid.velocities * 0.5, grid.hits * 0.25 * amount)
 
     def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
-        self.asked.append(("drumify", grid, seed))
-        self.told.append(("drumify", conditions, 0.0))
+        self.calls.append(("drumify", grid, seed))
+        self.conditions.append(("drumify", conditions, 0.0))
         return Grid(*(np.roll(array, 1, axis=1) for array in grid.arrays()))  # every voice on the next drum
 
     def vary(self, grid: Grid, amount: float, seed: int, conditions: Conditions = UNCONDITIONED) -> Grid:
-        self.asked.append(("vary", grid, amount, seed))
-        self.told.append(("vary", conditions, 0.0))
+        self.calls.append(("vary", grid, amount, seed))
+        self.conditions.append(("vary", conditions, 0.0))
         return Grid(*(np.roll(array, round(16 * amount), axis=0) for array in grid.arrays()))  # later by up to a bar
 
     def morph(self, first: Grid, last: Grid, position: float) -> Grid:
-        self.asked.append(("morph", first, last, position))
+        self.calls.append(("morph", first, last, position))
         return first if position < 0.5 else last
 
 
-class FakeModel(Generator):
-    """Stands for the model's process: an engine in a thread of this one."""
+class FakeModelHost(ThreadGenerator):
+    """A model host that runs an engine in a thread of this process."""
 
     restarts = 0
 
@@ -174,9 +175,9 @@ class FakeModel(Generator):
         return ModelInfo.of(self._engine)
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
-    """Has drumvae-live run an engine of the test's in its own process."""
-    monkeypatch.setattr(commands, "start_model", lambda _: FakeModel(engine))
+def use_engine(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
+    """Makes drumvae-live run an engine in this process."""
+    monkeypatch.setattr(commands, "start_model", lambda _: FakeModelHost(engine))
 
 
 def random_grid(seed: int, density: float = 0.2) -> Grid:
@@ -188,66 +189,60 @@ def random_grid(seed: int, density: float = 0.2) -> Grid:
 
 
 @dataclass
-class Stage:
-    """Plays a performer in made-up time: the model answers between two steps, unless it is told to be slow."""
+class SimulatedSession:
+    """Runs a performer in simulated time; the model works between two steps, for `model_s` seconds."""
 
     song: Sequence[Event] = ()
     mode: str = "generate"
     engine: FakeEngine = field(default_factory=FakeEngine)
     clock: Clock = field(default_factory=Follower)
     model_s: float = 0.0
-    step_s: float = 0.001
     output: FakeOutput = field(default_factory=FakeOutput)
     played: list[PlayedLoop] = field(default_factory=list)
-    performer: Performer = field(init=False)
     options: dict[str, Any] = field(default_factory=dict)
+    """Fields of PerformerOptions."""
+    performer: Performer = field(init=False)
+    generator: ThreadGenerator = field(init=False)
 
     def __post_init__(self) -> None:
-        generator = Generator(lambda job: make_loop(self.engine, job))
-        controls = self.options.pop("controls", ControlState())
-        self.performer = Performer(
-            **{
-                "clock": self.clock,
-                "source": FakeInput(self.song),
-                "sink": self.output,
-                "generator": generator,
-                "controls": replace(controls, mode=self.mode),
-                "offered": offered_modes(self.engine),
-                "styles": self.engine.styles,
-                "seed": 1,
-                "on_loop_played": self.played.append,
-                **self.options,
-            }
-        )
+        self.generator = ThreadGenerator(lambda job: make_loop(self.engine, job))
+        options = PerformerOptions(seed=1, modes=available_modes(self.engine), styles=self.engine.styles, on_loop_played=self.played.append)
+        options = replace(options, **self.options)
+        options = replace(options, controls=replace(options.controls, mode=self.mode))
+        self.performer = Performer(self.clock, FakeInput(self.song), self.output, self.generator, options)
 
-    def play(self, until_s: float, from_s: float = NOW_S - 0.1, each: Callable[[float], None] | None = None) -> "Stage":
-        """Steps until a time; what the performer wants to be called at is kept to, as its thread would."""
-        now_s, asked_s = from_s, None
+    @property
+    def status(self) -> Status:
+        return self.performer.status
+
+    def play(self, until_s: float, from_s: float = NOW_S - 0.1, each: Callable[[float], None] | None = None) -> "SimulatedSession":
+        """Steps until a time, always at the times that the performer returns, as its thread does."""
+        now_s, job_since_s = from_s, None
         while now_s < until_s and not self.performer.finished:
             self.output.now_s = now_s
             now_s = max(self.performer.step(now_s).at_s, now_s + 1e-6)
-            if self.performer.generator.waits:
-                asked_s = now_s if asked_s is None else asked_s
-                if now_s - asked_s >= self.model_s:
-                    asked_s = None
-                    self.performer.generator.work_once()
+            if self.generator.has_jobs:
+                job_since_s = now_s if job_since_s is None else job_since_s
+                if now_s - job_since_s >= self.model_s:
+                    job_since_s = None
+                    self.generator.run_next()
             if each:
                 each(now_s)
         self.output.now_s = now_s
         return self
 
-    def close(self) -> "Stage":
+    def close(self) -> "SimulatedSession":
         self.performer.close(self.output.now_s)
         return self
 
 
 class FakeDriver(ModuleType):
-    """Stands for the module rtmidi: ports are names in two lists, a virtual port is a name that was opened."""
+    """The module rtmidi with ports that are names in two lists; a virtual port is a name that was opened."""
 
     API_LINUX_ALSA, API_UNIX_JACK, API_MACOSX_CORE, API_WINDOWS_MM = 2, 3, 1, 4
 
     class RtMidiError(Exception):
-        """The base of every error of the real one."""
+        """The base of every error of rtmidi."""
 
     def __init__(self, inputs: Sequence[str] = (), outputs: Sequence[str] = (), compiled: Sequence[int] = (3,)) -> None:
         super().__init__("rtmidi")

@@ -1,4 +1,4 @@
-"""Where a trained model of the family before drummers lies: an LSTM that learned to write back and to humanize, and knows no styles."""
+"""The folder of a trained model of the older family: an LSTM for reconstruction and humanization, without styles."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
 from helpers.fakes import CONTINUE, START, STOP, Sender, position
 from helpers.grooves import GROOVE
-from helpers.performances import PLAYED, performance, press, stage_of
+from helpers.performances import PLAYED, performance, press, session_of
 
 RECORDS = Path(__file__).parents[1] / "golden_record"
 REWRITE = "DRUMVAE_WRITE_GOLDEN_RECORD"
@@ -185,11 +185,11 @@ def short_song() -> Sender:
 
 
 def run_performance(sender: Sender, bundle: Path | None) -> dict[str, Any]:
-    """Returns every message that the stage sends, and every loop that was played."""
-    stage = stage_of(sender, "generate", Engine.load(bundle, "cpu")).play(sender.at_s + 1).close()  # type: ignore[arg-type]
-    messages = [f"{at_s:.6f} {' '.join(map(str, message))}" for at_s, message in stage.output.sent]
-    loops = [f"{played.loop.index}-{played.loop.source}-{played.loop.seed}".replace(" ", "-") for played in stage.played]
-    return {"lines": {"messages": messages, "loops": [f"{name} {played.bar}" for name, played in zip(loops, stage.played, strict=True)]}}
+    """Returns every message that the session sends, and every loop that was played."""
+    session = session_of(sender, "generate", Engine.load(bundle, "cpu")).play(sender.at_s + 1).close()  # type: ignore[arg-type]
+    messages = [f"{at_s:.6f} {' '.join(map(str, message))}" for at_s, message in session.output.sent]
+    loops = [f"{played.loop.index}-{played.loop.source}-{played.loop.seed}".replace(" ", "-") for played in session.played]
+    return {"lines": {"messages": messages, "loops": [f"{name} {played.bar}" for name, played in zip(loops, session.played, strict=True)]}}
 
 
 STEPS = "10"

@@ -1,9 +1,9 @@
-"""The programs of the real-port rig, and what a machine lacks of them: jackd, drumvae-live, and the printing of figures.
+"""Runs the programs of the JACK tests (jackd, drumvae-live), and prints their timing report.
 
 JACK runs in dummy mode and needs no sound card; periods of 64 frames at 48 kHz are 1.3 ms, the grain of every time that passes
-through python-rtmidi's JACK ports. The server waits for its clients (-S): without it a client that is late by a period misses what
-was in it, and on two busy cores the capture would lose ticks. It asks for real-time priority where the machine grants it: without
-it a busy machine holds the server up some ten times a second.
+through python-rtmidi's JACK ports. The server waits for its clients (-S): without it a client that is late by a period misses its
+messages, and on two busy cores the capture would lose ticks. It requests real-time priority where the machine grants it: without it a
+busy machine stalls the server some ten times a second.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ RATE = 48_000
 PERIOD = 64
 WAIT_S = 60.0
 READY = "ready:"
-"""What drumvae-live prints once the first loop is made."""
+"""drumvae-live prints this once the first loop is generated."""
 
 
-def what_is_missing() -> str | None:
-    """Says which part of the rig this machine lacks, or None."""
+def missing_part() -> str | None:
+    """Returns a sentence on the missing program or package, or None."""
     if sys.platform != "linux":
         return "the rig drives JACK on Linux only"
     programs = [program for program in ("jackd", "jack_midi_clock") if shutil.which(program) is None]
@@ -48,7 +48,7 @@ def what_is_missing() -> str | None:
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S) -> Any:
-    """Returns the condition's first true value; raises TimeoutError that says what did not happen."""
+    """Returns the condition's first true value; raises TimeoutError with `what` after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S)
 
 
 def stop(process: "subprocess.Popen[bytes]", first: signal.Signals = signal.SIGTERM, timeout_s: float = 5.0) -> int:
-    """Ends a process of ours, politely and then not; returns its exit status."""
+    """Ends a process, first with a signal and then with SIGKILL; returns its exit status."""
     if process.poll() is None:
         process.send_signal(first)
     try:
@@ -71,24 +71,24 @@ def stop(process: "subprocess.Popen[bytes]", first: signal.Signals = signal.SIGT
 
 
 def real_time_is_granted() -> bool:
-    """Says whether a thread of this process may have real-time priority, as on a musician's machine."""
+    """Returns whether a thread of this process may have real-time priority, as on a musician's machine."""
     granted: list[bool] = []
 
-    def ask() -> None:
+    def request() -> None:
         try:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(70))
             granted.append(True)
         except OSError:
             granted.append(False)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=request)
     thread.start()
     thread.join()
     return granted[0]
 
 
 class JackServer:
-    """Runs jackd under a name of its own, so that servers of parallel runs do not meet."""
+    """Runs jackd under a unique name, so that parallel test runs do not share a server."""
 
     def __init__(self) -> None:
         self.real_time = real_time_is_granted()
@@ -102,7 +102,7 @@ class JackServer:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         try:
-            wait_for(self._answers, "jackd answers")
+            wait_for(self._responds, "jackd responds")
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -112,7 +112,7 @@ class JackServer:
         stop(self._process)
         self._log.unlink(missing_ok=True)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"jackd ended with status {self._process.returncode}: {self._log.read_text()[-500:]}")
         return subprocess.run(["jack_lsp"], env=self.env, capture_output=True, check=False).returncode == 0
@@ -120,8 +120,8 @@ class JackServer:
 
 @contextlib.contextmanager
 def real_jack_server() -> "Iterator[JackServer]":
-    """Runs a server, or skips for what is missing; with DRUMVAE_REQUIRE_JACK=1 what is missing fails."""
-    missing = what_is_missing()
+    """Runs a server. Without the programs the test is skipped, or fails with DRUMVAE_REQUIRE_JACK=1."""
+    missing = missing_part()
     if missing and os.environ.get("DRUMVAE_REQUIRE_JACK") == "1":
         pytest.fail(f"real ports are required here: {missing}")
     if missing:
@@ -131,7 +131,7 @@ def real_jack_server() -> "Iterator[JackServer]":
 
 
 class Drummer:
-    """Runs drumvae-live on a terminal of its own, so that its display draws as on stage."""
+    """Runs drumvae-live on a pseudo-terminal, so that its display draws as in a session."""
 
     program: tuple[str, ...] = (sys.executable, "-m", "drumvae.live")
 
@@ -144,14 +144,16 @@ class Drummer:
         self._shown = Path(tempfile.mkstemp(prefix="drumvae-live-", suffix=".log")[1])
 
     def __enter__(self) -> Self:
-        ours, its = os.openpty()
+        master, terminal = os.openpty()
         try:
             with self._shown.open("wb") as log:
-                self._reader = subprocess.Popen(["cat"], stdin=ours, stdout=log, stderr=subprocess.DEVNULL)
-            self.process = subprocess.Popen(self.command, env=self._env, stdin=its, stdout=its, stderr=its, start_new_session=True)
+                self._reader = subprocess.Popen(["cat"], stdin=master, stdout=log, stderr=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                self.command, env=self._env, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+            )
         finally:
-            os.close(ours)
-            os.close(its)
+            os.close(master)
+            os.close(terminal)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -166,11 +168,11 @@ class Drummer:
         return stop(self.process, signal.SIGINT)
 
     def shown(self) -> str:
-        """Returns everything it has written on its terminal."""
+        """Returns its output on the terminal so far."""
         return self._shown.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raises RuntimeError, with what it showed, where it has ended by itself."""
+        """Raises RuntimeError with its output where it has ended by itself."""
         if self.process.poll() is not None:
             raise RuntimeError(f"drumvae-live ended with status {self.process.returncode}: {self.shown()[-2000:]}")
 
@@ -179,28 +181,27 @@ class Drummer:
         return READY in self.shown()
 
     def wait_until_ready(self) -> None:
-        """Waits until it says that the first loop is made."""
-
+        """Waits until it reports that the first loop is generated."""
         wait_for(self._is_ready, "drumvae-live is ready")
         time.sleep(0.3)  # its display opens
 
 
-class Figures:
-    """Collects lines during a run and prints them at its end, so that a CI log holds them."""
+class TimingReport:
+    """Collects lines during a test run and prints them at its end, for the CI log."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     @classmethod
-    def of(cls, config: pytest.Config) -> "Figures":
+    def of(cls, config: pytest.Config) -> "TimingReport":
         """Returns the collector of a run."""
         plugins = config.pluginmanager
-        found = plugins.get_plugin("drumvae-figures")
-        if found is None:
-            found = cls()
-            plugins.register(found, "drumvae-figures")
-        assert isinstance(found, cls)
-        return found
+        report = plugins.get_plugin("drumvae-timing-report")
+        if report is None:
+            report = cls()
+            plugins.register(report, "drumvae-timing-report")
+        assert isinstance(report, cls)
+        return report
 
     def add(self, line: str) -> None:
         self.lines.append(line)

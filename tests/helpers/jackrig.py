@@ -1,9 +1,9 @@
-"""The real-port rig: a JACK client that gives the tempo, moves the transport, plays, and captures the clock and the drummer.
+"""Tests drumvae-live with a JACK client that sets the tempo, moves the transport, plays notes, and captures clock and notes.
 
-    with JackServer() as server, Rig(server, bpm=120) as rig, rig.clock_sender() as sender, rig.drummer(sender, "--seed", "3"):
+    with JackServer() as server, Rig(server, bpm=120) as rig, rig.clock_source() as source, rig.drummer(source, "--seed", "3"):
         rig.play_once(0, 36)
 
-Everything is torn down on the way out, also after a failure. What was captured is judged in judge.py.
+Everything is closed on exit, also after a failure. note_matching.py evaluates the captured messages.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from helpers.jackparts import PERIOD, RATE, Drummer, JackServer, stop, wait_for
-from helpers.judge import CLOCK, CLOCK_PPQN, Captured
+from helpers.note_matching import CLOCK, CLOCK_PPQN, Captured
 
 TICKS_PER_JACK_BEAT = 1920.0
 RESYNC_S = 0.5
@@ -36,27 +36,27 @@ def ms(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return count * (1000 / RATE)
 
 
-class Slip(NamedTuple):
-    """The sound server stood still: its count of frames fell behind real time."""
+class Stall(NamedTuple):
+    """A stall of the sound server: its frame count fell behind real time."""
 
     frame: int
     frames: float
 
 
-STANDSTILL_S = 0.02
-STANDSTILL_TICKS = 0.6
-"""A standstill as long as a tick looks, to whoever follows the clock in real time, like one that was lost."""
+LONG_STALL_S = 0.02
+LONG_STALL_TICKS = 0.6
+"""A stall as long as a tick is indistinguishable from a missed tick for a program that follows the clock in real time."""
 
 
-def ran_through(slips: Sequence[Slip], bpm: float) -> bool:
-    """Says whether the server never stood still, within half a second in all, for so long that what was due then cannot be known."""
-    allowed_s = min(STANDSTILL_S, STANDSTILL_TICKS * 60 / bpm / CLOCK_PPQN)
-    near = ([later for later in slips if 0 <= later.frame - slip.frame < frames(0.5)] for slip in slips)
-    return all(sum(slip.frames for slip in together) < frames(allowed_s) for together in near)
+def has_long_stall(stalls: Sequence[Stall], bpm: float) -> bool:
+    """Returns whether the stalls within half a second are long enough to make the expected notes uncertain."""
+    allowed_s = min(LONG_STALL_S, LONG_STALL_TICKS * 60 / bpm / CLOCK_PPQN)
+    near = ([later for later in stalls if 0 <= later.frame - stall.frame < frames(0.5)] for stall in stalls)
+    return any(sum(stall.frames for stall in together) >= frames(allowed_s) for together in near)
 
 
 class Rig:
-    """Stands around the drummer as a JACK client: gives the tempo, moves the transport, plays notes, captures what is on the wires."""
+    """A JACK client around drumvae-live: sets the tempo, moves the transport, plays notes, captures clock and notes."""
 
     def __init__(self, server: JackServer, bpm: float) -> None:
         import jack
@@ -65,9 +65,9 @@ class Rig:
         self.server = server
         self.bpm = bpm
         self.clock: list[Captured] = []
-        """What the sender sent."""
+        """Messages of the clock source."""
         self.notes: list[Captured] = []
-        """What the drummer sent."""
+        """Messages of drumvae-live."""
         self.periods: list[tuple[int, float]] = []
         """The frame and the monotonic time at which each period began."""
         self._to_play: list[tuple[int, bytes]] = []
@@ -77,11 +77,11 @@ class Rig:
 
     def __enter__(self) -> Self:
         self._switch_interval_s = sys.getswitchinterval()
-        sys.setswitchinterval(0.0005)  # at the usual 5 ms the test's own thread would hold up the server's periods
+        sys.setswitchinterval(0.0005)  # at the default of 5 ms the test's own thread would delay the server's periods
         gc.collect()
-        gc.disable()  # the server waits for our callback, and a collection amid all that a test run has loaded takes many periods
+        gc.disable()  # the server waits for our callback, and a garbage collection in a large test run takes many periods
         self._client.set_process_callback(self._process)
-        self._client.set_timebase_callback(self._tell_place)
+        self._client.set_timebase_callback(self._set_position)
         self._client.activate()
         return self
 
@@ -92,7 +92,7 @@ class Rig:
         sys.setswitchinterval(self._switch_interval_s)
         gc.enable()
 
-    # in JACK's thread: as little as can be
+    # in JACK's thread: as little work as possible
 
     def _process(self, count: int) -> None:
         base = self._client.last_frame_time
@@ -109,7 +109,7 @@ class Rig:
             frame, data = self._to_play.pop()
             notes_out.write_midi_event(max(frame - base, 0), data)
 
-    def _tell_place(self, state: int, count: int, position: Any, new: bool) -> None:
+    def _set_position(self, state: int, count: int, position: Any, new: bool) -> None:
         beat = position.frame * self.bpm / (60 * RATE)
         bar = int(beat // 4)
         position.beats_per_bar = position.beat_type = 4.0
@@ -138,12 +138,12 @@ class Rig:
         self._client.transport_frame = round(beat * self.frames_per_beat)
 
     def stop_and_wait(self) -> None:
-        """Stops, and gives what follows from it the time to happen."""
+        """Stops, and waits until the effects of the stop have happened."""
         self.stop()
         time.sleep(0.4)
 
     def play_once(self, from_beat: float, to_beat: float, meanwhile: Callable[[], None] | None = None) -> None:
-        """Moves the song, starts it, does something once it runs, and stops it at a beat."""
+        """Locates the song, starts it, calls `meanwhile` once it runs, and stops it at a beat."""
         self.locate(from_beat)
         time.sleep(0.2)
         self.start()
@@ -153,41 +153,41 @@ class Rig:
         self.stop_and_wait()
 
     def first_tick(self) -> int:
-        """Waits for the first tick that was captured, and returns its frame."""
+        """Waits for the first captured tick, and returns its frame."""
         ticks: Callable[[], list[int]] = lambda: [frame for frame, data in self.clock if data[0] == CLOCK]  # noqa: E731
         return int(wait_for(ticks, "a tick of the clock")[0])
 
     def play_until(self, beat: float) -> None:
         """Waits until the song has reached a beat on the transport."""
         goal = frames(beat * 60 / self.bpm)
-        time.sleep(max(goal - self._client.transport_frame, 0.0) / RATE)  # at rest: this thread would hold up JACK's for the lock
+        time.sleep(max(goal - self._client.transport_frame, 0.0) / RATE)  # asleep: a busy loop would delay JACK's thread
         wait_for(lambda: self._client.transport_frame >= goal, f"the song at beat {beat}")
 
-    # the wires
+    # ports and connections
 
     def plug(self) -> None:
-        """Makes the ports that notes come in at and go out of."""
+        """Creates the ports for received and played notes."""
         self._notes_out = self._client.midi_outports.register("player")
         self._notes_in = self._client.midi_inports.register("notes")
 
     def unplug(self) -> None:
-        """Takes them away, as when a cable is pulled out."""
+        """Removes them, as when a cable is unplugged."""
         ports, self._notes_in = (self._notes_in, self._notes_out), None
         time.sleep(0.02)  # the period that still uses them ends
         for port in ports:
             port.unregister()
 
     def disconnect(self, source: Any, target: Any) -> None:
-        """Pulls one cable; nothing happens where there is none."""
+        """Removes one connection, if it exists."""
         with contextlib.suppress(self._jack.JackError):
             self._client.disconnect(source, target)
 
     def play(self, notes: Sequence[tuple[int, bytes]]) -> None:
-        """Sends messages at their frames, in place of those that were still to be sent."""
+        """Schedules messages at their frames, in place of those still scheduled."""
         self._to_play = sorted(notes, reverse=True)
 
     def port(self, part: str, output: bool, check: Callable[[], None] = lambda: None) -> Any:
-        """Waits for the MIDI port of another client whose name contains a part; `check` may give up by raising."""
+        """Waits for the MIDI port of another client whose name contains `part`; `check` may end the wait by raising."""
 
         def found() -> Any:
             check()
@@ -197,7 +197,7 @@ class Rig:
         return wait_for(found, f"a port {part}")
 
     def connect(self, source: Any, target: Any) -> None:
-        """Connects two ports; a client's ports are seen a moment before they can be connected."""
+        """Connects two ports; a client's ports are listed a moment before they can be connected."""
 
         def connected() -> bool:
             with contextlib.suppress(self._jack.JackError):
@@ -208,8 +208,8 @@ class Rig:
         wait_for(connected, f"{source} connects to {target}")
 
     @contextlib.contextmanager
-    def clock_sender(self, jitter_percent: int = 0) -> Iterator[Any]:
-        """Runs jack_midi_clock and captures it; gives its port."""
+    def clock_source(self, jitter_percent: int = 0) -> Iterator[Any]:
+        """Runs jack_midi_clock and captures it; yields its port."""
         command = ["jack_midi_clock", "-d", str(RESYNC_S), "-J", str(jitter_percent)]
         process = subprocess.Popen(command, env=self.server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -220,22 +220,22 @@ class Rig:
             stop(process, signal.SIGINT)
 
     @contextlib.contextmanager
-    def drummer(self, sender: Any, *options: str) -> Iterator["Drummer"]:
-        """Runs drumvae-live with ports of its own, wired to the clock, the notes and the capture."""
+    def drummer(self, source: Any, *options: str) -> Iterator["Drummer"]:
+        """Runs drumvae-live with its own ports, connected to the clock, the notes and the capture."""
         with Drummer(self.server, options) as drummer:
             drummer.input, drummer.output = (self.port(drummer.port_name, output, drummer.check) for output in (False, True))
             self.connect(drummer.output, self._notes_in)
             self.connect(self._notes_out, drummer.input)
-            self.connect(sender, drummer.input)
+            self.connect(source, drummer.input)
             drummer.wait_until_ready()
             yield drummer
 
-    def slips(self) -> list[Slip]:
-        """Returns every place where a period began more than a whole period late.
+    def stalls(self) -> list[Stall]:
+        """Returns every stall: a period that began more than a whole period late.
 
-        A server that is held up so long stops its count of frames instead of catching up: a jump of the clock, to whoever follows
-        it in real time.
+        A server that is delayed that long does not catch up its frame count. For a program that follows the clock in real time, the
+        clock jumps.
         """
         table = np.array(self.periods)
         late = np.diff(table[:, 1]) * RATE - np.diff(table[:, 0])
-        return [Slip(int(table[i + 1, 0]), float(late[i])) for i in np.flatnonzero(late > PERIOD)]
+        return [Stall(int(table[i + 1, 0]), float(late[i])) for i in np.flatnonzero(late > PERIOD)]

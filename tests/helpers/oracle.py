@@ -1,4 +1,4 @@
-"""An engine whose latent is the loop itself, for laws of scores: what it writes back is perfect. No graph is run."""
+"""An engine whose latent is the loop itself, for tests of metrics: its reconstruction is perfect. No graph is run."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from drumvae.bundle.schema import DECODER, ENCODER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
-from drumvae.trainer.evaluation.windows import ValDataset
+from drumvae.trainer.evaluation.windows import Windows
 
 TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
@@ -22,7 +22,7 @@ class _Encoder:
 
 
 class _Decoder:
-    """Writes the latent, with locked hits in their place; what is above 0.5 is a hit."""
+    """Returns the latent as a loop, with the masked hits in place; values above 0.5 are hits."""
 
     def __init__(self, shape: tuple[int, ...], inputs: frozenset[str]) -> None:
         self.shape, self.inputs, self.per_draw = shape, inputs, inputs
@@ -36,7 +36,7 @@ class _Decoder:
 
 
 def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS) -> Engine:
-    """Returns an engine that repeats what it reads."""
+    """Returns an engine whose reconstruction equals its input."""
     shape: tuple[int, ...] = (steps,) if encoding == "melody" else (steps, 27)
     inputs = {"latent", "noise", "temperature", "teacher_target", "teacher_forcing"}
     inputs |= set() if encoding == "melody" else {"thresholds", "hit_values", "hit_mask"}
@@ -47,16 +47,16 @@ def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = T
     return Engine(OnnxModel(info, Graphs(sessions, "cpu")))
 
 
-def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> ValDataset:
-    """Returns loops as windows, each of a take of its own unless they are told."""
+def windows(loops: np.ndarray, takes: list[int] | None = None, bpm: float = 120.0) -> Windows:
+    """Returns loops as windows, each from a separate take unless `takes` gives their takes."""
     numbers = np.arange(len(loops))
     cut_from = numbers if takes is None else np.array(takes)
     tempi = np.full(len(loops), bpm, np.float32)
-    return ValDataset(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
+    return Windows(lambda chosen: loops[chosen].astype(np.float32), numbers, tempi, cut_from, ("rock",) * (int(cut_from.max()) + 1))
 
 
 def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int = 64) -> np.ndarray:
-    """Returns groove tensors (count, steps, 27) of hits anywhere, each with a feel of its own."""
+    """Returns groove tensors (count, steps, 27) of random hits with random velocities and offsets."""
     draw = np.random.default_rng(seed)
     hits = draw.random((count, steps, 9)) < density
     velocities, offsets = draw.uniform(0.1, 1, hits.shape), draw.uniform(-0.9, 0.9, hits.shape)
@@ -64,6 +64,6 @@ def random_grooves(count: int, seed: int = 0, density: float = 0.15, steps: int 
 
 
 def random_melodies(count: int, seed: int = 0, steps: int = 64) -> np.ndarray:
-    """Returns melodies (count, steps), an event on every third step or so."""
+    """Returns melodies (count, steps), with an event on about every third step."""
     draw = np.random.default_rng(seed)
     return np.where(draw.random((count, steps)) < 0.3, draw.integers(1, 60, (count, steps)), 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A model that does what it is told, for tests of what runs models: it and its loaders pickle, and are quickly imported elsewhere."""
+"""A model for tests of its process: it succeeds, fails, hangs or dies by the mode of the job. It pickles, and is quick to import."""
 
 import os
 import time
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from drumvae.live.generation.modes import Job
-from drumvae.live.looper.player import Loop
+from drumvae.live.looper.loop import Loop
 from drumvae.music.grid import Grid
 from drumvae.util.errors import BundleError
 
 
 class Puppet:
-    """Stands for a model; it does what the mode of a job says."""
+    """A model without a bundle."""
 
     tasks, provider, encoding, steps, provider_reason, styles = ("generate",), "cpu", "groove", 64, "", ()
 
@@ -21,8 +21,8 @@ class Puppet:
         return None
 
 
-def do(_: object, job: Job) -> Loop:
-    """Makes a loop, unless the job's mode is a mishap."""
+def make(_: object, job: Job) -> Loop:
+    """Makes a loop, unless the mode of the job is a failure."""
     if job.mode == "raise":
         raise RuntimeError("out of memory")
     if job.mode == "die":
@@ -33,7 +33,7 @@ def do(_: object, job: Job) -> Loop:
 
 
 def grid(seed: int) -> Grid:
-    """Returns a loop that a seed tells apart."""
+    """Returns a loop that depends on the seed."""
     draw = np.random.default_rng(seed)
     return Grid(draw.random((64, 9)) < 0.2, draw.random((64, 9)), draw.uniform(-0.4, 0.4, (64, 9)))
 
@@ -42,7 +42,7 @@ def load_missing() -> Puppet:
     raise BundleError("There is no bundle in that folder; name another.")
 
 
-def load_badly() -> Puppet:
+def load_with_a_bug() -> Puppet:
     raise KeyError("a bug")
 
 
@@ -55,17 +55,17 @@ def load_slowly() -> Puppet:
     return Puppet()
 
 
-def load_loudly() -> Puppet:
+def load_printing() -> Puppet:
     print("a banner")
     os.write(1, b"a library's banner")
     os.write(2, b"a library's warning")
     return Puppet()
 
 
-def load_if_there(path: Path) -> Puppet:
+def load_if_present(path: Path) -> Puppet:
     return Puppet() if path.exists() else load_missing()
 
 
-def job(index: int, mode: str = "loop", given: tuple[Grid, ...] = ()) -> Job:
-    """Asks for a loop, or for a mishap."""
-    return Job(index, index + 10, mode, given)
+def job(index: int, mode: str = "loop", inputs: tuple[Grid, ...] = ()) -> Job:
+    """Returns a job that makes a loop, or that fails."""
+    return Job(index, index + 10, mode, inputs)

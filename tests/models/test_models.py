@@ -137,7 +137,7 @@ def test_a_class_is_drawn_as_often_as_it_is_likely() -> None:
     hidden = torch.randn(1, 16).expand(20_000, -1)
     with torch.no_grad():
         likely = torch.softmax(model.decoder.head.logits(hidden[:1]), dim=-1)[0]
-        drawn = model.decoder.head.draw(hidden[:, None], torch.rand(20_000, 1, 1, generator=torch.Generator().manual_seed(3)))[:, 0]
+        drawn = model.decoder.head.sample(hidden[:, None], torch.rand(20_000, 1, 1, generator=torch.Generator().manual_seed(3)))[:, 0]
     counts = torch.bincount((drawn @ 2.0 ** torch.arange(9)).long(), minlength=512) / 20_000
     assert float((counts - likely).abs().max()) < 5 * (float(likely.max()) / 20_000) ** 0.5
 

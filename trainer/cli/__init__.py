@@ -1,1 +1,1 @@
-"""The commands drumvae-train and drumvae-evaluate."""
+"""Defines the commands drumvae-train and drumvae-evaluate."""

@@ -1,4 +1,4 @@
-"""The command `drumvae-train data`: a folder of MIDI files in, a report of what is in it out, on screen and in files."""
+"""Defines the command `drumvae-train data`, which reports the statistics of a MIDI data set."""
 
 import json
 from contextlib import suppress
@@ -15,24 +15,24 @@ from ..data.manifest import DRUMS, CorpusOptions
 
 DataOption = Annotated[
     Path | None,
-    typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, fetched once (3 MB).", show_default=False),
+    typer.Option(help="Folder or zip of MIDI files. By default the Groove MIDI Dataset, downloaded once (3 MB).", show_default=False),
 ]
-"""The option --data of every command of the trainer that reads a corpus by default."""
+"""The option --data of all commands that read a corpus."""
 
 
 def data(
     data: DataOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write report.json, report.md and plots (PNG) into this folder.", show_default="print only")
+        Path | None, typer.Option(help="Also write report.json, report.md and plots (PNG) into this folder.", show_default="print only")
     ] = None,
-    kind: Annotated[str, typer.Option(help="What to read: drums or melody.")] = DRUMS,
+    kind: Annotated[str, typer.Option(help="Read the drums, or a melody for each pitched instrument: drums or melody.")] = DRUMS,
     bars: Annotated[int, typer.Option(min=1, help="Length of a window, in bars of 4/4.")] = 4,
-    min_duration: Annotated[float, typer.Option(min=0, help="Leave out takes shorter than this, in seconds.")] = 0.0,
+    min_duration: Annotated[float, typer.Option(min=0, help="Leave out takes shorter than this many seconds.")] = 0.0,
 ) -> None:
-    """Say what a data set holds: takes, hours, splits, styles, tempi, pitches, density, velocity, timing, and what is left out."""
+    """Report on a data set: takes, hours, splits, styles, tempi, pitches, density, velocity, timing, and what is left out."""
     options = CorpusOptions(bars=bars, min_duration_s=min_duration, kind=kind)
     if kind != DRUMS and data is None:
-        raise DataError(f"The Groove MIDI Dataset holds drums, and {kind} was asked for; name a folder or zip of MIDI files with --data.")
+        raise DataError(f"The Groove MIDI Dataset holds drums, not {kind}; name a folder or zip of MIDI files with --data.")
     if out:
         require_extra("Drawing the plots", "train", "matplotlib")
         check_writable(out, "The report", "name another folder with --out")
@@ -41,7 +41,7 @@ def data(
     except DrumVAEError:
         if out:
             with suppress(OSError):
-                out.rmdir()  # where it is empty, it is ours
+                out.rmdir()  # only succeeds for an empty folder, which this command created
         raise
 
 

@@ -1,4 +1,4 @@
-"""The command `drumvae-evaluate`: a bundle and a corpus in, scores beside trivial baselines out. Runs the exported graphs, not torch."""
+"""The command `drumvae-evaluate` scores an exported model on a corpus, beside trivial baselines; it needs no PyTorch."""
 
 import json
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import typer
 
 from drumvae.bundle.format import CARD, default_bundle
 from drumvae.inference.engine import Engine
+from drumvae.util.command import require_extra, show_version
 from drumvae.util.command import run as run_app
-from drumvae.util.command import show_version
 from drumvae.util.errors import BundleError, RunError
 from drumvae.util.files import check_writable
 
 from ..data.corpus import Corpus, CorpusOptions, load_corpus
 from ..data.manifest import DRUMS, MELODY
-from ..evaluation.bootstrap import LEVEL, RESAMPLES, SEED
+from ..evaluation.bootstrap import GENERATION_RESAMPLES, LEVEL, RESAMPLES, SEED
 from ..evaluation.evaluator import Evaluator, tasks_to_score
 from ..evaluation.markdown import scores_to_json, scores_to_markdown
 from ..evaluation.plots import can_plot, draw_plots
@@ -33,17 +33,17 @@ _HEADING = "## Scores"
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Holds what was measured of one bundle on one split."""
+    """Holds the scores of one bundle on one split."""
 
     facts: dict[str, Any]
-    """What was measured on what."""
+    """The bundle, the data and the settings."""
     scores: dict[str, TaskScores]
     """By task."""
     windows: Windows
-    """What was scored."""
+    """The scored windows."""
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the facts, and every figure with its interval, as JSON values."""
+        """Returns the facts and every metric with its interval as JSON values."""
         return self.facts | {"tasks": {task: scores_to_json(scores) for task, scores in self.scores.items()}}
 
     def to_markdown(self) -> str:
@@ -52,16 +52,29 @@ class Evaluation:
 
 
 def evaluate(
-    engine: Engine, corpus: Corpus, split: str, asked: Sequence[str] = (), most: int | None = None, loops: int = 512
+    engine: Engine, corpus: Corpus, split: str, requested: Sequence[str] = (), limit: int | None = None, loops: int = 512
 ) -> Evaluation:
-    """Returns scores on a split; baselines are made of the training split.
+    """Scores a model on a split; its baselines are made from the training split.
 
-    `asked` are the tasks to score, all by default; `most` scores so many evenly spaced windows; `loops` are generated.
+    Args:
+        engine: The model.
+        corpus: The windows, cut to the model's length and encoding.
+        split: "train", "validation" or "test".
+        requested: The tasks to score; by default all tasks of the bundle.
+        limit: The number of evenly spaced windows to score; by default all.
+        loops: The number of loops to generate.
+
+    Returns:
+        The scores by task.
+
+    Raises:
+        BundleError: The bundle lacks a requested task.
+        DataError: A split has no windows.
     """
-    tasks = tasks_to_score(engine, asked)
+    tasks = tasks_to_score(engine, requested)
     whole, train = split_windows(corpus, split), split_windows(corpus, "train")
-    windows = whole if most is None else whole.spread(most)
-    board = Evaluator(engine, windows, train, loops)
+    windows = whole if limit is None else whole.evenly_spaced(limit)
+    evaluator = Evaluator(engine, windows, train, loops)
     info = engine.info
     facts = {
         "bundle": {name: getattr(info, name) for name in ("preset", "encoding", "steps", "latent_size", "tasks", "temperature", "version")},
@@ -74,11 +87,11 @@ def evaluate(
         "training_takes": train.take_count,
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "over": "takes"},
     }
-    return Evaluation(facts, {task: board.score(task) for task in tasks}, windows)
+    return Evaluation(facts, {task: evaluator.score(task) for task in tasks}, windows)
 
 
 def split_windows(corpus: Corpus, split: str) -> Windows:
-    """Returns a split's windows; raises DataError where it has none. Melodies of one file count as one take: they are one piece."""
+    """Returns a split's windows; raises DataError if there are none. All melodies of a file count as one take, since they are one piece."""
     numbers = corpus.windows(split)
     files = [take.file or take.name for take in corpus.takes]
     _, first, file_of_take = np.unique(files, return_index=True, return_inverse=True)
@@ -88,33 +101,33 @@ def split_windows(corpus: Corpus, split: str) -> Windows:
 
 
 def _opening(facts: dict[str, Any]) -> str:
-    """Returns the sentences that every table needs to be read."""
-    known = " They were trained on, so this is no test." if facts["split"] == "train" else ""
+    """Returns the sentences that explain all tables."""
+    seen = " The model was trained on them, so this is no test." if facts["split"] == "train" else ""
     some = "" if facts["windows"] == facts["windows_in_split"] else f", evenly spaced among {facts['windows_in_split']}"
-    drawn = facts["bootstrap"]
+    bootstrap = facts["bootstrap"]
     return (
         f"{facts['bundle']['preset']} on {facts['data']}, split {facts['split']}: {facts['windows']} windows{some},"
-        f" of {facts['takes']} takes.{known} Baselines are made of {facts['training_windows']} training windows."
-        f" In brackets: {drawn['level']:.0%} intervals from {drawn['resamples']} resamples of the takes (seed {drawn['seed']};"
-        " generation has fewer, as it says in the JSON).\n"
+        f" of {facts['takes']} takes.{seen} Baselines are made from {facts['training_windows']} training windows."
+        f" In brackets: {bootstrap['level']:.0%} intervals from {bootstrap['resamples']} resamples of the takes (seed {bootstrap['seed']};"
+        f" generation has {GENERATION_RESAMPLES}).\n"
     )
 
 
-def write_evaluation(found: Evaluation, engine: Engine, folder: Path) -> None:
+def write_evaluation(evaluation: Evaluation, engine: Engine, folder: Path) -> None:
     """Writes scores.json, scores.md and plots/*.png into a folder."""
-    (folder / JSON).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", "utf-8")
-    pictures: Sequence[Path] = ()
+    (folder / JSON).write_text(json.dumps(evaluation.to_json(), indent=1, allow_nan=False) + "\n", "utf-8")
+    plots: Sequence[Path] = ()
     if can_plot():
         (folder / PLOTS).mkdir(exist_ok=True)
-        pictures = draw_plots(folder / PLOTS, engine, found.windows, found.scores)
+        plots = draw_plots(folder / PLOTS, engine, evaluation.windows, evaluation.scores)
     else:
-        typer.echo("No plots were drawn: matplotlib is not installed; type: pip install matplotlib", err=True)
-    shown = "".join(f"\n![{path.stem.replace('_', ' ')}]({PLOTS}/{path.name})\n" for path in pictures)
-    (folder / MARKDOWN).write_text(f"# Scores\n\n{found.to_markdown()}{shown}", "utf-8")
+        typer.echo("No plots were drawn: matplotlib is not installed; type: pip install 'drumvae[evaluate]'", err=True)
+    images = "".join(f"\n![{path.stem.replace('_', ' ')}]({PLOTS}/{path.name})\n" for path in plots)
+    (folder / MARKDOWN).write_text(f"# Scores\n\n{evaluation.to_markdown()}{images}", "utf-8")
 
 
 def add_to_card(card: Path, tables: str) -> None:
-    """Writes the scores at the end of a model card, in place of those that it had."""
+    """Writes the scores at the end of a model card, in place of its former scores."""
     before = card.read_text("utf-8").split(_HEADING)[0].rstrip() if card.exists() else ""
     card.write_text(f"{before}\n\n{_HEADING}\n\n{tables}", "utf-8")
 
@@ -128,45 +141,46 @@ def evaluate_command(
     ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "validation",
     task: Annotated[
-        list[str] | None, typer.Option(help="Score this task alone; may be repeated.", show_default="all that the bundle can do")
+        list[str] | None, typer.Option(help="Score only this task; may be repeated.", show_default="all tasks of the bundle")
     ] = None,
     max_windows: Annotated[
-        int | None, typer.Option(min=1, help="Score so many evenly spaced windows, for a quick look.", show_default="all")
+        int | None, typer.Option(min=1, help="Score this many evenly spaced windows, for a quick look.", show_default="all")
     ] = None,
-    loops: Annotated[int, typer.Option(min=2, help="How many loops to generate.")] = 512,
+    loops: Annotated[int, typer.Option(min=2, help="Number of loops to generate.")] = 512,
     out: Annotated[
         Path | None, typer.Option(help=f"Write {JSON}, {MARKDOWN} and {PLOTS}/*.png into this folder.", show_default=False)
     ] = None,
-    card: Annotated[bool, typer.Option("--card", help="Put the tables into the bundle's own model card, in place of older ones.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="Put the tables into the bundle's model card, in place of older ones.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True)] = False,
 ) -> None:
     """Score an exported model beside trivial baselines, with 95 % intervals over takes.
 
-    For every task that the bundle can do: hits, velocity and timing, as numbers, tables and plots.
+    For every task of the bundle: hits, velocity and timing, as numbers, tables and plots.
     """
+    require_extra("Scoring a model", "evaluate", "scipy", "sklearn")
     if out:
         check_writable(out, "The scores", "name another folder with --out")
     engine = Engine.load(bundle, "auto", threads=0)
     tasks_to_score(engine, task or ())  # before the data is read
     corpus = _corpus(engine, data)
-    found = evaluate(engine, corpus, split, task or (), max_windows, loops)
-    typer.echo(found.to_markdown())
+    evaluation = evaluate(engine, corpus, split, task or (), max_windows, loops)
+    typer.echo(evaluation.to_markdown())
     try:
         if out:
-            write_evaluation(found, engine, out)
+            write_evaluation(evaluation, engine, out)
         if card:
-            add_to_card((bundle or default_bundle()) / CARD, found.to_markdown())
+            add_to_card((bundle or default_bundle()) / CARD, evaluation.to_markdown())
     except OSError as error:
         raise RunError(f"The scores above could not be written ({error}); name another folder with --out.") from None
 
 
 def _corpus(engine: Engine, data: Path | None) -> Corpus:
-    """Returns the takes that a bundle's encoding is scored on."""
+    """Loads the takes on which a bundle's encoding is scored."""
     from ..data.download import groove_zip
 
     kind = MELODY if engine.encoding == "melody" else DRUMS
     if data is None and kind == MELODY:
-        raise BundleError("This bundle writes melodies, and the Groove MIDI Dataset holds drums; name a folder of MIDI files with --data.")
+        raise BundleError("This bundle generates melodies, and the Groove MIDI Dataset has drums; name a folder of MIDI files with --data.")
     return load_corpus(data or groove_zip(), CorpusOptions(bars=engine.steps // 16, kind=kind))
 
 

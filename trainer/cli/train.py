@@ -1,4 +1,4 @@
-"""The command `drumvae-train`."""
+"""Defines the command `drumvae-train`."""
 
 import os
 from contextlib import suppress
@@ -13,7 +13,7 @@ from drumvae.util.command import run as run_app
 from drumvae.util.errors import DrumVAEError, RunError
 from drumvae.util.files import check_writable
 
-from ..training.distributed import first_process, one_at_a_time, shared_name
+from ..training.distributed import is_first_process, one_at_a_time, shared_run_name
 from .data import DataOption
 from .data import data as data_command
 
@@ -30,8 +30,9 @@ app = typer.Typer(
 app.command("data", epilog="Example: drumvae-train data --data my-grooves/ --out report/")(data_command)
 
 
-def _show_presets(wanted: bool) -> None:
-    if wanted:
+def _show_presets(requested: bool) -> None:
+    if requested:
+        require_extra("Listing the presets", "train", "torch")
         from ..training.preset_table import print_presets
 
         print_presets()
@@ -46,75 +47,94 @@ def train(
     context: typer.Context,
     data: DataOption = None,
     preset: Annotated[
-        str | None, typer.Option(help="Which model to train; --list-presets shows them.", show_default="drummer_4bar, the one that ships")
+        str | None,
+        typer.Option(help="The model to train; --list-presets describes all of them.", show_default="drummer_4bar, the bundle that ships"),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file with settings, such as a run's own config.toml.", show_default=False)
+        Path | None, typer.Option(help="Read settings from a TOML file, such as the config.toml of an earlier run.", show_default=False)
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: --set model.latent_size=128. May be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option("--set", help="Change one setting: --set model.latent_size=128. Can be repeated.", show_default=False),
     ] = None,
-    start: Annotated[
-        Path | None, typer.Option("--from", help="Fine-tune: begin with the weights of a bundle or a run.", show_default=False)
+    fine_tune: Annotated[
+        Path | None, typer.Option("--from", help="Fine-tune the weights of a bundle or an earlier run on your data.", show_default=False)
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run. By default a new one in runs/.", show_default=False)] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after this many steps.", show_default="the preset's")] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many minutes.", show_default="no limit")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in a step.", show_default="the preset's")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for checkpoints and logs. By default a new folder in runs/.", show_default=False)
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many steps of the optimizer.", show_default="from the preset")
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Stop after this many minutes, with a validation and a checkpoint.", show_default="no limit"),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Windows (four-bar excerpts) in a step of the optimizer.", show_default="from the preset")
+    ] = None,
     min_duration: Annotated[
-        float | None, typer.Option(min=0, help="Leave out takes shorter than this many seconds.", show_default="the preset's")
+        float | None, typer.Option(min=0, help="Leave out takes shorter than this many seconds.", show_default="from the preset")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="The same seed on the same machine trains the same model.", show_default="the preset's")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seed of all random numbers. The same seed on the same machine trains the same model.",
+            show_default="from the preset",
+        ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on from a run folder or a checkpoint (last.ckpt).", show_default=False)] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue an interrupted run, from its folder or a checkpoint (last.ckpt).", show_default=False)
+    ] = None,
     devices: Annotated[
-        int | None, typer.Option(min=1, help="GPUs to use, or processes on a CPU.", show_default="every GPU, or one process")
+        int | None, typer.Option(min=1, help="Number of GPUs, or of processes on a CPU.", show_default="all GPUs, or one process")
     ] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines to use; torchrun sets this and --devices by itself.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of machines. torchrun sets this and --devices.")] = 1,
     list_presets: Annotated[
-        bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Show the presets and exit.")
+        bool, typer.Option("--list-presets", callback=_show_presets, is_eager=True, help="Describe all presets and exit.")
     ] = False,
     version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
 ) -> None:
-    """Train a drummer on grooves, or report on the grooves (drumvae-train data).
+    """Train a drum model on MIDI files. The subcommand data reports on the files instead.
 
-    Reads windows of drum performances, trains a VAE, and leaves a run folder with best.ckpt, last.ckpt, config.toml, the loss curve
-    and a TensorBoard log. Ctrl-C stops after the current step and saves; --resume goes on.
+    Cuts drum performances into windows of a few bars and trains a variational autoencoder (VAE) on them. The run folder receives
+    best.ckpt, last.ckpt, config.toml, the loss curve and a TensorBoard log. Ctrl-C saves after the current step; --resume continues.
     """
     if context.invoked_subcommand:
         return
-    from ..training.run_config import resolve
+    from ..training.run_config import resolve_run
 
     require_extra("Training", "train", "torch", "lightning")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    changes: dict[str, Any] = {"max_steps": max_steps, "batch_size": batch_size, "min_duration_s": min_duration, "seed": seed}
-    begun = resolve(preset, config, settings or [], {name: value for name, value in changes.items() if value is not None}, start, resume)
-    run = _run_folder(out, begun)
-    corpus = _load(data, begun.config, run)
+    options: dict[str, Any] = {"max_steps": max_steps, "batch_size": batch_size, "min_duration_s": min_duration, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    resolved = resolve_run(preset, config, settings or [], given, fine_tune, resume)
+    run = _run_folder(out, resolved)
+    corpus = _load(data, resolved.config, run)
 
     from ..training.train import RunOptions, train
 
-    scores = train(begun.config, corpus, run, RunOptions(max_minutes, begun.checkpoint, begun.weights, devices, nodes))
-    if first_process():
-        _finish(run, begun.config, scores)
+    scores = train(resolved.config, corpus, run, RunOptions(max_minutes, resolved.checkpoint, resolved.weights, devices, nodes))
+    if is_first_process():
+        _finish(run, resolved.config, scores)
 
 
-def _run_folder(out: Path | None, begun: "ResolvedRun") -> Path:
-    """Returns the folder to write into, one for all processes, checked to be writable and free."""
+def _run_folder(out: Path | None, resolved: "ResolvedRun") -> Path:
+    """Returns the folder of the run, the same in all processes. Raises RunError if it is not writable or holds another run."""
     from drumvae.models.checkpoint import LAST, RUNS
 
-    named = shared_name(f"{begun.config.preset}-{datetime.now():%Y%m%d-%H%M%S}")
-    run = out or (begun.checkpoint.parent if begun.checkpoint else RUNS / named)
-    if first_process():
-        if not begun.checkpoint and (run / LAST).exists():
-            raise RunError(f"{run} holds a run already; type --resume {run} to go on with it, or name another folder with --out.")
+    name = shared_run_name(f"{resolved.config.preset}-{datetime.now():%Y%m%d-%H%M%S}")
+    run = out or (resolved.checkpoint.parent if resolved.checkpoint else RUNS / name)
+    if is_first_process():
+        if not resolved.checkpoint and (run / LAST).exists():
+            raise RunError(f"{run} holds a run already; type --resume {run} to continue it, or name another folder with --out.")
         check_writable(run, "The run", "name another folder with --out")
     return run
 
 
 def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
-    """Reads the corpus and says what is in it; leaves no empty folder behind where it cannot be used."""
+    """Loads the corpus and prints what it leaves out. Removes an empty run folder if the corpus is not usable."""
     from drumvae.models.checkpoint import RUNS
 
     from ..data.corpus import CorpusOptions, load_corpus
@@ -132,22 +152,19 @@ def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
             raise RunError(too_small(config, len(training), corpus.rejected))
     except DrumVAEError:
         with suppress(OSError):
-            run.rmdir()  # where it is empty, it is ours
+            run.rmdir()  # only succeeds for an empty folder, which this run created
             RUNS.rmdir()
         raise
-    if first_process():
-        for reason, count in sorted(corpus.rejected.items()):
-            typer.echo(f"left out {count} takes: {reason}")
-        for reason, count in sorted(corpus.dropped.items()):
-            typer.echo(f"left out {count} notes: {reason}, which no voice hears")
-        for reason, count in sorted(corpus.left_out.items()):
-            typer.echo(f"left out {count} windows: {reason}")
+    if is_first_process():
+        for things, counts in (("takes", corpus.rejected), ("notes without a voice", corpus.dropped), ("windows", corpus.left_out)):
+            for reason, count in sorted(counts.items()):
+                typer.echo(f"left out {count} {things}: {reason}")
         typer.echo(f"{len(training)} windows to train on, {len(validation)} to validate; run folder {run}")
     return corpus
 
 
 def _finish(run: Path, config: "TrainConfig", scores: dict[str, float]) -> None:
-    """Draws the curve, says the scores and what to type next."""
+    """Plots the curve, and prints the validation metrics and the next command."""
     from ..training.curve import CURVE, plot_curve
 
     with suppress(ImportError):

@@ -1,7 +1,7 @@
-"""The Groove MIDI Dataset out of the network, or a zip of MIDI files; a folder to read from comes out.
+"""Downloads the Groove MIDI Dataset and unpacks zips of MIDI files into the user's cache.
 
-Both lie in the user's cache, the download under its own name and checked on every use, the unpacked zips under the sha256 of
-their bytes. Everything is written to a temporary name and moved when it is whole, so that nothing half done is ever found.
+The download keeps its own name and is checked on each use; unpacked zips are named by the sha256 of their bytes. Everything is
+written under a temporary name and renamed when it is complete.
 """
 
 import hashlib
@@ -21,13 +21,20 @@ from drumvae.util.errors import DataError
 
 URL_VARIABLE = "DRUMVAE_GMD_URL"
 _CHUNK_BYTES = 1 << 16
-_READ_SUFFIXES = (".mid", ".midi", ".csv")  # an archive with audio is gigabytes that nobody reads here
-_BROKEN_ZIP = (BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError, ValueError)  # two of them: encrypted, unknown method
+_READ_SUFFIXES = (".mid", ".midi", ".csv")  # an archive with audio has gigabytes that are not needed
+_BROKEN_ZIP = (
+    BadZipFile,
+    ZlibError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)  # RuntimeError: encrypted; NotImplementedError: unknown method
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Names a file on the network and what it must hold."""
+    """A file on the network, with its expected size and hash."""
 
     url: str
     size_bytes: int
@@ -47,29 +54,35 @@ GROOVE = Archive(
 
 
 def groove_zip(progress: bool = True, url: str | None = None, archive: Archive = GROOVE, timeout_s: float = 30) -> Path:
-    """Returns the archive in the user's cache, fetched first where it is not there whole.
+    """Returns the path of the archive in the user's cache, and downloads it first if it is missing or changed.
 
-    The address is `url`, else the variable DRUMVAE_GMD_URL, else the archive's own; what arrives must have the archive's sha256
-    whatever its address. Raises DataError where it does not arrive whole within `timeout_s` of silence, or cannot be stored.
+    Args:
+        progress: Whether to show a progress bar on stderr.
+        url: The address; by default the variable DRUMVAE_GMD_URL, else the archive's own. The sha256 is checked in any case.
+        archive: The file to download.
+        timeout_s: Longest time without data, in seconds.
+
+    Raises:
+        DataError: If the download is incomplete or another file, or cannot be stored.
     """
     home = user_cache_path("drumvae") / archive.name
-    with _storing(home):
+    with _writing(home):
         if not (home.is_file() and _sha256(home) == archive.sha256):
-            with _part(home) as part:
+            with _temporary(home) as part:
                 _fetch(url or os.environ.get(URL_VARIABLE) or archive.url, archive, part, progress, timeout_s)
                 part.replace(home)
     return home
 
 
 def source_folder(source: Path) -> Path:
-    """Returns a folder as it is, and for a zip the folder in the user's cache that holds its MIDI files and tables.
+    """Returns a folder unchanged, and for a zip the folder in the user's cache with its MIDI and CSV files.
 
-    Raises DataError where there is nothing, where the file is not a whole zip, and where a member would land outside.
+    Raises DataError if the path does not exist, is not a complete zip, or has a member outside its folder.
     """
     if source.is_dir():
         return source
     if not source.is_file():
-        raise DataError(f"There is no folder or zip {source}; type --data FOLDER_OR_ZIP, or leave it out to fetch the Groove MIDI Dataset.")
+        raise DataError(f"There is no folder or zip {source}; type --data FOLDER_OR_ZIP, or omit it to download the Groove MIDI Dataset.")
     try:
         home = user_cache_path("drumvae") / "unpacked" / _sha256(source)[:32]
     except OSError as error:
@@ -80,7 +93,7 @@ def source_folder(source: Path) -> Path:
 
 
 def _fetch(url: str, archive: Archive, part: Path, progress: bool, timeout_s: float) -> None:
-    """Writes what an address answers to a file; raises DataError unless it is the archive."""
+    """Downloads a URL into a file. Raises DataError unless its size and sha256 are those of the archive."""
     digest, size = hashlib.sha256(), 0
     with part.open("wb") as file, closing(_chunks(url, archive.size_bytes, progress, timeout_s)) as chunks:
         for chunk in chunks:
@@ -90,11 +103,11 @@ def _fetch(url: str, archive: Archive, part: Path, progress: bool, timeout_s: fl
     if size < archive.size_bytes:
         raise _not_fetched(url, f"{size:,} of {archive.size_bytes:,} bytes arrived")
     if digest.hexdigest() != archive.sha256:
-        raise _not_fetched(url, "what arrived is another file: its sha256 differs")
+        raise _not_fetched(url, "it is another file: its sha256 differs")
 
 
 def _chunks(url: str, expected_bytes: int, progress: bool, timeout_s: float) -> Generator[bytes, None, None]:
-    """Yields what an address answers, with a bar on stderr, and stops once it is longer than expected."""
+    """Yields the bytes of a URL, with a progress bar on stderr. Stops when there are more than expected."""
     from urllib.request import urlopen
 
     from rich.console import Console
@@ -104,18 +117,18 @@ def _chunks(url: str, expected_bytes: int, progress: bool, timeout_s: float) -> 
     bar = Progress(*columns, console=Console(stderr=True), disable=not progress)
     size = 0
     try:
-        with urlopen(url, timeout=timeout_s) as answer, bar:
+        with urlopen(url, timeout=timeout_s) as response, bar:
             task = bar.add_task("Groove MIDI Dataset", total=expected_bytes)
-            while size <= expected_bytes and (chunk := answer.read1(_CHUNK_BYTES)):
+            while size <= expected_bytes and (chunk := response.read1(_CHUNK_BYTES)):
                 size += len(chunk)
                 bar.update(task, advance=len(chunk))
                 yield chunk
-    except (OSError, HTTPException, ValueError) as error:  # ValueError: the address is none
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: not a URL
         raise _not_fetched(url, _reason(error)) from None
 
 
 def _reason(error: Exception) -> str:
-    """Says in a few words what went wrong on the network."""
+    """Returns the reason of a network error in a few words."""
     from urllib.error import HTTPError
 
     if isinstance(error, HTTPError):
@@ -131,43 +144,45 @@ def _not_fetched(url: str, reason: str) -> DataError:
 
 
 def _unpack(source: Path, home: Path) -> None:
-    with _storing(home), _part(home) as part, _reading(source), ZipFile(source) as archive:
+    with _writing(home), _temporary(home) as part, _reading(source), ZipFile(source) as archive:
         part.mkdir()
         for member in _members(archive, source):
             archive.extract(member, part)
         try:
             part.replace(home)
         except OSError:
-            if not home.is_dir():  # else another process was faster, with the same bytes
+            if not home.is_dir():  # otherwise another process unpacked the same bytes first
                 raise
 
 
 def _members(archive: ZipFile, source: Path) -> list[ZipInfo]:
-    """Returns what there is to read; raises DataError where any member, read or not, would land outside the folder."""
+    """Returns the members to extract. Raises DataError if any member, extracted or not, has a path outside the folder."""
     for member in archive.infolist():
         name = member.filename
         if PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
             raise DataError(
                 f"{source} is refused: its member {name!r} would land outside its folder; unpack it yourself and type --data FOLDER."
             )
-    wanted = [m for m in archive.infolist() if m.filename.lower().endswith(_READ_SUFFIXES) and not m.filename.startswith("__MACOSX/")]
-    if not wanted:
+    members = [m for m in archive.infolist() if m.filename.lower().endswith(_READ_SUFFIXES) and not m.filename.startswith("__MACOSX/")]
+    if not members:
         raise DataError(f"{source} holds no MIDI file (.mid); type --data with a folder or zip that does.")
-    return wanted
+    return members
 
 
 @contextmanager
 def _reading(source: Path) -> Iterator[None]:
-    """Turns every way in which a zip can be unreadable into a DataError."""
+    """Converts the exceptions of an unreadable zip to a DataError."""
     try:
         yield
     except _BROKEN_ZIP as error:
-        raise DataError(f"{source} is not a whole zip ({error or type(error).__name__}); fetch it again, or type --data FOLDER.") from None
+        raise DataError(
+            f"{source} is not a complete zip ({error or type(error).__name__}); fetch it again, or type --data FOLDER."
+        ) from None
 
 
 @contextmanager
-def _storing(home: Path) -> Iterator[None]:
-    """Makes the folder that will hold a file, and turns a full or forbidden disk into a DataError."""
+def _writing(home: Path) -> Iterator[None]:
+    """Creates the parent folder of a file, and converts OSError to DataError."""
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         yield
@@ -178,8 +193,8 @@ def _storing(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _part(home: Path) -> Iterator[Path]:
-    """Gives a name beside the final one, on the same disk, and removes what was not moved away from it."""
+def _temporary(home: Path) -> Iterator[Path]:
+    """Yields a temporary path on the same disk as the final one, and removes it unless it was renamed."""
     with tempfile.TemporaryDirectory(dir=home.parent, prefix="unfinished-", ignore_cleanup_errors=True) as unfinished:
         yield Path(unfinished) / home.name
 

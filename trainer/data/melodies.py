@@ -1,6 +1,6 @@
-"""A pitched instrument in, one melody on sixteenth steps out, and the bars on which its windows begin.
+"""Converts a pitched instrument to a monophonic melody on sixteenth steps, and finds the bars on which its windows begin.
 
-One note sounds at a time, as in MusicVAE: of several that begin on a step the highest stays, and a new note ends the one before.
+As in MusicVAE, the highest of several notes that begin on a step is kept, and a new note ends the previous one.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ Melody = NDArray[np.int64]
 
 
 def part_to_melody(part: Part) -> Melody:
-    """Returns melody classes (S,) from the start of the file to the end of the bar in which the last note begins; S is 0 without one.
+    """Returns melody classes (S,) up to the end of the bar in which the last note begins. S is 0 without a note.
 
-    Onsets and ends at beat b lie on step floor(4 b + 0.5); a note that would end on its own step lasts one step. Pitches outside
+    An onset or end at beat b is on step floor(4 b + 0.5). A note that would end on its own step lasts one step. Pitches outside
     21 to 108 are left out.
     """
     starts, ends = (np.floor(beats * STEPS_PER_BEAT + 0.5).astype(np.int64) for beats in (part.beats, part.end_beats))
@@ -28,19 +28,19 @@ def part_to_melody(part: Part) -> Melody:
 
 
 def outside_range(pitches: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Says of each pitch whether no melody class stands for it."""
+    """Returns for each pitch whether it is outside the range of the melody classes."""
     return (pitches < MELODY_LOWEST) | (pitches > MELODY_HIGHEST)
 
 
 def starts_with_onset_in_each_bar(melody: Melody, bars: int) -> NDArray[np.int64]:
-    """Returns the bars of a melody, in order, on which a window begins that has an onset in every one of its bars."""
-    lively = np.any((melody >= MELODY_FIRST_PITCH).reshape(-1, STEPS_PER_BAR), axis=1)
-    if len(lively) < bars:
+    """Returns the first bars, ascending, of all windows of `bars` bars that have an onset in each of their bars."""
+    has_onset = np.any((melody >= MELODY_FIRST_PITCH).reshape(-1, STEPS_PER_BAR), axis=1)
+    if len(has_onset) < bars:
         return np.zeros(0, np.int64)
-    return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(lively, bars).all(axis=1))
+    return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(has_onset, bars).all(axis=1))
 
 
 def drop_orphan_note_offs(windows: Melody) -> Melody:
-    """Clears the note-offs of windows (n, S) that stand before the first onset: they end notes that no longer begin there."""
-    begun = np.logical_or.accumulate(windows >= MELODY_FIRST_PITCH, axis=-1)
-    return np.where(begun, windows, MELODY_NO_EVENT)
+    """Clears the note-offs of windows (n, S) before the first onset: their notes began before the window."""
+    after_onset = np.logical_or.accumulate(windows >= MELODY_FIRST_PITCH, axis=-1)
+    return np.where(after_onset, windows, MELODY_NO_EVENT)

@@ -1,4 +1,4 @@
-"""Scores a model's loops against people's; needs no PyTorch.
+"""Scores an exported model against human performances; needs no PyTorch.
 
-Each score has a trivial baseline measured on the same windows, and a bootstrap interval over takes.
+Each score has a trivial baseline on the same windows and a bootstrap interval over takes.
 """

@@ -1,4 +1,4 @@
-"""A model, a split and training windows in, the scores of every task that the model can do out: the whole scoreboard."""
+"""Scores every task of a model on a split, beside baselines from the training windows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,70 +12,70 @@ from drumvae.music.grid import Array
 from drumvae.util.errors import BundleError
 
 from .baselines import (
-    Answer,
-    always,
-    drawn_cells,
-    feel_baselines,
+    Predictor,
+    constant,
+    expression_baselines,
     first_bar_repeated,
+    independent_cells,
     silence,
     tap_on_commonest_voice,
     template,
     template_at_taps,
     true_bar_before,
 )
-from .bootstrap import ratio
-from .conditional_tasks import draw_left_out, score_drumifying, score_infilling
+from .bootstrap import IntArray, ratio
+from .conditional_tasks import draw_left_out, score_drumify, score_infill
 from .controls import control_tables
-from .generation import MODEL, REAL, SAMPLER, TRAIN, generated, score_generation, set_of_loops, set_of_windows
-from .humanizing import score_humanizing
+from .generation import INDEPENDENT, MODEL, REAL, TRAIN, generated, score_generation, set_of_loops, set_of_windows
+from .humanization import score_humanization
 from .interpolation import score_interpolation
-from .marginals import Marginals, count_marginals, likeliest
-from .melody import class_chances, draw_classes
+from .marginals import Marginals, count_marginals, most_likely
+from .melody import class_probabilities, independent_steps
 from .nearest import Key, NearestQuery, NearestResult, find_nearest, hits_key, melody_key, others_key, tap_key
 from .reconstruction import score_reconstruction
 from .styles import style_tables
 from .table import TaskScores
-from .windows import Numbers, Windows
+from .windows import Windows
 
 INTERPOLATE = "interpolate"
-SAMPLER_SEED = 0
-LIKELIEST, NEAREST = "likeliest hits by step and voice", "nearest training window"
+INDEPENDENT_SEED = 0
+MOST_LIKELY, NEAREST = "likeliest hits by step and voice", "nearest training window"
 
 
-def tasks_to_score(engine: Engine, asked: Sequence[str] = ()) -> list[str]:
-    """Returns the tasks to score, all that the bundle can do by default; raises BundleError for one that it cannot."""
-    can = [*engine.tasks, *([INTERPOLATE] if "reconstruct" in engine.tasks else [])]
-    for task in asked:
-        if task not in can:
+def tasks_to_score(engine: Engine, requested: Sequence[str] = ()) -> list[str]:
+    """Returns the tasks to score, by default all tasks of the bundle; raises BundleError for a task that it lacks."""
+    available = [*engine.tasks, *([INTERPOLATE] if "reconstruct" in engine.tasks else [])]
+    for task in requested:
+        if task not in available:
             raise BundleError(
-                f"The task {task!r} was asked for, and this bundle can {', '.join(can)}. Name one of these, or another bundle."
+                f"The task {task!r} was requested, and this bundle has {', '.join(available)}. Name one of these, or another bundle."
             )
-    return [task for task in can if not asked or task in asked]
+    return [task for task in available if not requested or task in requested]
 
 
 @dataclass
 class Evaluator:
-    """Scores tasks of one model; what several of them need is worked out once."""
+    """Scores tasks of one model; caches results that several tasks need."""
 
     engine: Engine
     split: Windows
     """The windows that are scored."""
     train: Windows
-    """The windows that baselines are made of."""
+    """The windows from which baselines are made."""
     loops: int = 512
-    """How many loops are generated."""
+    """The number of generated loops."""
 
     def score(self, task: str) -> TaskScores:
-        """Returns the scores of a task that the bundle can do."""
-        verbs: dict[str, Callable[[], TaskScores]] = {
+        """Returns the scores of a task of the bundle."""
+        scorers: dict[str, Callable[[], TaskScores]] = {
             "generate": self._generate,
             "reconstruct": self._reconstruct,
-            "humanize": lambda: score_humanizing(self.engine, self.split, feel_baselines(self._marginals)),
+            "humanize": lambda: score_humanization(self.engine, self.split, expression_baselines(self._marginals)),
             "drumify": self._drumify,
             "infill": self._infill,
             INTERPOLATE: lambda: score_interpolation(self.engine, self.split),
         }
-        return verbs[task]()
+        return scorers[task]()
 
     @property
     def _is_melody(self) -> bool:
@@ -88,81 +88,78 @@ class Evaluator:
     @cached_property
     def _nearest(self) -> NearestResult:
         """The training window nearest to each window of the split."""
-        return find_nearest(self.train, [NearestQuery(self._key, self._keys(self._key))])[0]
+        return find_nearest(self.train, [NearestQuery(self._key, self._vectors(self._key))])[0]
 
     @property
     def _key(self) -> Key:
         return melody_key if self._is_melody else hits_key
 
-    def _keys(self, key: Key, chosen: Numbers | None = None) -> Array:
-        """Returns what a search compares of the split's windows, or of some of them."""
-        windows = self.split if chosen is None else self.split.at(chosen)
-        parts = [key(windows.loops(places)) for places in windows.blocks("Reading windows")]
+    def _vectors(self, key: Key, indices: IntArray | None = None) -> Array:
+        """Returns the vectors of the split's windows, or of some of them, for a nearest-window search."""
+        windows = self.split if indices is None else self.split.subset(indices)
+        parts = [key(windows.loops(block)) for block in windows.blocks("Reading windows")]
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
+    def _most_likely(self) -> Predictor:
+        return constant(template(most_likely(self._marginals.probabilities), self._marginals))
+
+    def _copy_of(self, nearest: IntArray) -> Predictor:
+        """Returns a predictor that copies a training window for each window of the split, by its index (n,)."""
+        return lambda _, indices: self.train.loops(nearest[indices])
+
     def _reconstruct(self) -> TaskScores:
-        baselines: dict[str, Answer] = {
+        baselines: dict[str, Predictor] = {
             "silence": silence,
             "first bar repeated": first_bar_repeated,
             "true bar before repeated": true_bar_before,
         }
         if not self._is_melody:
-            baselines[LIKELIEST] = self._likeliest()
-        return score_reconstruction(self.engine, self.split, baselines | {NEAREST: self._training_window(self._nearest)})
-
-    def _likeliest(self) -> Answer:
-        return always(template(likeliest(self._marginals.chances), self._marginals))
-
-    def _training_window(self, found: NearestResult) -> Answer:
-        """Returns an answer that copies the training window found for each place of the split."""
-        return lambda _, places: self.train.loops(found.places[places])
+            baselines[MOST_LIKELY] = self._most_likely()
+        return score_reconstruction(self.engine, self.split, baselines | {NEAREST: self._copy_of(self._nearest.indices)})
 
     def _drumify(self) -> TaskScores:
-        found = find_nearest(self.train, [NearestQuery(tap_key, self._keys(tap_key))])[0]
+        nearest = find_nearest(self.train, [NearestQuery(tap_key, self._vectors(tap_key))])[0]
         baselines = {
             "silence": silence,
             "tap on its commonest voice": tap_on_commonest_voice(self._marginals),
             "likeliest hits at taps": template_at_taps(self._marginals),
-            LIKELIEST: self._likeliest(),
-            "training window of the nearest tap": self._training_window(found),
+            MOST_LIKELY: self._most_likely(),
+            "training window of the nearest tap": self._copy_of(nearest.indices),
         }
-        feel = feel_baselines(self._marginals)
-        return score_drumifying(self.engine, self.split, baselines, feel)
+        return score_drumify(self.engine, self.split, baselines, expression_baselines(self._marginals))
 
     def _infill(self) -> TaskScores:
         left_out = draw_left_out(self.split)
-        chosen = [np.flatnonzero(left_out == voice) for voice in range(VOICE_COUNT)]
-        searches = [NearestQuery(others_key(voice), self._keys(others_key(voice), places)) for voice, places in enumerate(chosen)]
+        groups = [np.flatnonzero(left_out == voice) for voice in range(VOICE_COUNT)]
+        searches = [NearestQuery(others_key(voice), self._vectors(others_key(voice), group)) for voice, group in enumerate(groups)]
         nearest = np.zeros(len(self.split), np.int64)
-        for places, found in zip(chosen, find_nearest(self.train, searches), strict=True):
-            nearest[places] = found.places
-        given_voice = ratio(self._marginals.hits, self._marginals.sounding, 0.0)
-        columns = np.stack([likeliest(given_voice[:, voice]) for voice in range(VOICE_COUNT)], axis=1)
+        for group, result in zip(groups, find_nearest(self.train, searches), strict=True):
+            nearest[group] = result.indices
+        given_active = ratio(self._marginals.hits, self._marginals.active, 0.0)  # probabilities where the voice has a hit at all
+        columns = np.stack([most_likely(given_active[:, voice]) for voice in range(VOICE_COUNT)], axis=1)
         baselines = {
             "silence": silence,
-            "likeliest hits of the voice by step": always(template(columns, self._marginals)),
-            "training window nearest in the other voices": lambda _, places: self.train.loops(nearest[places]),
+            "likeliest hits of the voice by step": constant(template(columns, self._marginals)),
+            "training window nearest in the other voices": self._copy_of(nearest),
         }
-        return score_infilling(self.engine, self.split, baselines, left_out)
+        return score_infill(self.engine, self.split, baselines, left_out)
 
     def _generate(self) -> TaskScores:
         encoding = self.engine.encoding
-        made = {MODEL: generated(self.engine, self.loops), SAMPLER: self._drawn()}
-        sets = {name: set_of_loops(loops, self.split, encoding) for name, loops in made.items()}
+        loops = {MODEL: generated(self.engine, self.loops), INDEPENDENT: self._independent()}
+        sets = {name: set_of_loops(each, self.split, encoding) for name, each in loops.items()}
         real, train = (set_of_windows(windows, encoding) for windows in (self.split, self.train))
-        found = dict(
-            zip(made, find_nearest(self.train, [NearestQuery(self._key, self._key(loops)) for loops in made.values()]), strict=True)
-        )
-        novelty = {name: (nearest.distances, np.arange(self.loops)) for name, nearest in found.items()}
-        novelty[REAL] = (self._nearest.distances, self.split.takes)
-        scores = score_generation(sets | {TRAIN: train, REAL: real}, novelty, encoding)
+        results = find_nearest(self.train, [NearestQuery(self._key, self._key(each)) for each in loops.values()])
+        nearest = {name: (result.distances, np.arange(self.loops)) for name, result in zip(loops, results, strict=True)}
+        nearest[REAL] = (self._nearest.distances, self.split.takes)
+        scores = score_generation(sets | {TRAIN: train, REAL: real}, nearest, encoding)
         if not self.engine.info.styles:
             return scores
-        asked = style_tables(self.engine, self.train, self.split) | control_tables(self.engine)
-        return replace(scores, tables=scores.tables | asked)
+        conditioned = style_tables(self.engine, self.train, self.split) | control_tables(self.engine)
+        return replace(scores, tables=scores.tables | conditioned)
 
-    def _drawn(self) -> Array:
-        draw = np.random.default_rng(SAMPLER_SEED)
+    def _independent(self) -> Array:
+        rng = np.random.default_rng(INDEPENDENT_SEED)
         if self._is_melody:
-            return draw_classes(class_chances(self.train, self.engine.steps), self.loops, draw)
-        return drawn_cells(self._marginals, self.loops, draw)
+            return independent_steps(class_probabilities(self.train, self.engine.steps), self.loops, rng)
+        return independent_cells(self._marginals, self.loops, rng)

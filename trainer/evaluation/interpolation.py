@@ -1,54 +1,54 @@
-"""A model and pairs of windows in, how evenly it leads from one to the other out, and whether the ends are what went in.
+"""Scores interpolations between pairs of windows: how even the path is, and whether its ends are the windows.
 
-P pairs, S steps. Distances are counts: of cells of hits that differ, for melodies of steps.
+P pairs, S steps. Distances are counts of cells that differ in their hits; for melodies, of steps.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drumvae.inference.engine import Engine
 from drumvae.music.encoding import MELODY_CLASSES, MELODY_FIRST_PITCH
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.util.progress import watched
 
-from .bootstrap import Sums, Values, ratio
-from .features import pairs_of_bars
-from .hits import Cells, hit_cells
+from .bootstrap import FloatArray, IntArray, Mask, Sums, ratio
+from .features import bar_similarity
+from .hits import hit_mask
 from .table import Table, Tallies, TaskScores
-from .windows import Numbers, Windows
+from .windows import Windows
 
 PAIRS, LOOPS = 64, 9
 PAIR_SEED = 0
-_SAME = 1e-4  # a value may differ by this much for having been computed in another batch
+_TOLERANCE = 1e-4  # of a value that is computed in another batch
 _ABOUT = (
-    f"{LOOPS} loops along the arc between two mean latents, each pair from two takes. Step: distance between neighbours over that of the"
-    " ends (1/8 is even, 1 is a jump); path: their sum; monotone: pairs that never turn back; middle: against the ends."
+    f"{LOOPS} loops along the arc between two mean latents, each pair from two takes. Largest step and path length: distances between"
+    " neighbouring loops, as ratios to the distance of the ends (an even path has steps of 1/8, a cut one step of 1). Monotone: pairs"
+    " whose path never turns back. Middle: ratio of the middle loop to the ends."
 )
 
 
 def score_interpolation(engine: Engine, split: Windows, pairs: int = PAIRS) -> TaskScores:
-    """Scores the paths between pairs of windows, beside a cut from one window to the other and cells switched one after the other."""
+    """Scores paths between pairs of windows, beside a cut between them and a path that switches cells in random order."""
     tallies = Tallies(split.take_count)
     chosen = draw_pairs(split.takes, pairs, np.random.default_rng(PAIR_SEED))
     for first, last in watched(chosen, "Interpolating", len(chosen)):
         ends = split.loops(np.array([first, last]))
         path = engine.interpolate(ends[0], ends[1], LOOPS)
-        exact = np.abs(engine.reconstruct(ends) - path[[0, -1]]).max() <= _SAME
+        exact = np.abs(engine.reconstruct(ends) - path[[0, -1]]).max() <= _TOLERANCE
         paths = {"model": path, "a cut in the middle": cut(ends, LOOPS), "cells switched one by one": switched(ends, LOOPS, int(first))}
         for system, loops in paths.items():
             sums = path_sums(loops, ends) | {"exact": float(exact) if system == "model" else np.nan}
             tallies.add(system, {name: np.array([value]) for name, value in sums.items()}, split.takes[[first]])
     facts = {"pairs": len(chosen), "loops": LOOPS, "pair_seed": PAIR_SEED}
-    return TaskScores({"paths": Table(_ABOUT, tallies.rows(path_figures))}, facts)
+    return TaskScores({"paths": Table(_ABOUT, tallies.rows(path_metrics))}, facts)
 
 
-def draw_pairs(takes: Numbers, count: int, draw: np.random.Generator) -> Numbers:
-    """Returns places (P, 2) of two windows of different takes each, or of any two where there is one take."""
-    pairs = draw.integers(len(takes), size=(count, 2))
+def draw_pairs(takes: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """Returns indices (P, 2) of two windows of different takes, or of any two windows if there is one take."""
+    pairs = rng.integers(len(takes), size=(count, 2))
     if len(set(takes.tolist())) > 1:
         for pair in pairs:
             while takes[pair[0]] == takes[pair[1]]:
-                pair[1] = draw.integers(len(takes))
+                pair[1] = rng.integers(len(takes))
     return pairs
 
 
@@ -58,62 +58,61 @@ def cut(ends: Array, count: int) -> Array:
 
 
 def switched(ends: Array, count: int, seed: int) -> Array:
-    """Returns `count` loops on the way between two, in which steps and voices change over one after the other, in a drawn order."""
-    shape = hit_cells(ends[0]).shape if ends.ndim == 3 else ends[0].shape
-    moments = np.random.default_rng(seed).random(shape) * (count - 1)
+    """Returns `count` loops between two, along which cells (for melodies steps) switch one after another, in random order."""
+    shape = hit_mask(ends[0]).shape if ends.ndim == 3 else ends[0].shape
+    switch_at = np.random.default_rng(seed).random(shape) * (count - 1)
     if ends.ndim == 3:
-        moments = np.tile(moments, 3)  # a cell's velocity and offset change with its hit
-    changed = np.arange(count).reshape(-1, *[1] * moments.ndim) > moments
-    return np.asarray(np.where(changed, ends[1], ends[0]))
+        switch_at = np.tile(switch_at, 3)  # a cell's velocity and offset switch with its hit
+    has_switched = np.arange(count).reshape(-1, *[1] * switch_at.ndim) > switch_at
+    return np.asarray(np.where(has_switched, ends[1], ends[0]))
 
 
 def path_sums(loops: Array, ends: Array) -> dict[str, float]:
-    """Returns what `path_figures` needs of one path (loops along it, the two windows that it should join)."""
-    found, wanted = _cells(loops), _cells(ends)
-    whole = float(_differing(loops[:1], loops[-1:])[0])
-    steps = _differing(loops[1:], loops[:-1])
-    away, left = _differing(loops, loops[:1]), _differing(loops, loops[-1:])
-    reached = found[[0, -1]]
-    share = {"largest": steps.max() / whole, "path": steps.sum() / whole} if whole else {"largest": 0.0, "path": 0.0}
-    return share | {
+    """Returns the sums of one path for `path_metrics`, from the loops along it and the two windows that it connects."""
+    cells, wanted = _cells(loops), _cells(ends)
+    whole = float(_distances(loops[:1], loops[-1:])[0])
+    steps = _distances(loops[1:], loops[:-1])
+    from_start, to_end = _distances(loops, loops[:1]), _distances(loops, loops[-1:])
+    path_ends = cells[[0, -1]]
+    shares = {"largest": steps.max() / whole, "path": steps.sum() / whole} if whole else {"largest": 0.0, "path": 0.0}
+    return shares | {
         "pairs": 1.0,
         "moving": float(whole > 0),
-        "monotone": float(whole > 0 and (np.diff(away) >= 0).all() and (np.diff(left) <= 0).all()),
-        "matched": float((reached & wanted).sum()),
-        "written_and_true": float(reached.sum() + wanted.sum()),
-        "middle_hits": float(found[len(found) // 2].sum()),
-        "end_hits": float(reached.sum() / 2),
-        "middle_similarity": float(_similarity(found[[len(found) // 2]])[0]),
-        "end_similarity": float(_similarity(reached).mean()),
+        "monotone": float(whole > 0 and (np.diff(from_start) >= 0).all() and (np.diff(to_end) <= 0).all()),
+        "matched": float((path_ends & wanted).sum()),
+        "predicted_and_true": float(path_ends.sum() + wanted.sum()),
+        "middle_hits": float(cells[len(cells) // 2].sum()),
+        "end_hits": float(path_ends.sum() / 2),
+        "middle_similarity": float(_bar_similarity(cells[[len(cells) // 2]])[0]),
+        "end_similarity": float(_bar_similarity(path_ends).mean()),
     }
 
 
-def path_figures(sums: Sums) -> Sums:
+def path_metrics(sums: Sums) -> Sums:
     """Returns means over pairs; the first three over pairs whose ends differ."""
     return {
         "largest_step": ratio(sums["largest"], sums["moving"]),
         "path_length": ratio(sums["path"], sums["moving"]),
         "monotone": ratio(sums["monotone"], sums["moving"]),
         "ends_exact": ratio(sums["exact"], sums["pairs"]),
-        "ends_f1": ratio(sums["matched"] * 2, sums["written_and_true"]),
+        "ends_f1": ratio(sums["matched"] * 2, sums["predicted_and_true"]),
         "middle_hits_ratio": ratio(sums["middle_hits"], sums["end_hits"]),
         "middle_similarity_ratio": ratio(sums["middle_similarity"], sums["end_similarity"]),
     }
 
 
-def _cells(loops: Array) -> Cells:
-    """Returns what sounds in loops: hits (n, S, 9), or onsets by pitch (n, S, 90)."""
+def _cells(loops: Array) -> Mask:
+    """Returns hits (n, S, 9) of grooves, or onsets by pitch (n, S, 90) of melodies."""
     if loops.ndim == 3:
-        return hit_cells(loops)
-    onsets: NDArray[np.bool_] = (loops[..., None] == np.arange(MELODY_CLASSES)) & (loops[..., None] >= MELODY_FIRST_PITCH)
-    return onsets
+        return hit_mask(loops)
+    return np.asarray((loops[..., None] == np.arange(MELODY_CLASSES)) & (loops[..., None] >= MELODY_FIRST_PITCH))
 
 
-def _differing(loops: Array, others: Array) -> Values:
-    """Returns the distances (n,) of loops from others, of which there may be one."""
-    different = (hit_cells(loops) != hit_cells(others)) if loops.ndim == 3 else (loops != others)[..., None]
+def _distances(loops: Array, others: Array) -> FloatArray:
+    """Returns the distances (n,) between loops and others, which may be a single one."""
+    different = (hit_mask(loops) != hit_mask(others)) if loops.ndim == 3 else (loops != others)[..., None]
     return np.asarray(different.sum(axis=(1, 2)), np.float64)
 
 
-def _similarity(cells: Cells) -> Values:
-    return pairs_of_bars(cells.reshape(len(cells), cells.shape[1] // STEPS_PER_BAR, -1))
+def _bar_similarity(cells: Mask) -> FloatArray:
+    return bar_similarity(cells.reshape(len(cells), cells.shape[1] // STEPS_PER_BAR, -1))

@@ -1,16 +1,15 @@
-"""Melodies in, a row of features each out, by which sets of melodies are compared.
+"""Computes the features by which sets of melodies are compared.
 
 n melodies, S steps. Pitches are melody classes, which count semitones.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drumvae.music.encoding import MELODY_FIRST_PITCH, MELODY_NOTE_OFF
 from drumvae.music.grid import STEPS_PER_BAR, Array
 
-from .bootstrap import Values
-from .features import pairs_of_bars
+from .bootstrap import FloatArray, IntArray
+from .features import bar_similarity
 from .melody import note_ends
 
 MELODY_FEATURES = (
@@ -26,25 +25,25 @@ MELODY_FEATURES = (
 )
 
 
-def melody_features(melodies: Array) -> Values:
+def melody_features(melodies: Array) -> FloatArray:
     """Returns the features (n, F) of melodies (n, S), in the order of `MELODY_FEATURES`.
 
-    The interval is the mean distance from note to note; the similarity of bars is the Jaccard index of their onsets with their
-    pitches. A melody without a note is 0 everywhere, and its bars are alike.
+    The interval is the mean distance from note to note. The similarity of bars is the Jaccard index of their onsets with pitches. A
+    melody without a note has a bar self-similarity of 1 and zeros elsewhere.
     """
     classes = np.asarray(melodies, np.int64)
     return np.array([_features(row) for row in classes], np.float64).reshape(len(classes), len(MELODY_FEATURES))
 
 
-def _features(melody: NDArray[np.int64]) -> list[float]:
+def _features(melody: IntArray) -> list[float]:
     bars = len(melody) // STEPS_PER_BAR
     steps = np.flatnonzero(melody >= MELODY_FIRST_PITCH)
     if not len(steps):
         return [0.0] * (len(MELODY_FEATURES) - 1) + [1.0]
     pitches = melody[steps]
     lengths = note_ends(melody[None])[0, steps] - steps
-    sounding = np.zeros((len(melody), int(pitches.max()) + 1), np.bool_)
-    sounding[steps, pitches] = True
+    onsets = np.zeros((len(melody), int(pitches.max()) + 1), np.bool_)
+    onsets[steps, pitches] = True
     return [
         len(steps) / bars,
         len(set(pitches.tolist())),
@@ -54,5 +53,5 @@ def _features(melody: NDArray[np.int64]) -> list[float]:
         float(np.abs(np.diff(pitches)).mean()) if len(pitches) > 1 else 0.0,
         float(lengths.mean()),
         float((melody == MELODY_NOTE_OFF).sum()) / bars,
-        float(pairs_of_bars(sounding.reshape(1, bars, -1))[0]),
+        float(bar_similarity(onsets.reshape(1, bars, -1))[0]),
     ]

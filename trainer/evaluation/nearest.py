@@ -1,6 +1,6 @@
-"""What is looked for and the training windows in, for each the nearest window out; block by block, whatever the corpus's size.
+"""Finds the training window nearest to each of some queries, block by block, so that the corpus may be larger than memory.
 
-n queries, m training windows, S steps, F numbers that are compared. Distances are squared, so between cells of 0 and 1 they count the
+n queries, m training windows, S steps, F numbers that are compared. Distances are squared: between cells of 0 and 1 they count the
 cells that differ.
 """
 
@@ -14,69 +14,73 @@ from drumvae.music.encoding import MELODY_CLASSES, VOICE_COUNT
 from drumvae.music.grid import Array
 from drumvae.music.inputs import tap_of
 
-from .windows import BLOCK, Numbers, Windows
+from .bootstrap import IntArray
+from .windows import BLOCK, Windows
 
 Key = Callable[[Array], Array]
-"""Makes what is compared, (m, F), of loops."""
+"""Makes the vectors (m, F) that are compared from loops."""
 
 
 @dataclass(frozen=True)
 class NearestQuery:
-    """Asks for the training windows nearest to some queries."""
+    """Holds the vectors whose nearest training windows are wanted."""
 
     key: Key
-    """What is compared of a training window."""
+    """Makes the vectors of training windows."""
     queries: Array
-    """The same of what is looked for; (n, F)."""
+    """The vectors of the queries; (n, F)."""
 
 
 @dataclass(frozen=True)
 class NearestResult:
-    """Answers a search."""
+    """Holds the nearest training window of each query."""
 
-    places: Numbers
-    """The nearest window's place among the training windows, the first of equals; (n,)."""
+    indices: IntArray
+    """The index of the nearest window among the training windows, the first one on a tie; (n,)."""
     distances: Array
     """Its squared distance; (n,)."""
 
 
 def find_nearest(train: Windows, searches: Sequence[NearestQuery]) -> list[NearestResult]:
-    """Answers several searches in one pass over the training windows; no more than two blocks are compared at once."""
-    found = [NearestResult(np.zeros(len(s.queries), np.int64), np.full(len(s.queries), np.inf, np.float32)) for s in searches]
-    for block in train.blocks("Looking for the nearest training windows"):
+    """Returns the result of several searches in one pass over the training windows; compares two blocks at a time.
+
+    scikit-learn's `pairwise_distances_argmin_min` takes twice as long for a block and specifies no order on a tie.
+    """
+    results = [NearestResult(np.zeros(len(s.queries), np.int64), np.full(len(s.queries), np.inf, np.float32)) for s in searches]
+    for block in train.blocks("Searching for the nearest training windows"):
         loops = train.loops(block)
-        for search, best in zip(searches, found, strict=True):
+        for search, best in zip(searches, results, strict=True):
             if len(search.queries):
-                _improve(best, search, search.key(loops), block.start)
-    return found
+                _update(best, search.queries, search.key(loops), block.start)
+    return results
 
 
-def _improve(best: NearestResult, search: NearestQuery, known: Array, first_place: int) -> None:
-    """Takes over, in place, what is nearer among some training windows (m, F)."""
-    sizes = (known**2).sum(axis=1)
-    for first in range(0, len(search.queries), BLOCK):
+def _update(best: NearestResult, queries: Array, vectors: Array, first_index: int) -> None:
+    """Replaces, in place, results that are further away than one of the vectors (m, F) of a block."""
+    norms = (vectors**2).sum(axis=1)
+    for first in range(0, len(queries), BLOCK):
         rows = slice(first, first + BLOCK)
-        wanted = search.queries[rows]
-        distances = sizes - 2 * wanted @ known.T  # (n, m), but for the queries' own size
-        place = distances.argmin(axis=1)
-        nearest = np.maximum(distances[np.arange(len(wanted)), place] + (wanted**2).sum(axis=1), 0)
+        some = queries[rows]
+        distances = norms - 2 * some @ vectors.T  # (n, m), without the queries' own norms
+        index = distances.argmin(axis=1)
+        nearest = np.maximum(distances[np.arange(len(some)), index] + (some**2).sum(axis=1), 0)
         nearer = nearest < best.distances[rows]
         best.distances[rows] = np.where(nearer, nearest, best.distances[rows])
-        best.places[rows] = np.where(nearer, place + first_place, best.places[rows])
+        best.indices[rows] = np.where(nearer, index + first_index, best.indices[rows])
 
 
 def hits_key(grooves: Array) -> Array:
-    """Compares which cells of groove tensors (m, S, 27) have a hit; F is 9 S."""
+    """Returns the hits of groove tensors (m, S, 27) as 0 and 1; F is 9 S."""
     return _flat(grooves[..., :VOICE_COUNT] > 0.5)
 
 
 def tap_key(grooves: Array) -> Array:
-    """Compares the taps of groove tensors (m, S, 27): when, how loud and how late they are, in tensor units; F is 3 S."""
+    """Returns the taps of groove tensors (m, S, 27), their hits, velocities and offsets in tensor units; F is 3 S."""
     return _flat(tap_of(grooves))
 
 
 def others_key(left_out: int) -> Key:
-    """Returns a key that compares the hits of all voices but one."""
+    """Returns a key of the hits of all voices but one."""
 
     def key(grooves: Array) -> Array:
         hits = grooves[..., :VOICE_COUNT] > 0.5
@@ -87,7 +91,7 @@ def others_key(left_out: int) -> Key:
 
 
 def melody_key(melodies: Array) -> Array:
-    """Compares the classes of melodies (m, S), scaled so that a squared distance counts the steps that differ; F is 90 S."""
+    """Returns melody classes (m, S) one-hot, scaled so that a squared distance counts the steps that differ; F is 90 S."""
     same = melodies[..., None] == np.arange(MELODY_CLASSES)
     return _flat(same) * np.float32(np.sqrt(0.5))
 

@@ -1,6 +1,6 @@
-"""A model and windows in, how well it writes back what it reads out: teacher-forced and freely, beside trivial predictions.
+"""Scores how well a model reconstructs loops from their latents, teacher-forced and free-running, beside trivial predictions.
 
-n windows, S steps. Freely: every step is written after what the model wrote itself. Teacher-forced: after what people played.
+n windows, S steps. A free-running decoder continues its own output, a teacher-forced one the true loop.
 """
 
 from collections.abc import Callable
@@ -11,57 +11,53 @@ import numpy as np
 from drumvae.inference.engine import Engine
 from drumvae.music.grid import STEPS_PER_BAR, Array
 
-from .baselines import Answer
-from .bootstrap import Sums, Values
-from .hits import hit_and_feel_figures, hit_figures, hit_sums
-from .melody import melody_figures, melody_sums
+from .baselines import Predictor
+from .bootstrap import FloatArray, Sums
+from .hits import groove_metrics, hit_metrics, hit_sums
+from .melody import melody_metrics, melody_sums
 from .table import Table, Tallies, TaskScores
 from .windows import Windows
 
 MODEL_BATCH = 256
-"""Windows that a model reads at once."""
+"""Windows in one run of the model."""
 FREE, FORCED = "model, free-running", "model, teacher-forced"
 _ABOUT = (
-    "Written from the mean latent of what was read: freely, after what the model wrote itself, or teacher-forced, after what people"
-    " played, as a repetition of the true bar before also is."
+    "Decoded from the mean latent. Free-running: every step follows the model's own output. Teacher-forced: every step follows the true"
+    " loop, which the baseline of the true bar before also sees."
 )
-CANNOT_FORCE = "this bundle was exported before its decoder could be shown the true loop; export its run again"
 
 
 @dataclass(frozen=True)
-class Measure:
-    """Says how loops of an encoding are scored."""
+class Scorer:
+    """Holds the functions that score loops of an encoding."""
 
-    sums: Callable[[Array, Array, Values], Sums]
-    """Takes what was written, the true loops and their step in ms (n, 1, 1)."""
-    figures: Callable[[Sums], Sums]
+    sums: Callable[[Array, Array, FloatArray], Sums]
+    """Takes predicted loops, true loops and their step in ms (n, 1, 1)."""
+    metrics: Callable[[Sums], Sums]
 
 
-MEASURES = {
-    "groove": Measure(hit_sums, hit_and_feel_figures),
-    "pattern": Measure(hit_sums, hit_figures),
-    "melody": Measure(lambda written, true, _: melody_sums(written, true), melody_figures),
+SCORERS = {
+    "groove": Scorer(hit_sums, groove_metrics),
+    "pattern": Scorer(hit_sums, hit_metrics),
+    "melody": Scorer(lambda predicted, true, _: melody_sums(predicted, true), melody_metrics),
 }
 
 
-def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, Answer]) -> TaskScores:
-    """Scores what the model writes from its mean latents, on all bars and on all but the first, which one baseline copies."""
-    measure = MEASURES[engine.encoding]
+def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, Predictor]) -> TaskScores:
+    """Scores reconstructions from mean latents, on all bars and on all but the first, which one baseline copies."""
+    scorer = SCORERS[engine.encoding]
     whole, later = Tallies(split.take_count), Tallies(split.take_count)
-    for places in split.blocks("Reconstructing", MODEL_BATCH):
-        true, step_ms, takes = split.loops(places), split.step_ms(places), split.takes[places]
+    for block in split.blocks("Reconstructing", MODEL_BATCH):
+        true, step_ms, takes = split.loops(block), split.step_ms(block), split.takes[block]
         mean, _ = engine.encode(true)
-        numbers = np.arange(places.start, places.stop)
-        for system, written in (_written(engine, true, mean) | {n: b(true, numbers) for n, b in baselines.items()}).items():
-            whole.add(system, measure.sums(written, true, step_ms), takes)
-            later.add(system, measure.sums(written[:, STEPS_PER_BAR:], true[:, STEPS_PER_BAR:], step_ms), takes)
-    rows = whole.rows(measure.figures)
-    tables = {"all bars": Table(_ABOUT, rows, by_voice=("f1_by_voice",))}
+        forced = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
+        predicted = {FREE: engine.decode(mean), FORCED: forced}
+        predicted |= {name: baseline(true, np.arange(block.start, block.stop)) for name, baseline in baselines.items()}
+        for system, loops in predicted.items():
+            whole.add(system, scorer.sums(loops, true, step_ms), takes)
+            later.add(system, scorer.sums(loops[:, STEPS_PER_BAR:], true[:, STEPS_PER_BAR:], step_ms), takes)
+    tables = {"all bars": Table(_ABOUT, whole.rows(scorer.metrics), by_voice=("f1_by_voice",))}
     if engine.steps > STEPS_PER_BAR:
-        tables["later bars"] = Table("The same without the first bar, which a repetition gets for nothing.", later.rows(measure.figures))
+        about = "Without the first bar, which the baseline of the repeated first bar copies."
+        tables["later bars"] = Table(about, later.rows(scorer.metrics))
     return TaskScores(tables)
-
-
-def _written(engine: Engine, true: Array, mean: Array) -> dict[str, Array]:
-    forced = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
-    return {FREE: engine.decode(mean), FORCED: forced}

@@ -1,4 +1,4 @@
-"""A model and a few windows in, what it was given, what it made of it and what people played out, side by side as piano rolls."""
+"""Draws piano rolls of a task's inputs, the model's outputs and the human performances side by side."""
 
 from typing import TYPE_CHECKING
 
@@ -12,39 +12,39 @@ from drumvae.music.kit import VOICES
 
 from .conditional_tasks import drumified, infilled
 from .generation import generated
-from .humanizing import MEAN, humanized
+from .humanization import MEAN, humanized
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WINDOWS = 4
-_GIVEN, _MODEL, _PEOPLE = "given", "model", "played by people"
+_INPUT, _MODEL, _HUMAN = "input", "model", "human"
 
 
 def roll_columns(engine: Engine, task: str, true: Array) -> dict[str, Array]:
-    """Returns loops to draw beside each other for a task, by heading; nothing for a task without such a picture."""
-    unknown = np.zeros(len(true), np.float32)  # tempi: a picture needs none
+    """Returns the loops of a task's picture by column heading; nothing for a task without a picture."""
+    no_bpm = np.zeros(len(true), np.float32)  # without the tempo as a condition
     if task == "generate":
         return {f"loop {number}": loop[None] for number, loop in enumerate(generated(engine, WINDOWS), start=1)}
     if task == "reconstruct":
-        return {_GIVEN: true, _MODEL: engine.reconstruct(true)}
+        return {_INPUT: true, _MODEL: engine.reconstruct(true)}
     if task == "humanize":
-        return {_GIVEN: without_feel(true), _MODEL: humanized(engine, true, unknown, 0)[MEAN], _PEOPLE: true}
+        return {_INPUT: without_feel(true), _MODEL: humanized(engine, true, no_bpm, 0)[MEAN], _HUMAN: true}
     if task == "drumify":
-        return {_GIVEN: to_tap(true), _MODEL: drumified(engine, true, unknown), _PEOPLE: true}
+        return {_INPUT: to_tap(true), _MODEL: drumified(engine, true, no_bpm), _HUMAN: true}
     if task == "infill":
-        voices = [_middle_voice(groove) for groove in true]
-        heard = [without_voices(groove, np.arange(VOICE_COUNT) == voice) for groove, voice in zip(true, voices, strict=True)]
-        filled = [infilled(engine, groove[None], voice, unknown[:1])[0] for groove, voice in zip(true, voices, strict=True)]
-        return {_GIVEN: np.stack(heard), _MODEL: np.stack(filled), _PEOPLE: true}
+        voices = [_second_voice(groove) for groove in true]
+        inputs = [without_voices(groove, np.arange(VOICE_COUNT) == voice) for groove, voice in zip(true, voices, strict=True)]
+        outputs = [infilled(engine, groove[None], voice, no_bpm[:1])[0] for groove, voice in zip(true, voices, strict=True)]
+        return {_INPUT: np.stack(inputs), _MODEL: np.stack(outputs), _HUMAN: true}
     return {}
 
 
-def _middle_voice(groove: Array) -> int:
-    """Returns a voice that plays often, but not most: its absence shows, and there is something to hear without it."""
+def _second_voice(groove: Array) -> int:
+    """Returns the voice with the second most hits, so that both the voice and the others are visible."""
     counts = groove_to_arrays(groove)[0].sum(axis=0)
-    playing = np.argsort(-counts)[: max(int((counts > 0).sum()), 1)]
-    return int(playing[min(1, len(playing) - 1)])
+    active = np.argsort(-counts)[: max(int((counts > 0).sum()), 1)]
+    return int(active[min(1, len(active) - 1)])
 
 
 def draw_roll(axis: "Axes", loop: Array) -> None:
@@ -58,9 +58,9 @@ def draw_roll(axis: "Axes", loop: Array) -> None:
         return
     hits, velocities, offsets = groove_to_arrays(loop)
     steps, voices = np.nonzero(hits > 0.5)
-    loud = np.clip(velocities[steps, voices], 0, 1)
-    colours = np.where(loud > 0, 0.25 + 0.75 * loud, 0.15)  # without a velocity, as where only hits are given, faint
-    axis.scatter(steps + offsets[steps, voices], voices, s=6 + 26 * loud, c=colours, cmap="viridis_r", vmin=0, vmax=1, linewidths=0)
+    loudness = np.clip(velocities[steps, voices], 0, 1)
+    colours = np.where(loudness > 0, 0.25 + 0.75 * loudness, 0.15)  # faint for inputs without velocity
+    axis.scatter(steps + offsets[steps, voices], voices, s=6 + 26 * loudness, c=colours, cmap="viridis_r", vmin=0, vmax=1, linewidths=0)
     axis.set_yticks(range(VOICE_COUNT), VOICES, fontsize=6)
     axis.set_ylim(-0.7, VOICE_COUNT - 0.3)
     if voices.size and (voices == TAP_VOICE).all():

@@ -1,4 +1,4 @@
-"""Windows of a corpus in, read some at a time, so that a corpus may be larger than memory.
+"""Reads windows of a corpus block by block, so that a corpus may be larger than memory.
 
 n windows, S steps. Loops are groove tensors (n, S, 27) or melody classes (n, S), float32.
 """
@@ -7,31 +7,36 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drumvae.music.grid import Array
 from drumvae.util.progress import watched
 
+from .bootstrap import FloatArray, IntArray
+
 BLOCK = 1024
 """Windows that are read and compared at once."""
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Some windows of a corpus, in its order."""
+    """Some windows of a corpus, in its order. An index counts among these windows.
 
-    read: Callable[[Numbers], Array]
-    """Returns loops by the corpus's own numbers."""
-    numbers: Numbers
-    """The corpus's numbers of these windows; (n,)."""
+    >>> corpus = np.zeros((100, 64, 27), np.float32)
+    >>> windows = Windows(corpus.__getitem__, np.arange(100), np.full(100, 120, np.float32), np.arange(100) // 50, ("rock", "jazz"))
+    >>> windows.evenly_spaced(10).loops(slice(0, 2)).shape
+    (2, 64, 27)
+    """
+
+    read: Callable[[IntArray], Array]
+    """Returns loops by their numbers in the corpus."""
+    numbers: IntArray
+    """The number of each of these windows in the corpus; (n,)."""
     bpm: Array
     """Tempo of each window, beats a minute; (n,)."""
-    takes: Numbers
-    """The take each window is cut from, counted from 0 among these windows; (n,)."""
+    takes: IntArray
+    """The take of each window, counted from 0 among these windows; (n,)."""
     styles: tuple[str, ...]
-    """The style of each of these takes; empty where it is not known."""
+    """The style of each of these takes; empty where it is unknown."""
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -40,25 +45,25 @@ class Windows:
     def take_count(self) -> int:
         return len(self.styles)
 
-    def loops(self, places: Numbers | slice) -> Array:
-        """Returns the loops at some places among these windows."""
-        return self.read(self.numbers[places])
+    def loops(self, indices: IntArray | slice) -> Array:
+        """Returns the loops of some of these windows."""
+        return self.read(self.numbers[indices])
 
-    def step_ms(self, places: Numbers | slice) -> NDArray[np.float64]:
-        """Returns how long a step lasts in the windows at some places, in milliseconds, shaped (n, 1, 1) to fit (n, S, 9)."""
-        return 15_000 / self.bpm[places].astype(np.float64)[:, None, None]  # four steps a beat
+    def step_ms(self, indices: IntArray | slice) -> FloatArray:
+        """Returns the length of a step in some of these windows, in milliseconds, shaped (n, 1, 1) to broadcast to (n, S, 9)."""
+        return 15_000 / self.bpm[indices].astype(np.float64)[:, None, None]  # four steps a beat
 
-    def blocks(self, what: str, size: int = BLOCK) -> Iterator[slice]:
-        """Yields the places of all windows, some at a time, with a progress bar that says what is being done."""
+    def blocks(self, label: str, size: int = BLOCK) -> Iterator[slice]:
+        """Yields the indices of all windows block by block, with a progress bar."""
         blocks = [slice(first, min(first + size, len(self))) for first in range(0, len(self), size)]
-        return watched(blocks, what, len(blocks))
+        return watched(blocks, label, len(blocks))
 
-    def at(self, places: Numbers) -> "Windows":
-        """Returns the windows at some places alone."""
-        kept, takes = np.unique(self.takes[places], return_inverse=True)
-        return Windows(self.read, self.numbers[places], self.bpm[places], takes, tuple(self.styles[take] for take in kept))
+    def subset(self, indices: IntArray) -> "Windows":
+        """Returns some of these windows; takes are counted anew."""
+        kept, takes = np.unique(self.takes[indices], return_inverse=True)
+        return Windows(self.read, self.numbers[indices], self.bpm[indices], takes, tuple(self.styles[take] for take in kept))
 
-    def spread(self, most: int) -> "Windows":
-        """Returns at most so many of the windows, evenly spaced over all of them."""
-        count = min(most, len(self))
-        return self.at(np.arange(count) * len(self) // max(count, 1))
+    def evenly_spaced(self, limit: int) -> "Windows":
+        """Returns at most `limit` of the windows, evenly spaced over all of them."""
+        count = min(limit, len(self))
+        return self.subset(np.arange(count) * len(self) // max(count, 1))

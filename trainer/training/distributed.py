@@ -1,34 +1,34 @@
-"""The environment of a launcher in, this process's place among those that train together out."""
+"""Finds the role of this process in a distributed run, from the environment of torchrun or of Lightning's launcher."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def first_process() -> bool:
-    """Says whether this process is the one that speaks and writes; the only one, where nobody launched several."""
+def is_first_process() -> bool:
+    """Returns whether this process prints and writes files; always true in a run of one process."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
 
 
-def launched() -> tuple[int, int] | None:
-    """Returns processes a machine and machines where torchrun started this process, else None."""
+def torchrun_layout() -> tuple[int, int] | None:
+    """Returns the processes on each machine and the number of machines, or None if torchrun did not start this process."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
-    return here, int(os.environ["WORLD_SIZE"]) // here
+    local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
+    return local_world_size, int(os.environ["WORLD_SIZE"]) // local_world_size
 
 
-def shared_name(name: str) -> str:
-    """Returns the name that the first process chose, for those that it starts; they inherit its environment."""
-    if first_process():
+def shared_run_name(name: str) -> str:
+    """Returns the first process's name of the run; the processes that it starts inherit the name in their environment."""
+    if is_first_process():
         os.environ["DRUMVAE_RUN"] = name
     return os.environ.get("DRUMVAE_RUN", name)
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Lets the processes that torchrun started on a machine read a corpus one after the other: the first prepares it for all."""
-    if not launched():
+    """Lets the processes of torchrun on this machine read a corpus in turn, so that the first one builds the cache for all."""
+    if not torchrun_layout():
         yield
         return
     from filelock import FileLock

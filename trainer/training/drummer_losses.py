@@ -1,4 +1,4 @@
-"""What a drummer expected and what was played in, costs in nats out; pure functions. B batch, S steps, V voices, N values, K moods."""
+"""Losses of a drummer, in nats. B batch, S steps, V voices, N = 2 S V values, K low-rank factors."""
 
 import math
 
@@ -6,47 +6,47 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from drumvae.models.drummer import Feel
+from drumvae.models.drummer import ExpressionDistribution
 
-TYPICAL = (0.15, 0.3)
-"""Errors of velocity (of 1) and offset (of half a sixteenth) that weigh alike."""
-
-
-def hits_loss(logits: Tensor, hits: Tensor, locked: Tensor) -> Tensor:
-    """Returns the mean log-loss of a window's hits (B, S, V) that were not shown."""
-    cost = binary_cross_entropy_with_logits(logits, hits, reduction="none") * (1 - locked)
-    return cost.sum(dim=(1, 2)).mean()
+TYPICAL_ERRORS = (0.15, 0.3)
+"""Errors of velocity (in units of 1) and offset (in half sixteenths) that have the same weight."""
 
 
-def tap_loss(odds: Tensor, hits: Tensor) -> Tensor:
-    """Returns the log-loss of all hits (B, S, V)."""
-    return binary_cross_entropy_with_logits(odds, hits, reduction="sum")
+def hits_loss(logits: Tensor, hits: Tensor, hit_mask: Tensor) -> Tensor:
+    """Returns the mean cross-entropy of a window's hits that are not given; all arguments (B, S, V)."""
+    loss = binary_cross_entropy_with_logits(logits, hits, reduction="none") * (1 - hit_mask)
+    return loss.sum(dim=(1, 2)).mean()
 
 
-def loc_loss(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
-    """Returns the mean absolute error of a window's middles, in typical errors; `played`, `asked` (B, S, 2 V), 1 where it counts."""
-    velocities, offsets = ((feel.middle - played).abs() * asked).sum(dim=1).chunk(2, dim=-1)  # (B, V)
-    return (velocities.sum(dim=-1) / TYPICAL[0] + offsets.sum(dim=-1) / TYPICAL[1]).mean()
+def tap_loss(logits: Tensor, hits: Tensor) -> Tensor:
+    """Returns the cross-entropy of all hits (B, S, V)."""
+    return binary_cross_entropy_with_logits(logits, hits, reduction="sum")
 
 
-def scale_loss(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
-    """Returns the mean negative log-likelihood of a window under its spreads and moods, the middles taken as they are.
+def loc_loss(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
+    """Returns the mean absolute error of a window's locations, in typical errors; `expression` (B, S, 2 V), `mask` 1 where it counts."""
+    velocities, offsets = ((distribution.loc - expression).abs() * mask).sum(dim=1).chunk(2, dim=-1)  # (B, V)
+    return (velocities.sum(dim=-1) / TYPICAL_ERRORS[0] + offsets.sum(dim=-1) / TYPICAL_ERRORS[1]).mean()
+
+
+def scale_loss(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
+    """Returns the mean negative log-likelihood of a window, without a gradient for the locations.
 
     The covariance is diag(s^2) + M M^T; its inverse and determinant follow from a K by K matrix (Woodbury's identity).
     """
-    with torch.autocast(played.device.type, enabled=False):  # in halves the inner matrix would not stay positive
-        return _spread_cost(Feel(*(part.float() for part in feel)), played.float(), asked.float())
+    with torch.autocast(expression.device.type, enabled=False):  # in half precision, the inner matrix is not positive definite
+        return _low_rank_nll(ExpressionDistribution(*(part.float() for part in distribution)), expression.float(), mask.float())
 
 
-def _spread_cost(feel: Feel, played: Tensor, asked: Tensor) -> Tensor:
-    off = ((played - feel.middle.detach()) * asked).flatten(1)  # (B, N)
-    spread = torch.where(asked.flatten(1) > 0, feel.spread.flatten(1), torch.ones_like(off))
-    moods = (feel.moods * asked[..., None]).flatten(1, 2) / spread[..., None]  # (B, N, K)
-    scaled = off / spread
-    inner = moods.transpose(1, 2) @ moods + torch.eye(moods.shape[-1], device=off.device)
-    lower, _ = torch.linalg.cholesky_ex(inner)  # what is no number goes on as such, and is noticed
-    shared = torch.linalg.solve_triangular(lower, (moods.transpose(1, 2) @ scaled[..., None]), upper=False).squeeze(-1)
-    apart = scaled.square().sum(dim=-1) - shared.square().sum(dim=-1)
-    volume = 2 * (spread.log().sum(dim=-1) + torch.diagonal(lower, dim1=1, dim2=2).log().sum(dim=-1))
-    nats: Tensor = 0.5 * (apart + volume + math.log(2 * math.pi) * asked.sum(dim=(1, 2)))
+def _low_rank_nll(distribution: ExpressionDistribution, expression: Tensor, mask: Tensor) -> Tensor:
+    error = ((expression - distribution.loc.detach()) * mask).flatten(1)  # (B, N)
+    scale = torch.where(mask.flatten(1) > 0, distribution.scale.flatten(1), torch.ones_like(error))
+    factors = (distribution.factors * mask[..., None]).flatten(1, 2) / scale[..., None]  # (B, N, K)
+    scaled = error / scale
+    inner = factors.transpose(1, 2) @ factors + torch.eye(factors.shape[-1], device=error.device)
+    lower, _ = torch.linalg.cholesky_ex(inner)  # does not raise for nan, which the check of the loss reports
+    shared = torch.linalg.solve_triangular(lower, (factors.transpose(1, 2) @ scaled[..., None]), upper=False).squeeze(-1)
+    distance = scaled.square().sum(dim=-1) - shared.square().sum(dim=-1)
+    log_det = 2 * (scale.log().sum(dim=-1) + torch.diagonal(lower, dim1=1, dim2=2).log().sum(dim=-1))
+    nats: Tensor = 0.5 * (distance + log_det + math.log(2 * math.pi) * mask.sum(dim=(1, 2)))
     return nats.mean()

@@ -1,9 +1,11 @@
-"""Windows in, what a model is asked and what it should answer out. NumPy; every draw comes from the window's place in its step.
+"""Builds the training batches of the LSTM models, and the input views of all tasks. Only NumPy is needed.
 
+All random numbers are seeded by the position of a window in its step of the optimizer.
 n windows, S steps, Z latent size. Loops are groove tensors (n, S, 27) or melody classes (n, S).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,49 +16,68 @@ from drumvae.music.inputs import to_tap, without_feel, without_voices
 from ..data.augment import draw_left_out, drop_notes, scale_velocities, shift_timing
 from .config import TrainConfig
 
+T = TypeVar("T")
+
 BLOCK = 32
-"""Windows that share a generator: a process draws for its own part of a step, and gets what one process would have drawn there."""
+"""Windows that share a generator, so that several processes together draw the same numbers as one process."""
 
 
-class Example(NamedTuple):
-    """Holds a batch of questions and answers."""
+class VAEBatch(NamedTuple, Generic[T]):
+    """A batch of windows with the random numbers of its training step, in arrays or tensors."""
 
-    heard: Array
-    """What the encoder reads; loops."""
-    target: Array
-    """What should be written; loops."""
-    given: Array
-    """1 where a window's hits are given beforehand (humanize); (n,)."""
-    noise: Array
-    """Standard normal, for the draw of the latent; (n, Z)."""
-    chances: Array
-    """Uniform in [0, 1): whether a step sees what the model wrote, and nine draws of what that is; (n, S, 10), or (n, 0, 10)."""
+    view: T
+    """Loops that the encoder reads."""
+    target: T
+    """Loops that the decoder should reconstruct."""
+    given: T
+    """1 for a window whose hits are given (humanize); (n,)."""
+    noise: T
+    """Standard normal noise of the latent sample; (n, Z)."""
+    uniform: T
+    """Uniform in [0, 1), for scheduled sampling: one choice and nine samples for each step; (n, S, 10), or (n, 0, 10) without it."""
 
 
-def draw_example(config: TrainConfig, loops: Array, seed: int, step: int, first: int) -> Example:
-    """Returns the example of some windows that stand at places `first` and up of a step of the optimiser.
+def build_vae_batch(config: TrainConfig, loops: Array, seed: int, step: int, first: int) -> VAEBatch[Array]:
+    """Returns the batch of windows at positions `first` and up in a step of the optimizer.
 
-    The same seed, step and place give the same example, whichever process asks and however a step is divided.
+    The same seed, step and position give the same result, however a step is divided among processes and micro-batches.
+
+    Args:
+        config: The configuration of the run.
+        loops: The windows, (n, S, 27) or (n, S).
+        seed: The seed of the run.
+        step: The step of the optimizer, from 0.
+        first: The position of the first window in the step.
     """
-    drawn: list[Example] = []
-    place, end = first, first + len(loops)
-    while place < end:
-        block = place // BLOCK
-        inside = slice(place % BLOCK, min(end - block * BLOCK, BLOCK))
-        count = inside.stop - inside.start
+    parts: list[VAEBatch[Array]] = []
+    for rows, block, inside in blocks(first, len(loops)):
         padded = np.zeros((BLOCK, *loops.shape[1:]), np.float32)
-        padded[inside] = loops[place - first : place - first + count]
-        whole = _draw_block(config, padded, np.random.default_rng([seed, step, block]))
-        drawn.append(Example(*(array[inside] for array in whole)))
-        place += count
-    return Example(*(np.concatenate(arrays) for arrays in zip(*drawn, strict=True)))
+        padded[inside] = loops[rows]
+        whole = _build_block(config, padded, np.random.default_rng([seed, step, block]))
+        parts.append(VAEBatch(*(array[inside] for array in whole)))
+    return VAEBatch(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _draw_block(config: TrainConfig, loops: Array, random: np.random.Generator) -> Example:
+def blocks(first: int, count: int) -> Iterator[tuple[slice, int, slice]]:
+    """Yields for each block of the positions `first` to `first + count`: its rows in the batch, its number, and its part of the block.
+
+    >>> list(blocks(30, 4))
+    [(slice(0, 2, None), 0, slice(30, 32, None)), (slice(2, 4, None), 1, slice(0, 2, None))]
+    """
+    position, end = first, first + count
+    while position < end:
+        block = position // BLOCK
+        inside = slice(position % BLOCK, min(end - block * BLOCK, BLOCK))
+        size = inside.stop - inside.start
+        yield slice(position - first, position - first + size), block, inside
+        position += size
+
+
+def _build_block(config: TrainConfig, loops: Array, random: np.random.Generator) -> VAEBatch[Array]:
     noise = random.standard_normal((len(loops), config.model.latent_size), np.float32)
-    chances = random.random((len(loops), config.model.steps if config.scheduled_sampling else 0, VOICE_COUNT + 1), np.float32)
+    uniform = random.random((len(loops), config.model.steps if config.scheduled_sampling else 0, VOICE_COUNT + 1), np.float32)
     if config.model.encoding == "melody":
-        return Example(loops, loops, np.zeros(len(loops), np.float32), noise, chances)
+        return VAEBatch(loops, loops, np.zeros(len(loops), np.float32), noise, uniform)
     target = loops
     if config.velocity_scaling:
         target = scale_velocities(target, random, config.velocity_scaling)
@@ -69,21 +90,21 @@ def _draw_block(config: TrainConfig, loops: Array, random: np.random.Generator) 
         without_feel(target),
         to_tap(drop_notes(target, random, config.tap_dropout)) if config.drumify_share else target,
         without_voices(target, draw_left_out(random, target)) if config.infill_share else target,
-        _with_hits_missed(target, random, config.input_hit_drop),
+        _drop_input_hits(target, random, config.input_hit_drop),
     ]
-    heard = np.stack(views)[task, np.arange(len(loops))]
-    return Example(heard, target, (task == 0).astype(np.float32), noise, chances)
+    view = np.stack(views)[task, np.arange(len(loops))]
+    return VAEBatch(view, target, (task == 0).astype(np.float32), noise, uniform)
 
 
-def _with_hits_missed(groove: Array, random: np.random.Generator, share: float) -> Array:
+def _drop_input_hits(groove: Array, random: np.random.Generator, share: float) -> Array:
     kept = random.random((*groove.shape[:2], VOICE_COUNT)) >= share
     return np.asarray(groove * np.tile(kept, 3), np.float32)
 
 
 def view_for(task: str, loops: Array) -> tuple[Array, Array]:
-    """Returns what the encoder reads of loops for a task, without chance, and 1 in the cells (n, S, 9) that are given beforehand.
+    """Returns the input loops of a task, without randomness, and 1 in the cells (n, S, 9) that the task gives.
 
-    To infill, each window lacks one of its voices, the same at every call with the same windows.
+    The infill task removes one voice from each window; the same windows always lose the same voices.
     """
     if task == "reconstruct":
         return loops, np.zeros((*loops.shape[:2], VOICE_COUNT), np.float32)

@@ -1,4 +1,4 @@
-"""Laws of `drumvae-export midi` with files: what each verb writes, what it refuses, and what it leaves when it is stopped."""
+"""Laws of `drumvae-export midi` with files: the output of each task, refused input, and what is left after an interruption."""
 
 import inspect
 import os
@@ -18,7 +18,7 @@ from helpers.songs import drums_by_mido, everything_else, note, saved, score, so
 from drumvae.export.cli.midi import midi
 from drumvae.export.cli.onnx import app, main
 from drumvae.export.midi.render import file_names, read_files, render_loops
-from drumvae.export.midi.request import VERBS, RenderRequest
+from drumvae.export.midi.request import TASKS, RenderRequest
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import OnnxModel
 from drumvae.midi.drum_file import DrumFile
@@ -53,7 +53,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_humanizing_a_song_writes_it_beside_what_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_humanize_writes_a_new_file_with_the_same_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "song.mid", song())
     export("--humanize", path, "--out", tmp_path / "out")
     assert names(tmp_path / "out") == ["song-humanize.mid"]
@@ -62,18 +62,18 @@ def test_humanizing_a_song_writes_it_beside_what_it_was(tmp_path: Path, capsys: 
     assert score(drums_by_mido(after)) == score(drums_by_mido(path))
     assert [found.tick for found in drums_by_mido(after)] != [found.tick for found in drums_by_mido(path)]
     said = capsys.readouterr()
-    assert "seed" not in said.out  # nothing is drawn
+    assert "seed" not in said.out  # nothing is random
     assert "pitch 56 (12)" in said.err
 
 
-def test_an_amount_of_zero_changes_no_message(tmp_path: Path) -> None:
+def test_humanize_by_amount_0_changes_no_message(tmp_path: Path) -> None:
     path = saved(tmp_path / "song.mid", song())
     export("--humanize", path, "--amount", "0", "--out", tmp_path / "same.mid")
     one, other = mido.MidiFile(path), mido.MidiFile(tmp_path / "same.mid")
     assert [list(messages) for messages in one.tracks] == [list(messages) for messages in other.tracks]
 
 
-def test_several_humanized_files_differ_and_a_seed_brings_them_back(tmp_path: Path) -> None:
+def test_several_humanized_files_differ_and_a_seed_repeats_them(tmp_path: Path) -> None:
     path = saved(tmp_path / "song.mid", song(bars=4))
     for folder in ("a", "b"):
         export("--humanize", path, "--count", "3", "--seed", "9", "--out", tmp_path / folder)
@@ -83,7 +83,7 @@ def test_several_humanized_files_differ_and_a_seed_brings_them_back(tmp_path: Pa
     assert len(set(written[0])) == 3
 
 
-def test_varying_a_song_changes_some_drums_and_nothing_else(tmp_path: Path) -> None:
+def test_vary_changes_some_drums_and_nothing_else(tmp_path: Path) -> None:
     path = saved(tmp_path / "song.mid", song())
     export("--vary", path, "--seed", "1", "--out", tmp_path / "out")
     assert names(tmp_path / "out") == [f"song-vary-{number}.mid" for number in (1, 2, 3, 4)]
@@ -94,7 +94,7 @@ def test_varying_a_song_changes_some_drums_and_nothing_else(tmp_path: Path) -> N
         assert everything_else(tmp_path / "out" / name) == everything_else(path)
 
 
-def test_continuing_begins_near_the_last_bars_at_the_last_tempo(tmp_path: Path, groove: Grid) -> None:
+def test_continue_starts_near_the_last_bars_at_the_last_tempo(tmp_path: Path, groove: Grid) -> None:
     whole = song()
     path = saved(tmp_path / "song.mid", whole)
     export("--continue", path, "--seed", "1", "--count", "3", "--amount", "0.05", "--out", tmp_path / "out")
@@ -105,7 +105,7 @@ def test_continuing_begins_near_the_last_bars_at_the_last_tempo(tmp_path: Path, 
     assert (first.grid(64).hits != last_bars.hits).sum() < 0.2 * last_bars.hits.sum()
 
 
-def test_a_way_begins_and_ends_with_the_very_notes_of_its_files(tmp_path: Path, engine: Engine) -> None:
+def test_interpolate_starts_and_ends_with_the_notes_of_its_files(tmp_path: Path, engine: Engine) -> None:
     first = saved(tmp_path / "one.mid", song(bars=4))  # with flams, bells and rims
     last = tmp_path / "two.mid"
     whole = mido.MidiFile(type=1, ticks_per_beat=960)
@@ -114,53 +114,53 @@ def test_a_way_begins_and_ends_with_the_very_notes_of_its_files(tmp_path: Path, 
     export("--interpolate", first, last, "--count", "4", "--out", tmp_path / "out")
     assert names(tmp_path / "out") == [f"one-to-two-{number}.mid" for number in (1, 2, 3, 4)]
 
-    def struck(path: Path, rounds: int = 1, beats: float = 0.0) -> list[tuple[float, int, int]]:
+    def hits(path: Path, rounds: int = 1, beats: float = 0.0) -> list[tuple[float, int, int]]:
         ticks = mido.MidiFile(path).ticks_per_beat
-        return sorted((f.tick / ticks + turn * beats, f.pitch, f.velocity) for turn in range(rounds) for f in drums_by_mido(path))
+        return sorted((f.tick / ticks + cycle * beats, f.pitch, f.velocity) for cycle in range(rounds) for f in drums_by_mido(path))
 
-    assert struck(tmp_path / "out" / "one-to-two-1.mid") == struck(first)
-    assert struck(tmp_path / "out" / "one-to-two-4.mid") == struck(last, 2, 8)
+    assert hits(tmp_path / "out" / "one-to-two-1.mid") == hits(first)
+    assert hits(tmp_path / "out" / "one-to-two-4.mid") == hits(last, 2, 8)
     between = [DrumFile.read(tmp_path / "out" / f"one-to-two-{number}.mid").grid for number in (1, 2, 3, 4)]
     assert len({grid.hits.tobytes() for grid in between}) == 4
     assert {grid.steps for grid in between} == {64}
 
 
-def able(engine: Engine, *tasks: str) -> Engine:
-    """Returns the model that ships as if it had been trained for other tasks."""
+def declaring(engine: Engine, *tasks: str) -> Engine:
+    """Returns the model that ships, with other tasks declared."""
     return Engine(OnnxModel(replace(engine.info, tasks=tasks), engine.model.graphs))
 
 
-def written(engine: Engine, wish: RenderRequest, folder: Path) -> list[Path]:
-    paths = file_names(wish, folder)
-    for piece, path in zip(render_loops(engine, wish, read_files(wish)), paths, strict=True):
-        piece.write(path)
+def written(engine: Engine, request: RenderRequest, folder: Path) -> list[Path]:
+    paths = file_names(request, folder)
+    for loop, path in zip(render_loops(engine, request, read_files(request)), paths, strict=True):
+        loop.write(path)
     return paths
 
 
-def test_filling_in_a_voice_leaves_every_other_note(tmp_path: Path, engine: Engine) -> None:
+def test_infill_keeps_the_notes_of_other_voices(tmp_path: Path, engine: Engine) -> None:
     path = saved(tmp_path / "song.mid", song())
-    wish = RenderRequest("infill", (path,), 1, 0, 0.0, voices=(0, 8))
-    (after,) = written(able(engine, "infill"), wish, tmp_path / "out")
+    request = RenderRequest("infill", (path,), 1, 0, 0.0, voices=(0, 8))
+    (after,) = written(declaring(engine, "infill"), request, tmp_path / "out")
     kept = [found for found in drums_by_mido(path) if found.pitch not in (36, 51, 53)]
     assert [found for found in drums_by_mido(after) if found.pitch not in (36, 51)] == kept
     assert len(drums_by_mido(after)) > len(kept)
     assert everything_else(after) == everything_else(path)
 
 
-def test_a_kit_for_a_rhythm_on_keys_goes_beside_it_on_channel_10(tmp_path: Path, engine: Engine) -> None:
+def test_drumify_adds_drums_on_channel_10_and_keeps_the_keys(tmp_path: Path, engine: Engine) -> None:
     whole = song()
     whole.tracks.pop()
     path = saved(tmp_path / "riff.mid", whole)
-    (after,) = written(able(engine, "drumify"), RenderRequest("drumify", (path,), 1, 0, 0.0, kit=kit_named("ad2")), tmp_path / "out")
+    (after,) = written(declaring(engine, "drumify"), RenderRequest("drumify", (path,), 1, 0, 0.0, kit=kit_named("ad2")), tmp_path / "out")
     one, other = pretty_midi.PrettyMIDI(str(path)), pretty_midi.PrettyMIDI(str(after))
     assert [part.is_drum for part in other.instruments] == [False, True]
     assert len(other.instruments[0].notes) == len(one.instruments[0].notes)
-    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").played)
+    assert {n.pitch for n in other.instruments[1].notes} <= set(kit_named("ad2").output_notes)
     assert other.instruments[1].notes
 
 
-def test_a_rhythm_denser_than_the_grid_is_played_at_every_step_by_its_loudest_stroke(tmp_path: Path, engine: Engine) -> None:
-    """A roll of 64ths, four strokes a step, the second of every step the loudest."""
+def test_a_rhythm_denser_than_the_grid_keeps_the_loudest_note_of_each_step(tmp_path: Path, engine: Engine) -> None:
+    """A roll of 64ths, four notes a step, the second of each step the loudest."""
     roll = mido.MidiFile(ticks_per_beat=480)
     roll.tracks.append(mido.MidiTrack())
     for number in range(256):
@@ -172,11 +172,11 @@ def test_a_rhythm_denser_than_the_grid_is_played_at_every_step_by_its_loudest_st
     assert {(120 * step + 30, 100) for step in range(64)} <= played
 
 
-def test_new_loops_are_written_for_the_kit_that_is_named(tmp_path: Path) -> None:
+def test_new_loops_have_the_output_notes_of_the_kit(tmp_path: Path) -> None:
     export("--count", "2", "--seed", "1", "--kit", "ad2", "--out", tmp_path)
     for path in tmp_path.iterdir():
         notes = pretty_midi.PrettyMIDI(str(path)).instruments[0].notes
-        assert {n.pitch for n in notes} <= set(kit_named("ad2").played)
+        assert {n.pitch for n in notes} <= set(kit_named("ad2").output_notes)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -185,7 +185,7 @@ def test_out_may_name_the_file(tmp_path: Path, count: int) -> None:
     assert names(tmp_path) == (["mine.mid"] if count == 1 else ["mine-1.mid", "mine-2.mid", "mine-3.mid"])
 
 
-def test_a_loop_written_to_a_file_opens_as_a_daw_expects(tmp_path: Path) -> None:
+def test_a_loop_file_has_the_layout_that_daws_expect(tmp_path: Path) -> None:
     export("--seed", "3", "--count", "8", "--bpm", "96", "--out", tmp_path)
     for path in tmp_path.iterdir():
         whole = mido.MidiFile(path)
@@ -207,8 +207,8 @@ REFUSED = [
     (["--humanize", "million.mid"], "million.mid has 6.0 MB"),
     (["--humanize", "."], "There is no MIDI file"),
     (["--interpolate", "song.mid", "keys.mid"], "keys.mid has no drums"),
-    (["--interpolate", "song.mid", "song.mid", "--count", "1"], "there are two at least"),
-    (["--humanize", "song.mid", "--vary", "song.mid"], "--humanize and --vary were asked for at once"),
+    (["--interpolate", "song.mid", "song.mid", "--count", "1"], "--count 1 is too few to interpolate"),
+    (["--humanize", "song.mid", "--vary", "song.mid"], "--humanize and --vary cannot be combined"),
     (["--humanize", "song.mid", "--bpm", "90"], "--bpm was given, and --humanize has no use for it"),
     (["--amount", "0.5"], "--amount was given, and generating has no use for it"),
     (["--humanize", "song.mid", "--count", "3", "--temperature", "0"], "would all be the same"),
@@ -251,7 +251,7 @@ def bad_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), REFUSED, ids=[" ".join(arguments[-4:]) for arguments, _ in REFUSED])
-def test_what_cannot_be_done_is_said_and_nothing_is_left(
+def test_a_refused_command_prints_one_sentence_and_writes_nothing(
     bad_files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     if "--sheet" in arguments:
@@ -272,7 +272,7 @@ def test_what_cannot_be_done_is_said_and_nothing_is_left(
     assert names(bad_files) == before
 
 
-AT_THE_THIRD = """
+AT_THE_THIRD_FILE = """
 import pathlib
 moved, replace = [], pathlib.Path.replace
 def third(self, target):
@@ -295,11 +295,11 @@ pathlib.Path.replace = third
             "loop-3.mid cannot be written (No space left on device)",
         ),
     ],
-    ids=["Ctrl-C", "asked to end", "a full disk"],
+    ids=["Ctrl-C", "SIGTERM", "a full disk"],
 )
-@pytest.mark.skipif(sys.platform == "win32", reason="a process there cannot be asked to end")
-def test_what_is_whole_stays_and_nothing_else_when_it_is_stopped(tmp_path: Path, what: str, status: int, said: str) -> None:
-    result = command(tmp_path, "--count", "8", "--seed", "1", before=AT_THE_THIRD.format(what=what))
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_an_interrupted_command_leaves_complete_files_only(tmp_path: Path, what: str, status: int, said: str) -> None:
+    result = command(tmp_path, "--count", "8", "--seed", "1", before=AT_THE_THIRD_FILE.format(what=what))
     assert result.returncode == status, result.stderr
     assert said in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -309,7 +309,7 @@ def test_what_is_whole_stays_and_nothing_else_when_it_is_stopped(tmp_path: Path,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-def test_a_file_that_the_system_cuts_short_is_not_left(tmp_path: Path) -> None:
+def test_a_truncated_file_is_removed(tmp_path: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))"
     result = command(tmp_path, "--count", "8", "--seed", "1", before=limit)
     assert result.returncode == 2, result.stderr
@@ -317,7 +317,7 @@ def test_a_file_that_the_system_cuts_short_is_not_left(tmp_path: Path) -> None:
     assert names(tmp_path / "loops") == []
 
 
-def test_every_verb_is_an_option_and_its_options_are_those_of_the_command() -> None:
-    known = {name.replace("_", "-") for name in inspect.signature(midi).parameters}
-    assert set(VERBS) - known == {"generate", "continue"}  # which needs none, and which is a word of Python's
-    assert {option for verb in VERBS.values() for option in verb.takes} <= known
+def test_every_task_and_every_option_of_a_task_is_an_option_of_the_command() -> None:
+    options = {name.replace("_", "-") for name in inspect.signature(midi).parameters}
+    assert set(TASKS) - options == {"generate", "continue"}  # the default, and a keyword of Python
+    assert {option for task in TASKS.values() for option in task.options} <= options

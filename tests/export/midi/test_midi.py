@@ -1,3 +1,5 @@
+"""Laws of `drumvae-export midi` without files: new loops and melodies, their names and their errors."""
+
 import os
 import subprocess
 import sys
@@ -26,11 +28,11 @@ def engine() -> Engine:
 
 def write_loops(engine: Engine, folder: Path, count: int, seed: int, replace: bool = False) -> list[Path]:
     """Writes loops as the command does."""
-    wish = RenderRequest(count=count, seed=seed)
-    paths = file_names(wish, folder)
+    request = RenderRequest(count=count, seed=seed)
+    paths = file_names(request, folder)
     check_free(paths, replace)
-    for piece, path in zip(render_loops(engine, wish), paths, strict=True):
-        piece.write(path)
+    for loop, path in zip(render_loops(engine, request), paths, strict=True):
+        loop.write(path)
     return paths
 
 
@@ -52,7 +54,7 @@ def test_loops_become_numbered_files_without_torch(tmp_path: Path, engine: Engin
         assert len(performance.beats) == grid.hits.sum()
 
 
-def test_nothing_is_overwritten_unasked(tmp_path: Path, engine: Engine) -> None:
+def test_no_file_is_overwritten_without_replace(tmp_path: Path, engine: Engine) -> None:
     write_loops(engine, tmp_path, 2, seed=1)
     (tmp_path / "loop-1.mid").unlink()
     before = (tmp_path / "loop-2.mid").read_bytes()
@@ -63,7 +65,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, engine: Engine) -> None:
     assert (tmp_path / "loop-2.mid").read_bytes() != before
 
 
-def test_numbers_are_as_wide_as_the_last_so_that_files_sort(tmp_path: Path, engine: Engine) -> None:
+def test_file_numbers_have_leading_zeros_so_that_files_sort(tmp_path: Path, engine: Engine) -> None:
     paths = write_loops(engine, tmp_path, 11, seed=1)
     assert [path.name for path in paths] == sorted(path.name for path in paths)
 
@@ -72,7 +74,7 @@ def test_numbers_are_as_wide_as_the_last_so_that_files_sort(tmp_path: Path, engi
     ("arguments", "sentence"),
     [(["nowhere"], "nowhere does not exist"), (["--count", "0"], "--count"), (["--out", "file/loops"], "cannot be written")],
 )
-def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+def test_bad_input_prints_one_sentence_and_exits_with_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
     (tmp_path / "file").touch()
     result = export(*arguments, folder=tmp_path)
     assert result.returncode == 2
@@ -83,7 +85,7 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[
 TUNE = [(0, 4, 60), (4, 6, 64), (10, 16, 21), (16, 32, 108)]
 
 
-def test_a_melody_is_written_as_the_notes_it_was_made_of(tmp_path: Path) -> None:
+def test_a_written_melody_has_its_notes(tmp_path: Path) -> None:
     write_melody(tmp_path / "a.mid", notes_to_melody(TUNE, 32), 90)
     song = read_notes(tmp_path / "a.mid")
     (part,) = song.parts
@@ -97,7 +99,7 @@ def test_a_silent_melody_keeps_its_length(tmp_path: Path) -> None:
     assert read_notes(tmp_path / "a.mid").length_beats == 16
 
 
-def test_a_melody_is_piano_at_one_loudness_on_the_first_channel(tmp_path: Path) -> None:
+def test_a_melody_is_on_channel_1_at_one_velocity(tmp_path: Path) -> None:
     import mido
 
     write_melody(tmp_path / "a.mid", notes_to_melody(TUNE, 32), 90)
@@ -107,7 +109,7 @@ def test_a_melody_is_piano_at_one_loudness_on_the_first_channel(tmp_path: Path) 
     assert {(note.channel, note.velocity) for note in notes} == {(0, VELOCITY)}
 
 
-def test_a_melody_that_cannot_be_written_is_a_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_melody_that_cannot_be_written_raises_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.mid").mkdir()
     with pytest.raises(DataError, match="cannot be written"):
         write_melody(tmp_path / "a.mid", np.zeros(16, np.int64), 120)
@@ -124,7 +126,7 @@ def test_a_melody_bundle_writes_melodies(tmp_path: Path, engine: Engine) -> None
     assert [len(read_notes(path).parts[0].pitches) for path in paths] == [4, 4]
 
 
-def test_the_command_draws_a_seed_and_shows_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: Engine) -> None:
+def test_the_command_chooses_a_random_seed_and_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: Engine) -> None:
     app(["midi", "--count", "1", "--out", str(tmp_path)], standalone_mode=False)
     seed = int(capsys.readouterr().out.split("seed ")[1].split(",")[0])
     write_loops(engine, tmp_path / "again", 1, seed)

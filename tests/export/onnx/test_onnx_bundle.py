@@ -220,9 +220,9 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: model.tap_model.readers[0].leave[1].bias.data.add_(0.1),
-        lambda model: model.decoder.loosen.mul_(1.5),
-        lambda model: model.decoder.feel_last[1].bias.data[18:].add_(0.2),  # spreads and moods
+        lambda model: model.tap_model.members[0].out_proj[1].bias.data.add_(0.1),
+        lambda model: model.decoder.scale_correction.mul_(1.5),
+        lambda model: model.decoder.expression_head[1].bias.data[18:].add_(0.2),  # spreads and moods
     ],
     ids=["what it expects of taps", "how loosely it plays", "its spreads"],
 )

@@ -17,7 +17,7 @@ def test_a_beat_lasts_sixty_seconds_over_the_tempo() -> None:
     assert timeline.time_at(1) == 60 / 174
 
 
-def test_a_moved_timeline_counts_more_beats_at_the_same_time() -> None:
+def test_a_moved_timeline_has_a_larger_beat_count_at_the_same_time() -> None:
     timeline = Timeline(120, 4, 10)
     assert timeline.moved(16).beat_at(10) == timeline.beat_at(10) + 16
 
@@ -28,7 +28,7 @@ def test_a_delayed_timeline_reaches_every_beat_later() -> None:
 
 
 @pytest.mark.parametrize("bpm", [0, -120, math.inf, math.nan])
-def test_a_tempo_that_is_none_is_refused(bpm: float) -> None:
+def test_an_invalid_tempo_is_refused(bpm: float) -> None:
     with pytest.raises(ValueError, match="above 0 bpm"):
         Timeline(bpm, 0, 0)
 
@@ -38,11 +38,11 @@ def test_phase_of_negative_beats_is_not_mirrored() -> None:
     assert phase(17.5, 16) == 1.5
 
 
-def test_the_next_line_of_a_line_is_the_line() -> None:
+def test_the_next_boundary_of_a_boundary_is_itself() -> None:
     assert [next_boundary(b) for b in (-0.1, 0, 0.1, 16, 16.1)] == [0, 0, 16, 16, 32]
 
 
-def test_the_last_half_step_before_a_line_belongs_to_the_pass_after_it() -> None:
+def test_the_last_half_step_before_a_boundary_belongs_to_the_next_cycle() -> None:
     assert cycle_at(16 - EARLY_BEATS) == 1
     assert cycle_at(16 - EARLY_BEATS - 1e-9) == 0
     assert cycle_at(cycle_start(3)) == 3

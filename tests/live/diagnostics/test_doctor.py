@@ -1,4 +1,4 @@
-"""Every mistake a setup can make and every DAW's habits as a list of bytes, written from the accounts that live/doctor/daws.py names."""
+"""Tests the diagnosis of every setup problem and every DAW's behaviour, written from the sources named in diagnostics/daws.py."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,9 +10,9 @@ import pytest
 from helpers.fakes import CLOCK, CONTINUE, NOW_S, START, STOP, FakeInput, FakeOutput, Sender, position
 
 from drumvae.live.diagnostics.daw_behaviour import ClockBehaviour, scan_behaviours
-from drumvae.live.diagnostics.daws import DAWS, resembling
-from drumvae.live.diagnostics.findings import in_pairs
-from drumvae.live.diagnostics.listen import HUSH, QUIET, listen, run_doctor
+from drumvae.live.diagnostics.daws import DAWS, find_resemblance
+from drumvae.live.diagnostics.findings import ticks_are_paired
+from drumvae.live.diagnostics.listen import PROBE_NOTE_OFF, PROBE_NOTE_ON, listen, run_doctor
 from drumvae.live.diagnostics.report import Diagnosis, diagnose
 from drumvae.live.messages import TimestampedMessage
 from drumvae.music.kit import DEFAULT_KIT
@@ -24,16 +24,16 @@ NOTE_OFFS = [bytes((0x80, pitch, 0)) for pitch in range(36, 60)]
 QUARTER_FRAMES = [bytes((0xF1, piece << 4)) for piece in range(8)]
 
 
-def heard(*senders: Sender) -> list[TimestampedMessage]:
+def received(*senders: Sender) -> list[TimestampedMessage]:
     return sorted((TimestampedMessage(*event) for sender in senders for event in sender.song), key=lambda arrival: arrival.at_s)
 
 
 def diagnosed(*senders: Sender, sent: Sequence[TimestampedMessage] = ()) -> Diagnosis:
-    return diagnose(heard(*senders), senders[0].at_s - NOW_S, sent)
+    return diagnose(received(*senders), senders[0].at_s - NOW_S, sent)
 
 
 def plain_song(bpm: float = 120.0, bars: int = 4, jitter_s: float = 0.0, at_s: float = NOW_S) -> Sender:
-    """Start, some bars, Stop: what every sender does."""
+    """Returns Start, some bars and Stop, as sent by every clock source."""
     return Sender(bpm, at_s, jitter_s).say(START).beats(4 * bars).say(STOP).rest(2)
 
 
@@ -96,11 +96,11 @@ def reason() -> Sender:
     return Sender().say(START).beats(16).say(STOP).rest(2).say(position(64), CONTINUE).beats(16).say(STOP).rest(2)
 
 
-# what the sender does
+# behaviour of the clock source
 
 
 @pytest.mark.parametrize(
-    ("sender", "habits"),
+    ("sender", "behaviours"),
     [
         (plain_song, {ClockBehaviour.START, ClockBehaviour.STOP}),
         (
@@ -144,10 +144,10 @@ def reason() -> Sender:
         (reason, {ClockBehaviour.START, ClockBehaviour.POSITION_CONTINUE, ClockBehaviour.STOP}),
     ],
 )
-def test_a_sender_s_habits_are_those_it_has_and_no_others(sender: Callable[[], Sender], habits: set[ClockBehaviour]) -> None:
+def test_a_clock_source_s_behaviours_are_detected_and_no_others(sender: Callable[[], Sender], behaviours: set[ClockBehaviour]) -> None:
     diagnosis = diagnosed(sender())
-    assert set(diagnosis.habits) == habits
-    assert all(habit.value in text(diagnosis) for habit in habits)
+    assert set(diagnosis.behaviours) == behaviours
+    assert all(behaviour.value in text(diagnosis) for behaviour in behaviours)
 
 
 @pytest.mark.parametrize(
@@ -165,73 +165,73 @@ def test_a_sender_s_habits_are_those_it_has_and_no_others(sender: Callable[[], S
         (pro_tools, ("Bitwig Studio", "Pro Tools")),
     ],
 )
-def test_a_daw_s_habits_resemble_that_daw(sender: Callable[[], Sender], names: tuple[str, ...]) -> None:
+def test_a_daw_s_behaviours_resemble_that_daw(sender: Callable[[], Sender], names: tuple[str, ...]) -> None:
     diagnosis = diagnosed(sender())
     assert diagnosis.resembles.names == names
     assert f"This resembles {' and '.join(names)}" in text(diagnosis)
-    assert ("nothing heard tells them apart" in text(diagnosis)) == (len(names) == 2)
+    assert ("the messages do not distinguish them" in text(diagnosis)) == (len(names) == 2)
 
 
-def test_where_many_are_equally_near_none_is_named() -> None:
+def test_where_many_daws_match_equally_well_none_is_named() -> None:
     diagnosis = diagnosed(reason())
     assert diagnosis.resembles.names == ()
-    assert "Reason apart" in text(diagnosis)
-    assert "let a loop come round" in text(diagnosis)
+    assert "and Reason; to learn more" in text(diagnosis)
+    assert "let a loop wrap" in text(diagnosis)
 
 
-def test_start_and_stop_alone_tell_nothing() -> None:
+def test_start_and_stop_alone_resemble_no_daw() -> None:
     diagnosis = diagnosed(plain_song())
     assert diagnosis.resembles.names == ()
-    assert "Nothing heard tells which DAW" in text(diagnosis)
+    assert "do not distinguish any DAW" in text(diagnosis)
 
 
-def test_no_daw_does_what_it_was_never_seen_to_do() -> None:
-    assert all(not daw.does & daw.never for daw in DAWS)
+def test_no_daw_has_a_behaviour_both_observed_and_never_observed() -> None:
+    assert all(not daw.observed & daw.never_observed for daw in DAWS)
 
 
-def test_a_daw_that_does_all_it_is_known_for_is_the_nearest_to_itself() -> None:
+def test_a_daw_with_all_its_behaviours_resembles_itself() -> None:
     for daw in DAWS:
-        likeness = resembling(daw.does)
-        assert daw.name in (*likeness.names, *likeness.several)
+        resemblance = find_resemblance(daw.observed)
+        assert daw.name in (*resemblance.names, *resemblance.several)
 
 
-def test_listening_may_begin_in_the_middle_of_the_song() -> None:
+def test_listening_may_start_in_the_middle_of_the_song() -> None:
     song = Sender().beats(5).say(STOP).rest(1).say(START).beats(8).say(STOP).rest(1)
-    assert set(diagnosed(song).habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
+    assert set(diagnosed(song).behaviours) == {ClockBehaviour.START, ClockBehaviour.STOP}
 
 
-def test_a_clock_that_went_without_stop_does_not_count_as_running_while_stopped() -> None:
+def test_a_clock_that_ended_without_stop_does_not_count_as_running_while_stopped() -> None:
     song = Sender().say(START).beats(8).rest(2).say(START).beats(8).say(STOP).rest(1)
-    assert set(diagnosed(song).habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
+    assert set(diagnosed(song).behaviours) == {ClockBehaviour.START, ClockBehaviour.STOP}
 
 
-def test_ticks_while_stopped_are_no_way_of_the_song() -> None:
-    """Located to bar 5, then four beats of idle clock, then Continue: the next position is where the ticks say."""
+def test_ticks_while_stopped_do_not_advance_the_song() -> None:
+    """Located to bar 5, then four beats of idle clock, then Continue: the next position agrees with the ticks."""
     song = Sender().say(START).beats(4).say(STOP).rest(1).say(position(64)).beats(4).say(CONTINUE)
     for beat in range(1, 5):
         song.beats(4).say(position(64 + 16 * beat))
     diagnosis = diagnosed(song.say(STOP))
-    assert ClockBehaviour.WRAP_POSITION not in diagnosis.habits
+    assert ClockBehaviour.WRAP_POSITION not in diagnosis.behaviours
     assert codes(diagnosis) == []
 
 
-def test_a_song_that_is_told_its_position_again_and_again_does_not_jump() -> None:
+def test_repeated_positions_that_agree_with_the_ticks_are_no_jumps() -> None:
     song = Sender().say(START)
     for beat in range(1, 33):
         song.beats(1).say(position(4 * beat))
     diagnosis = diagnosed(song.say(STOP))
-    assert set(diagnosis.habits) == {ClockBehaviour.START, ClockBehaviour.STOP}
+    assert set(diagnosis.behaviours) == {ClockBehaviour.START, ClockBehaviour.STOP}
     assert codes(diagnosis) == []
 
 
-def test_fast_playing_is_no_sweep_of_note_offs() -> None:
+def test_fast_playing_is_no_burst_of_note_offs() -> None:
     song = plain_song(200)
     for number in range(64):
         song.song.append((NOW_S + 1 + number * 0.03, bytes((0x89, 38, 0))))
-    assert ClockBehaviour.NOTE_OFFS not in diagnosed(song).habits
+    assert ClockBehaviour.NOTE_OFFS not in diagnosed(song).behaviours
 
 
-# figures
+# tempo and jitter
 
 
 @pytest.mark.parametrize(("bpm", "jitter_ms"), [(60, 0.2), (120, 1.0), (174, 2.0)])
@@ -240,32 +240,32 @@ def test_tempo_and_jitter_are_those_of_the_stream(bpm: float, jitter_ms: float) 
     clock = diagnosis.clock
     assert clock.ticks == 32 * 96
     assert clock.bpm_mean == pytest.approx(bpm, rel=0.002)
-    # of a normal draw, half lie within 0.674 and 95 in a hundred within 1.96; the line takes two of a beat's 25 degrees of freedom
+    # 50 % of a normal distribution are within 0.674 sd, 95 % within 1.96; the line takes two of a beat's 25 degrees of freedom
     assert clock.jitter_p50_ms == pytest.approx(0.674 * jitter_ms, rel=0.1)
     assert clock.jitter_p95_ms == pytest.approx(1.96 * jitter_ms, rel=0.1)
     assert f"runs at {clock.bpm_mean:.1f} bpm" in text(diagnosis)
     assert f"p95 {clock.jitter_p95_ms:.2f}, worst {clock.jitter_max_ms:.2f}" in text(diagnosis)
 
 
-def test_a_good_clock_has_nothing_wrong_with_it() -> None:
+def test_a_steady_clock_has_no_findings() -> None:
     diagnosis = diagnosed(plain_song(jitter_s=0.001))
     assert codes(diagnosis) == []
     assert diagnosis.lines()[-1].startswith("Nothing is wrong")
 
 
-# what is wrong
+# findings
 
 MENUS = ("Settings > Link, Tempo & MIDI", "Project Settings > Synchronization > MIDI", "MIDI Sync Out", "Send clock/SPP to this device")
 
 
-def test_where_nothing_comes_every_usual_menu_is_shown() -> None:
+def test_without_any_message_the_menus_of_common_daws_are_shown() -> None:
     diagnosis = diagnose([], 20)
     assert codes(diagnosis) == ["nothing"]
     assert all(menu in text(diagnosis) for menu in (*MENUS, "any other: in its MIDI settings send MIDI clock"))
-    assert "heard no clock, no start and no note" in text(diagnosis)
+    assert "received no clock, no start and no note" in text(diagnosis)
 
 
-def test_notes_without_a_clock_are_told() -> None:
+def test_notes_without_a_clock_are_reported() -> None:
     song = Sender()
     for _ in range(8):
         song.note(36).rest(0.5)
@@ -274,7 +274,7 @@ def test_notes_without_a_clock_are_told() -> None:
     assert all(menu in text(diagnosis) for menu in MENUS)
 
 
-def test_a_clock_without_start_is_told() -> None:
+def test_a_clock_without_start_is_reported() -> None:
     diagnosis = diagnosed(Sender().beats(32))
     assert codes(diagnosis) == ["clock without start"]
     assert "press play again" in text(diagnosis)
@@ -282,7 +282,7 @@ def test_a_clock_without_start_is_told() -> None:
     assert diagnosis.clock.bpm_mean == pytest.approx(120)
 
 
-def test_a_start_without_a_clock_is_told() -> None:
+def test_a_start_without_a_clock_is_reported() -> None:
     diagnosis = diagnosed(Sender().say(START).rest(4).say(STOP).rest(2))
     assert codes(diagnosis) == ["start without clock"]
     assert all(menu in text(diagnosis) for menu in MENUS)
@@ -291,13 +291,13 @@ def test_a_start_without_a_clock_is_told() -> None:
 def test_time_code_is_no_clock() -> None:
     diagnosis = diagnosed(Sender().say(*QUARTER_FRAMES * 20))
     assert codes(diagnosis) == ["time code"]
-    assert "MIDI time code comes, but no clock" in text(diagnosis)
+    assert "MIDI time code arrives, but no clock" in text(diagnosis)
 
 
-def test_our_own_note_that_comes_back_is_told_with_its_way() -> None:
+def test_an_echo_of_the_probe_note_is_reported_with_its_delay() -> None:
     song = plain_song()
-    sent = [TimestampedMessage(NOW_S + 1, QUIET)]
-    song.song.append((NOW_S + 1.012, QUIET))
+    sent = [TimestampedMessage(NOW_S + 1, PROBE_NOTE_ON)]
+    song.song.append((NOW_S + 1.012, PROBE_NOTE_ON))
     diagnosis = diagnosed(song, sent=sent)
     assert codes(diagnosis) == ["echo"]
     assert diagnosis.echo_ms == pytest.approx(12)
@@ -309,18 +309,23 @@ def test_our_own_note_that_comes_back_is_told_with_its_way() -> None:
 
 @pytest.mark.parametrize(
     ("late_s", "note"),
-    [(0.6, QUIET), (-0.001, QUIET), (0.01, bytes((QUIET[0], QUIET[1], 2))), (0.01, bytes((QUIET[0], 38, 1)))],
+    [
+        (0.6, PROBE_NOTE_ON),
+        (-0.001, PROBE_NOTE_ON),
+        (0.01, bytes((PROBE_NOTE_ON[0], PROBE_NOTE_ON[1], 2))),
+        (0.01, bytes((PROBE_NOTE_ON[0], 38, 1))),
+    ],
 )
-def test_a_note_that_is_late_early_or_another_is_no_echo(late_s: float, note: bytes) -> None:
+def test_a_late_early_or_different_note_is_no_echo(late_s: float, note: bytes) -> None:
     song = plain_song()
     song.song.append((NOW_S + 1 + late_s, note))
-    diagnosis = diagnosed(song, sent=[TimestampedMessage(NOW_S + 1, QUIET)])
+    diagnosis = diagnosed(song, sent=[TimestampedMessage(NOW_S + 1, PROBE_NOTE_ON)])
     assert codes(diagnosis) == []
     assert diagnosis.notes == 1
     assert "did not come back" in text(diagnosis)
 
 
-def test_drums_on_no_known_note_are_told_by_pitch() -> None:
+def test_notes_on_unmapped_pitches_are_reported_by_pitch() -> None:
     song = plain_song()
     for pitch in (60, 60, 62, 36):
         song.song.append((NOW_S + 2, bytes((0x99, pitch, 90))))
@@ -333,27 +338,27 @@ def test_drums_on_no_known_note_are_told_by_pitch() -> None:
     assert "--input-kit" in text(diagnosis)
 
 
-def test_the_kit_says_which_notes_are_known() -> None:
+def test_the_kit_defines_which_pitches_are_mapped() -> None:
     song = plain_song()
     song.song.append((NOW_S + 2, bytes((0x99, 60, 90))))
     kit = replace(DEFAULT_KIT, name="mine", input_notes=((60,), *DEFAULT_KIT.input_notes[1:]))
-    assert codes(diagnose(heard(song), 10, kit=kit)) == []
+    assert codes(diagnose(received(song), 10, kit=kit)) == []
 
 
 @pytest.mark.parametrize("other_bpm", [126.0, 90.0, 121.0])
-def test_two_clocks_at_once_are_told(other_bpm: float) -> None:
+def test_two_clocks_at_once_are_reported(other_bpm: float) -> None:
     second = Sender(other_bpm, NOW_S + 0.003)
     second.beats(16)
     diagnosis = diagnosed(plain_song(120, bars=8, jitter_s=0.0005), second)
     assert "two clocks" in codes(diagnosis)
-    assert "leave one sender only" in text(diagnosis)
+    assert "keep only one clock source" in text(diagnosis)
     assert "rough clock" not in codes(diagnosis)
 
 
-def test_a_stream_that_comes_twice_is_told_as_that() -> None:
+def test_a_stream_that_arrives_twice_is_reported() -> None:
     diagnosis = diagnosed(plain_song(110), plain_song(110, at_s=NOW_S + 0.001))
     assert codes(diagnosis) == ["two clocks"]
-    assert "The clock comes twice, and Start with it; 220.0 bpm is then not your song's tempo" in text(diagnosis)
+    assert "The clock arrives twice, and so does Start; 220.0 bpm is therefore not your song's tempo" in text(diagnosis)
     assert diagnosis.plays == 1
 
 
@@ -361,79 +366,79 @@ def test_a_stream_that_comes_twice_is_told_as_that() -> None:
 @pytest.mark.parametrize("bpm", [40, 120, 200])
 def test_one_clock_is_never_taken_for_two(bpm: float, jitter_s: float) -> None:
     sender = Sender(bpm, jitter_s=jitter_s).beats(64)
-    assert not in_pairs(sorted(at_s for at_s, _ in sender.song))
+    assert not ticks_are_paired(sorted(at_s for at_s, _ in sender.song))
 
 
 @pytest.mark.parametrize("frames", [64, 128, 256, 512])
 @pytest.mark.parametrize("bpm", [60, 97, 120, 156, 174])
-def test_ticks_that_a_driver_s_buffer_holds_back_are_not_two_clocks(bpm: float, frames: int) -> None:
+def test_ticks_quantised_to_a_driver_s_buffer_are_not_two_clocks(bpm: float, frames: int) -> None:
     period_s = frames / 48000
     times_s = np.ceil(np.arange(24 * 64) * 60 / bpm / 24 / period_s) * period_s
-    assert not in_pairs(list(times_s))
+    assert not ticks_are_paired(list(times_s))
 
 
-@pytest.mark.parametrize(("rate", "code", "words"), [(2, "twice the rate", "48 came"), (0.5, "half the rate", "12 came")])
-def test_a_clock_at_another_rate_than_song_position_is_told(rate: float, code: str, words: str) -> None:
+@pytest.mark.parametrize(("rate", "code", "words"), [(2, "twice the rate", "48 arrived"), (0.5, "half the rate", "12 arrived")])
+def test_a_clock_rate_that_contradicts_song_position_is_reported(rate: float, code: str, words: str) -> None:
     song = Sender(120 * rate).say(START)
     for bar in range(1, 9):
         song.beats(8 * rate).say(position(32 * bar))
     diagnosis = diagnosed(song.say(STOP))
     assert code in codes(diagnosis)
     assert words in text(diagnosis)
-    assert "24 ticks a beat" in text(diagnosis)
+    assert "24 ticks per beat" in text(diagnosis)
 
 
-def test_one_jump_that_lands_at_twice_the_distance_is_no_rate() -> None:
+def test_one_jump_to_twice_the_distance_is_no_wrong_rate() -> None:
     assert codes(diagnosed(Sender().say(START).beats(16).say(position(32)).beats(8).say(STOP))) == []
 
 
 @pytest.mark.parametrize("bpm", [25.0, 320.0])
-def test_a_tempo_out_of_range_is_told(bpm: float) -> None:
+def test_a_tempo_out_of_range_is_reported(bpm: float) -> None:
     diagnosis = diagnosed(plain_song(bpm))
     assert codes(diagnosis) == ["tempo"]
-    assert f"{bpm:.1f} bpm cannot be followed; 30 to 300 can" in text(diagnosis)
+    assert f"{bpm:.1f} bpm is not supported; 30 to 300 bpm are" in text(diagnosis)
 
 
-def test_a_clock_that_falls_silent_without_stop_is_told_and_counted() -> None:
+def test_pauses_of_the_clock_without_stop_are_counted() -> None:
     diagnosis = diagnosed(Sender().say(START).beats(8).rest(0.5).beats(8).rest(0.5).beats(8).say(STOP).rest(1))
     assert codes(diagnosis) == ["gaps"]
     assert "2 times" in text(diagnosis)
-    assert diagnosis.habits == (ClockBehaviour.START, ClockBehaviour.STOP)
+    assert diagnosis.behaviours == (ClockBehaviour.START, ClockBehaviour.STOP)
 
 
-def test_a_rough_clock_is_told_with_its_figure() -> None:
+def test_a_rough_clock_is_reported_with_its_jitter() -> None:
     diagnosis = diagnosed(plain_song(120, bars=16, jitter_s=0.004))
     assert codes(diagnosis) == ["rough clock"]
     assert diagnosis.clock.jitter_p95_ms == pytest.approx(7.8, rel=0.1)
     assert "audio buffer smaller" in text(diagnosis)
 
 
-def test_two_clocks_of_far_tempi_are_at_least_rough_and_a_second_sender_is_suspected() -> None:
+def test_two_clocks_of_different_tempi_are_a_rough_clock_with_a_hint_at_a_second_source() -> None:
     diagnosis = diagnosed(plain_song(60, bars=8), Sender(140, NOW_S + 0.003).beats(64))
     assert "rough clock" in codes(diagnosis)
     assert "look for a second program" in text(diagnosis)
 
 
-def test_continue_without_position_is_told_with_the_menus_of_the_likely() -> None:
+def test_continue_without_position_is_reported_with_the_menus_of_likely_daws() -> None:
     diagnosis = diagnosed(pro_tools())
     assert codes(diagnosis) == ["no position"]
     assert "Bitwig Studio: Settings > Synchronization > MIDI Sync Out: on the row of that port turn on song position" in text(diagnosis)
     assert "REAPER" not in text(diagnosis)
 
 
-def test_where_a_daw_is_recognised_only_its_menus_are_shown() -> None:
+def test_only_the_menus_of_a_recognised_daw_are_shown() -> None:
     song = reaper()
-    song.song.append((NOW_S + 1, QUIET))
-    shown = text(diagnosed(song, sent=[TimestampedMessage(NOW_S + 0.99, QUIET)]))
+    song.song.append((NOW_S + 1, PROBE_NOTE_ON))
+    shown = text(diagnosed(song, sent=[TimestampedMessage(NOW_S + 0.99, PROBE_NOTE_ON)]))
     assert "REAPER: the drum track has no MIDI Hardware Output" in shown
     assert "Ableton" not in shown
 
 
-# whatever comes
+# any stream
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_no_stream_of_bytes_makes_the_doctor_raise(seed: int) -> None:
+def test_no_stream_of_bytes_makes_the_diagnosis_raise(seed: int) -> None:
     draw = np.random.default_rng(seed)
     likely = [0xF8, 0xFA, 0xFB, 0xFC, 0xF2, 0x99, 0x90, 0x89, 0xB0, 0xF0, 0xFF]
     at_s, arrivals = NOW_S, []
@@ -448,7 +453,7 @@ def test_no_stream_of_bytes_makes_the_doctor_raise(seed: int) -> None:
     assert all(isinstance(line, str) and "nan" not in line.split() for line in diagnosis.lines())
 
 
-def test_a_diagnosis_reads_as_json() -> None:
+def test_a_diagnosis_is_valid_json() -> None:
     values = json.loads(json.dumps(diagnosed(ableton()).to_dict(), allow_nan=False))
     assert values["resembles"]["names"] == ["Ableton Live"]
     assert values["habits"]["wrap_position"] == ClockBehaviour.WRAP_POSITION.value
@@ -456,20 +461,20 @@ def test_a_diagnosis_reads_as_json() -> None:
     assert values["findings"] == []
 
 
-def test_unfinished_messages_are_no_moves() -> None:
+def test_incomplete_messages_are_no_transport_messages() -> None:
     arrivals = [TimestampedMessage(NOW_S, message) for message in (b"\xf2", b"\xf2\x01", b"\xf2\x01\xff", b"")]
-    assert scan_behaviours(arrivals).habits == set()
+    assert scan_behaviours(arrivals).behaviours == set()
 
 
 # listening
 
 
-class Room:
-    """Holds a song that comes in made-up time, and what is said meanwhile."""
+class FakeStudio:
+    """Delivers a song in simulated time, and collects the printed lines."""
 
     def __init__(self, song: Sender | None = None, thru_s: float | None = None) -> None:
         self.now_s = NOW_S - 0.5
-        self.said: list[tuple[float, str]] = []
+        self.printed: list[tuple[float, str]] = []
         self.input = FakeInput(song.song if song else ())
         self.output = self
         self.sink = FakeOutput()
@@ -482,7 +487,7 @@ class Room:
         self.now_s += seconds
 
     def say(self, words: str) -> None:
-        self.said.append((self.now_s, words))
+        self.printed.append((self.now_s, words))
 
     def send(self, message: bytes) -> None:
         self.sink.send(message)
@@ -492,19 +497,19 @@ class Room:
     def listen(self, seconds: float = 60.0) -> list[TimestampedMessage]:
         return listen(self.input, self.say, self.now, self.sleep, seconds)
 
-    def said_at(self, words: str) -> float:
-        return next(at_s for at_s, said in self.said if words in said)
+    def time_of(self, words: str) -> float:
+        return next(at_s for at_s, line in self.printed if words in line)
 
 
-def test_listening_says_what_to_do_when_it_is_time_to() -> None:
-    room = Room(plain_song(120, bars=6))
-    arrivals = room.listen()
+def test_the_instructions_come_at_the_right_times() -> None:
+    studio = FakeStudio(plain_song(120, bars=6))
+    arrivals = studio.listen()
     assert len(arrivals) == 6 * 96 + 2
-    assert room.said_at("Press play now") < NOW_S
-    assert room.said_at("Heard a clock at 120.0 bpm") == pytest.approx(NOW_S + 0.5, abs=0.1)
-    assert room.said_at("Now press stop") == pytest.approx(NOW_S + 8, abs=0.1)
-    assert room.said_at("from the middle") == pytest.approx(NOW_S + 12 + 2, abs=0.1)
-    assert [words for _, words in room.said] == list(dict.fromkeys(words for _, words in room.said))
+    assert studio.time_of("Press play now") < NOW_S
+    assert studio.time_of("Receiving a clock at 120.0 bpm") == pytest.approx(NOW_S + 0.5, abs=0.1)
+    assert studio.time_of("Now press stop") == pytest.approx(NOW_S + 8, abs=0.1)
+    assert studio.time_of("from the middle") == pytest.approx(NOW_S + 12 + 2, abs=0.1)
+    assert [words for _, words in studio.printed] == list(dict.fromkeys(words for _, words in studio.printed))
 
 
 def test_listening_ends_by_itself_after_the_second_stop() -> None:
@@ -512,61 +517,63 @@ def test_listening_ends_by_itself_after_the_second_stop() -> None:
     song.rest(5).say(position(64), CONTINUE).beats(8).say(STOP)
     stopped_s = song.at_s
     song.rest(1).say(position(0)).rest(5)
-    room = Room(song)
-    arrivals = room.listen()
-    assert room.now_s == pytest.approx(stopped_s + 2, abs=0.1)
+    studio = FakeStudio(song)
+    arrivals = studio.listen()
+    assert studio.now_s == pytest.approx(stopped_s + 2, abs=0.1)
     assert arrivals[-1].message == position(0)
 
 
-def test_listening_ends_where_no_second_play_comes() -> None:
-    room = Room(plain_song())
-    room.listen()
-    assert room.now_s == pytest.approx(NOW_S + 8 + 2 + 12, abs=0.1)
+def test_listening_ends_without_a_second_play() -> None:
+    studio = FakeStudio(plain_song())
+    studio.listen()
+    assert studio.now_s == pytest.approx(NOW_S + 8 + 2 + 12, abs=0.1)
 
 
-def test_a_jump_is_no_stop_to_listening() -> None:
-    room = Room(Sender().say(START).beats(4).say(STOP, position(0), START).beats(4).say(STOP, position(0), START).beats(8).say(STOP))
-    room.listen()
-    assert room.said_at("from the middle") == pytest.approx(NOW_S + 8 + 2, abs=0.1)
+def test_a_jump_does_not_count_as_a_stop() -> None:
+    studio = FakeStudio(
+        Sender().say(START).beats(4).say(STOP, position(0), START).beats(4).say(STOP, position(0), START).beats(8).say(STOP)
+    )
+    studio.listen()
+    assert studio.time_of("from the middle") == pytest.approx(NOW_S + 8 + 2, abs=0.1)
 
 
 @pytest.mark.parametrize(("song", "ends_s"), [(Sender().beats(400), 60), (Sender(), 20)])
-def test_listening_ends_when_its_time_is_over_and_earlier_where_nothing_comes(song: Sender, ends_s: float) -> None:
-    room = Room(song)
-    room.listen()
-    assert room.now_s == pytest.approx(NOW_S - 0.5 + ends_s, abs=0.1)
+def test_listening_ends_when_its_time_is_over_and_earlier_without_any_message(song: Sender, ends_s: float) -> None:
+    studio = FakeStudio(song)
+    studio.listen()
+    assert studio.now_s == pytest.approx(NOW_S - 0.5 + ends_s, abs=0.1)
 
 
-def test_ctrl_c_ends_listening_and_keeps_what_was_heard() -> None:
-    room = Room(plain_song())
+def test_ctrl_c_ends_listening_and_keeps_the_messages() -> None:
+    studio = FakeStudio(plain_song())
 
     def sleep(seconds: float) -> None:
-        room.sleep(seconds)
-        if room.now_s > NOW_S + 4:
+        studio.sleep(seconds)
+        if studio.now_s > NOW_S + 4:
             raise KeyboardInterrupt
 
-    assert len(listen(room.input, room.say, room.now, sleep)) == pytest.approx(1 + 48 * 4, abs=2)
+    assert len(listen(studio.input, studio.say, studio.now, sleep)) == pytest.approx(1 + 48 * 4, abs=2)
 
 
-def test_the_doctor_says_and_writes_what_it_found(tmp_path: Path) -> None:
-    room, path = Room(bitwig(), thru_s=0.02), tmp_path / "report.json"
-    diagnosis = run_doctor(room, path, say=room.say, now=room.now, sleep=room.sleep)
+def test_the_doctor_prints_and_writes_its_diagnosis(tmp_path: Path) -> None:
+    studio, path = FakeStudio(bitwig(), thru_s=0.02), tmp_path / "report.json"
+    diagnosis = run_doctor(studio, path, say=studio.say, now=studio.now, sleep=studio.sleep)
     assert codes(diagnosis) == ["echo"]
     assert diagnosis.echo_ms == pytest.approx(20)
-    assert [words for _, words in room.said][-len(diagnosis.lines()) :] == diagnosis.lines()
+    assert [words for _, words in studio.printed][-len(diagnosis.lines()) :] == diagnosis.lines()
     assert json.loads(path.read_text("utf-8")) == json.loads(json.dumps(diagnosis.to_dict()))
 
 
-def test_the_doctor_s_own_note_is_let_go() -> None:
-    room = Room(plain_song())
-    run_doctor(room, say=room.say, now=room.now, sleep=room.sleep)
-    assert [message for _, message in room.sink.sent] == [QUIET, HUSH]
-    assert room.sink.held() == set()
+def test_the_probe_note_gets_its_note_off() -> None:
+    studio = FakeStudio(plain_song())
+    run_doctor(studio, say=studio.say, now=studio.now, sleep=studio.sleep)
+    assert [message for _, message in studio.sink.sent] == [PROBE_NOTE_ON, PROBE_NOTE_OFF]
+    assert studio.sink.held() == set()
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_listening(tmp_path: Path) -> None:
-    room = Room(plain_song())
+    studio = FakeStudio(plain_song())
     with pytest.raises(DataError, match="--report"):
-        run_doctor(room, tmp_path, say=room.say, now=room.now, sleep=room.sleep)
-    assert room.said == []
-    assert room.sink.sent == []
+        run_doctor(studio, tmp_path, say=studio.say, now=studio.now, sleep=studio.sleep)
+    assert studio.printed == []
+    assert studio.sink.sent == []

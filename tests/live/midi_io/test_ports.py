@@ -1,3 +1,5 @@
+"""Tests finding, opening, losing and reopening MIDI ports with a fake driver."""
+
 import os
 import socket
 import sys
@@ -13,13 +15,13 @@ from drumvae.live.midi_io import backends, jack
 from drumvae.live.midi_io.backends import find_backend, quiet
 from drumvae.live.midi_io.jack import ServerWatch
 from drumvae.live.midi_io.port import InPort
-from drumvae.live.midi_io.port_names import match, match_again, others, stable
+from drumvae.live.midi_io.port_names import match, match_again, without_own, without_system_numbers
 from drumvae.live.midi_io.port_pair import Ports, list_ports
 from drumvae.util.errors import PortError
 
 
 class FakeMidi(_FakeMidi):
-    """An rtmidi object that can be closed and opened again, as the real one: not twice in a row, and only with another callback."""
+    """An rtmidi object that can be closed and opened again, like the real one: not twice in a row, and only with another callback."""
 
     def open_port(self, port: int, name: str) -> None:
         assert self.opened is None
@@ -40,7 +42,7 @@ class FakeMidi(_FakeMidi):
         self.callback = None
 
     def delete(self) -> None:
-        assert self.callback is None, "a callback may wait for the interpreter, which this call holds"
+        assert self.callback is None, "a callback may wait for the interpreter lock, which this call holds"
         super().delete()
 
 
@@ -55,16 +57,16 @@ class FakeDriver(Driver):
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    """A JACK server with a keyboard, a synthesizer and a sequencer on it."""
+    """A JACK server with a keyboard, a synthesizer and a sequencer."""
     driver = FakeDriver(["Keys:out", "Ardour:MIDI Clock out", "IAC Driver Bus 1"], ["Synth:in", "IAC Driver Bus 1"])
     monkeypatch.setitem(sys.modules, "rtmidi", driver)
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(jack, "FOLDERS", ())  # a server of this machine is none of ours
+    monkeypatch.setattr(jack, "SOCKET_FOLDERS", ())  # ignores a server of this machine
     return driver
 
 
 class OpenPorts(Ports):
-    """Ports whose two rtmidi objects a test looks at."""
+    """Ports that give a test their two rtmidi objects."""
 
     @property
     def made(self) -> tuple[Any, Any]:
@@ -77,17 +79,17 @@ def on_windows(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> FakeDrive
     return driver
 
 
-def test_a_port_is_found_by_part_of_its_name_whatever_the_case() -> None:
+def test_a_port_is_found_by_part_of_its_name_ignoring_case() -> None:
     names = ["IAC Driver Bus 1", "drum pad", "Pad", "Ardour:MIDI Clock out"]
     assert match("clock", names) == "Ardour:MIDI Clock out"
-    assert match("pad", names) == "Pad"  # a name that is equal goes before one that contains it
+    assert match("pad", names) == "Pad"  # an equal name goes before one that contains it
     assert match("loop", names) is None
 
 
 def test_our_own_ports_are_never_found() -> None:
     names = ["drumvae-in:IAC", "drumvae-out-01:IAC", "drumvae-out:IAC 129:0", "drumvae-probe:x", "IAC:drumvae"]
-    assert others(names) == ["IAC:drumvae"]
-    assert others(["", "Keys:out"]) == ["Keys:out"]  # one that went while it was listed has no name any more
+    assert without_own(names) == ["IAC:drumvae"]
+    assert without_own(["", "Keys:out"]) == ["Keys:out"]  # a port that vanished during the listing has no name
 
 
 @pytest.mark.parametrize(
@@ -98,41 +100,41 @@ def test_our_own_ports_are_never_found() -> None:
         ("TD-17", "2- TD-17"),  # Windows
     ],
 )
-def test_a_number_that_the_system_chose_is_no_part_of_a_name(one: str, other: str) -> None:
-    assert stable(one) == stable(other)
+def test_a_number_chosen_by_the_system_is_not_part_of_a_name(one: str, other: str) -> None:
+    assert without_system_numbers(one) == without_system_numbers(other)
     assert match(one, ["Keys:out", other]) == other
     assert match_again("x", one, ["Keys:out", other], {"Keys:out"}) == other
 
 
-def test_a_number_that_tells_ports_apart_is_part_of_a_name() -> None:
+def test_a_number_that_distinguishes_ports_is_part_of_a_name() -> None:
     names = ["IAC Driver Bus 1", "IAC Driver Bus 2", "system:midi_capture_1"]
-    assert [stable(name) for name in names] == names
+    assert [without_system_numbers(name) for name in names] == names
     assert match("bus 2", names) == "IAC Driver Bus 2"
 
 
-def test_a_lost_port_is_not_taken_for_another_that_fits_and_was_there_all_along() -> None:
-    bystanders = {"Drum Pad 24:0"}
-    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0"], bystanders) is None
-    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0", "Launchpad 28:0"], bystanders) == "Launchpad 28:0"
-    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0", "MPD Pad 28:0"], bystanders) == "MPD Pad 28:0"  # another in its place
+def test_a_lost_port_is_not_replaced_by_another_match_that_existed_before() -> None:
+    other_names = {"Drum Pad 24:0"}
+    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0"], other_names) is None
+    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0", "Launchpad 28:0"], other_names) == "Launchpad 28:0"
+    assert match_again("pad", "Launchpad 20:0", ["Drum Pad 24:0", "MPD Pad 28:0"], other_names) == "MPD Pad 28:0"  # a replacement
     assert match_again("pad", "Pad 20:0", ["Pad 24:0"], {"Pad 24:0"}) is None  # its twin
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "a\nb", "\udcff"])
-def test_a_name_that_is_none_is_one_sentence(driver: FakeDriver, name: str) -> None:
-    with pytest.raises(PortError, match=r"is no name for an output port: type drumvae-live --list-ports"):
+def test_an_invalid_name_is_one_sentence(driver: FakeDriver, name: str) -> None:
+    with pytest.raises(PortError, match=r"is not a valid name of an output port: type drumvae-live --list-ports"):
         Ports("Keys", name)
     assert all(made.deleted for made in driver.made)
 
 
-def test_a_name_that_is_too_long_to_be_made_is_one_short_sentence(driver: FakeDriver) -> None:
+def test_a_name_too_long_for_a_new_port_is_one_short_sentence(driver: FakeDriver) -> None:
     with pytest.raises(PortError, match=r"there is Keys:out, .* 400 letters are too many .* type at most 64") as error:
         Ports("x" * 400, "Synth")
     assert len(str(error.value)) < 250
 
 
 @pytest.mark.parametrize("name", ["é漢字", "a:b", "-", "%s"])
-def test_any_letters_can_name_a_port(driver: FakeDriver, name: str) -> None:
+def test_any_printable_text_can_name_a_port(driver: FakeDriver, name: str) -> None:
     ports = Ports(name, name)
     assert [made.virtual for made in driver.made if made.virtual] == [name, name]
     ports.close()
@@ -140,13 +142,13 @@ def test_any_letters_can_name_a_port(driver: FakeDriver, name: str) -> None:
 
 def test_a_name_opens_the_input_and_the_output_that_contain_it(driver: FakeDriver) -> None:
     ports = Ports("iac", "iac")
-    assert (ports.input.found, ports.output.found) == ("IAC Driver Bus 1", "IAC Driver Bus 1")
+    assert (ports.input.connected_name, ports.output.connected_name) == ("IAC Driver Bus 1", "IAC Driver Bus 1")
     assert ports.title == "IAC Driver Bus 1 → IAC Driver Bus 1 (JACK)"
     ports.close()
     assert all(made.deleted for made in driver.made)
 
 
-def test_where_none_matches_virtual_ports_of_that_name_are_made(driver: FakeDriver) -> None:
+def test_without_a_match_virtual_ports_of_that_name_are_created(driver: FakeDriver) -> None:
     ports = Ports("Drummer", "Drummer")
     assert [made.virtual for made in driver.made if made.virtual] == ["Drummer", "Drummer"]
     assert ports.title == "Drummer (virtual) → Drummer (virtual) (JACK)"
@@ -155,7 +157,7 @@ def test_where_none_matches_virtual_ports_of_that_name_are_made(driver: FakeDriv
 
 def test_input_and_output_may_differ(driver: FakeDriver) -> None:
     ports = Ports("ardour", "synth")
-    assert (ports.input.found, ports.output.found) == ("Ardour:MIDI Clock out", "Synth:in")
+    assert (ports.input.connected_name, ports.output.connected_name) == ("Ardour:MIDI Clock out", "Synth:in")
     ports.close()
 
 
@@ -167,29 +169,29 @@ def test_a_virtual_output_is_never_connected_to_our_own_virtual_input(driver: Fa
     driver.outputs.append("Drummer")
     ports.output.lost = True
     assert ports.output.reopen()
-    assert ports.output.found is None
+    assert ports.output.connected_name is None
     assert ports.made[1].virtual == "Drummer"
     ports.close()
 
 
-def test_who_asks_for_the_iac_bus_and_gets_a_virtual_port_is_told_what_to_click(driver: FakeDriver) -> None:
+def test_virtual_ports_instead_of_the_iac_bus_come_with_a_hint(driver: FakeDriver) -> None:
     driver.compiled = [driver.API_MACOSX_CORE]
     sys.platform = "darwin"
-    found, made = Ports("iac", "iac"), Ports("IAC Bus 7", "iac")
-    assert found.hint is None
-    assert "tick Device is online" in str(made.hint)
-    found.close()
-    made.close()
+    existing, created = Ports("iac", "iac"), Ports("IAC Bus 7", "iac")
+    assert existing.hint is None
+    assert "tick Device is online" in str(created.hint)
+    existing.close()
+    created.close()
 
 
-def test_the_clock_is_not_filtered_away(driver: FakeDriver) -> None:
+def test_midi_clock_is_not_filtered_out(driver: FakeDriver) -> None:
     ports = Ports("Keys", "Synth")
     opened = next(made for made in driver.made if made.opened == "Keys:out")
     assert opened.ignored == {"sysex": True, "timing": False, "active_sense": True}
     ports.close()
 
 
-def test_what_arrives_is_stamped_on_arrival_and_kept_in_order(driver: FakeDriver) -> None:
+def test_messages_are_timestamped_on_arrival_and_kept_in_order(driver: FakeDriver) -> None:
     times = iter([1.0, 2.0])
     port = InPort(find_backend(), "Keys", lambda: next(times))
     port.open(["Keys:out"])
@@ -201,7 +203,7 @@ def test_what_arrives_is_stamped_on_arrival_and_kept_in_order(driver: FakeDriver
     assert port.poll(9.0) == []
 
 
-def test_an_empty_message_is_no_message(driver: FakeDriver) -> None:
+def test_an_empty_message_is_dropped(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     ports.made[0].callback(([], 0.0), None)
     ports.made[0].callback(([0xF8], 0.0), None)
@@ -212,7 +214,7 @@ def test_an_empty_message_is_no_message(driver: FakeDriver) -> None:
 NOTE = b"\x99\x24\x40"
 
 
-def test_a_lost_input_is_told_of_once_looked_for_and_opened_again(driver: FakeDriver) -> None:
+def test_a_lost_input_is_reported_once_and_reopened(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     assert ports.watch() == []
     driver.inputs.remove("Keys:out")
@@ -226,15 +228,15 @@ def test_a_lost_input_is_told_of_once_looked_for_and_opened_again(driver: FakeDr
     assert [arrival.message for arrival in ports.input.poll(0.0)] == [b"\xf8"]
     assert ports.made[0].ignored["timing"] is False
     assert ports.watch() == []
-    assert (ports.losses, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 0)
+    assert (ports.loss_count, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 0)
     ports.close()
     assert all(made.deleted for made in driver.made)
 
 
-def test_an_output_that_fails_is_lost_and_what_is_sent_meanwhile_is_dropped(driver: FakeDriver) -> None:
+def test_an_output_that_fails_is_lost_and_messages_sent_meanwhile_are_dropped(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     driver.outputs.remove("Synth:in")
-    ports.output.send(NOTE)  # fails quietly: the music stops there, the drummer does not
+    ports.output.send(NOTE)  # fails silently: the port is gone, the session goes on
     assert ports.watch() == ["The output port Synth:in is gone; it will be opened again when it returns."]
     driver.outputs.append("Synth:in")
     ports.output.send(NOTE)
@@ -245,10 +247,10 @@ def test_an_output_that_fails_is_lost_and_what_is_sent_meanwhile_is_dropped(driv
     ports.close()
 
 
-def test_an_output_that_is_back_lets_go_of_every_note_that_may_still_sound(driver: FakeDriver) -> None:
+def test_a_reopened_output_sends_note_offs_for_every_note_that_may_still_sound(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     for message in (NOTE, b"\x89\x24\x00", b"\x99\x26\x40", b"\xb9\x01\x00"):
-        ports.output.send(message)  # the last note-off may have been sent after the cable was pulled, and nobody noticed
+        ports.output.send(message)  # the last note-off may have been sent after the cable was unplugged
     driver.outputs.remove("Synth:in")
     ports.watch()
     for message in (b"\x89\x26\x00", b"\x99\x2a\x40"):
@@ -261,7 +263,7 @@ def test_an_output_that_is_back_lets_go_of_every_note_that_may_still_sound(drive
     ports.close()
 
 
-def test_both_may_go_and_one_may_return_first(driver: FakeDriver) -> None:
+def test_both_ports_may_be_lost_and_one_may_return_first(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     driver.inputs.clear()
     driver.outputs.clear()
@@ -274,7 +276,7 @@ def test_both_may_go_and_one_may_return_first(driver: FakeDriver) -> None:
     ports.close()
 
 
-def test_a_port_that_comes_back_at_once_under_another_number_is_opened_again(driver: FakeDriver) -> None:
+def test_a_port_that_returns_at_once_under_another_number_is_reopened(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     assert ports.watch() == []
     driver.outputs[driver.outputs.index("Synth:in")] = "Synth-01:in"
@@ -286,7 +288,7 @@ def test_a_port_that_comes_back_at_once_under_another_number_is_opened_again(dri
     ports.close()
 
 
-def test_a_port_that_is_taken_or_goes_again_while_it_is_opened_is_tried_again(driver: FakeDriver) -> None:
+def test_a_port_that_cannot_be_reopened_is_tried_again(driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Synth")
     driver.inputs.remove("Keys:out")
     ports.watch()
@@ -301,13 +303,11 @@ def test_a_port_that_is_taken_or_goes_again_while_it_is_opened_is_tried_again(dr
     assert all(made.deleted for made in driver.made)
 
 
-def test_windows_numbers_its_ports_and_a_port_is_still_there_when_its_number_changes(
-    driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_windows_port_is_still_present_when_its_number_changes(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     on_windows(driver, monkeypatch)
     driver.inputs[:], driver.outputs[:] = ["Keys 0", "loopMIDI Port 1 1"], ["Synth 0", "loopMIDI Port 1 1"]
     ports = OpenPorts("loopmidi", "loopmidi")
-    assert ports.input.found == "loopMIDI Port 1"  # as every DAW calls it
+    assert ports.input.connected_name == "loopMIDI Port 1"  # the name that every DAW shows
     driver.inputs[:], driver.outputs[:] = ["loopMIDI Port 1 0"], ["loopMIDI Port 1 0"]
     assert ports.watch() == []
     ports.close()
@@ -315,8 +315,8 @@ def test_windows_numbers_its_ports_and_a_port_is_still_there_when_its_number_cha
 
 @pytest.fixture
 def server(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator["Server"]:
-    """The socket that jackd listens on, and the driver as libjack makes it when the server is dead."""
-    monkeypatch.setattr(jack, "FOLDERS", (tmp_path,))
+    """The socket that jackd listens on."""
+    monkeypatch.setattr(jack, "SOCKET_FOLDERS", (tmp_path,))
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "stage")
     server = Server(tmp_path / f"jack_stage_{os.getuid()}_0")
     server.start()
@@ -325,7 +325,7 @@ def server(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 class Server:
-    """Listens like jackd, and never answers."""
+    """Listens like jackd, and never responds."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -337,7 +337,7 @@ class Server:
         self._listener.listen()
 
     def die(self) -> None:
-        """Dies without a word: the socket's name stays."""
+        """Ends like a killed server: the socket's name stays."""
         self._listener.close()
 
 
@@ -345,19 +345,19 @@ unix = pytest.mark.skipif(not hasattr(socket, "AF_UNIX") or not hasattr(os, "get
 
 
 @unix
-def test_a_lifeline_breaks_when_the_server_dies_and_not_before(server: Server) -> None:
-    line = ServerWatch()
-    assert not line.is_broken()  # nothing to lose
-    assert line.connect()
-    assert not line.is_broken()
+def test_the_server_watch_breaks_when_the_server_dies_and_not_before(server: Server) -> None:
+    watch = ServerWatch()
+    assert not watch.is_broken()  # not connected yet
+    assert watch.connect()
+    assert not watch.is_broken()
     server.die()
-    assert line.is_broken()
-    assert line.is_broken()
-    assert not line.connect()
-    assert not line.is_broken()
+    assert watch.is_broken()
+    assert watch.is_broken()
+    assert not watch.connect()
+    assert not watch.is_broken()
     server.start()
-    assert line.connect()
-    line.close()
+    assert watch.connect()
+    watch.close()
 
 
 @unix
@@ -365,16 +365,16 @@ def test_when_a_jack_server_dies_both_ports_are_closed_before_any_is_opened(serv
     ports = OpenPorts("Drummer", "Drummer")
     made = [midi for midi in driver.made if midi.virtual]
     server.die()
-    server.start()  # a second later is too late to see that it was away
-    assert ports.watch() == ["The JACK server is gone; it is waited for, and the ports will be opened again."]
+    server.start()  # it is back before the ports are watched again
+    assert ports.watch() == ["The JACK server is gone; the ports will be opened again when it returns."]
     assert all(midi.deleted for midi in driver.made)
     ports.output.send(NOTE)
-    assert ports.watch() == []  # it listens, and may not run yet
+    assert ports.watch() == []  # it listens, but may not run yet
     assert all(midi.deleted for midi in driver.made)
     assert ports.watch() == ["The JACK server is back: Drummer (virtual) → Drummer (virtual) (JACK)."]
     assert [midi.virtual for midi in ports.made] == ["Drummer", "Drummer"]
     assert not set(ports.made) & set(made)
-    assert (ports.losses, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 1)
+    assert (ports.loss_count, ports.input.reconnect_count, ports.output.reconnect_count) == (1, 1, 1)
     assert ports.watch() == []
     ports.output.send(NOTE)
     assert ports.made[1].sent == [NOTE]
@@ -382,7 +382,7 @@ def test_when_a_jack_server_dies_both_ports_are_closed_before_any_is_opened(serv
 
 
 @unix
-def test_a_dead_jack_server_is_waited_for_without_a_call_to_its_library(server: Server, driver: FakeDriver) -> None:
+def test_while_a_jack_server_is_dead_its_library_is_not_called(server: Server, driver: FakeDriver) -> None:
     ports = OpenPorts("Keys", "Drummer")
     server.die()
     ports.watch()
@@ -391,7 +391,7 @@ def test_a_dead_jack_server_is_waited_for_without_a_call_to_its_library(server: 
     assert len(driver.made) == calls
     assert ports.title == "Keys:out (lost) → Drummer (lost) (JACK)"
     server.start()
-    driver.inputs.remove("Keys:out")  # it takes its time
+    driver.inputs.remove("Keys:out")  # it returns later
     assert ports.watch() == []
     assert ports.watch() == ["The JACK server is back: Keys:out (lost) → Drummer (virtual) (JACK)."]
     driver.inputs.append("Keys:out")
@@ -401,7 +401,7 @@ def test_a_dead_jack_server_is_waited_for_without_a_call_to_its_library(server: 
 
 
 @unix
-def test_a_server_that_listens_before_it_answers_is_asked_again(
+def test_a_server_that_listens_before_it_responds_is_tried_again(
     server: Server, driver: FakeDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ports = OpenPorts("Drummer", "Drummer")
@@ -417,7 +417,7 @@ def test_a_server_that_listens_before_it_answers_is_asked_again(
     assert [ports.watch() for _ in range(3)] == [[], [], []]
     driver.MidiIn, driver.MidiOut = make
     server.die()
-    server.start()  # it dies once more before it is played on
+    server.start()  # it dies once more before the ports are open
     assert ports.watch() == []
     assert len(ports.watch()) == 1
     assert not ports.input.lost
@@ -425,13 +425,13 @@ def test_a_server_that_listens_before_it_answers_is_asked_again(
     ports.close()
 
 
-def test_a_jack_that_is_no_jackd_is_played_without_a_lifeline(driver: FakeDriver) -> None:
+def test_a_jack_server_other_than_jackd_is_used_without_a_server_watch(driver: FakeDriver) -> None:
     ports = OpenPorts("Drummer", "Drummer")
     assert ports.watch() == []
     ports.close()
 
 
-def test_ports_are_listed_without_our_own(driver: FakeDriver) -> None:
+def test_the_list_of_ports_leaves_out_our_own(driver: FakeDriver) -> None:
     driver.inputs.append("drumvae-out:x")
     ports = list_ports()
     assert (ports.backend, ports.inputs) == ("JACK", ("Keys:out", "Ardour:MIDI Clock out", "IAC Driver Bus 1"))
@@ -439,7 +439,7 @@ def test_ports_are_listed_without_our_own(driver: FakeDriver) -> None:
     assert all(made.deleted for made in driver.made)
 
 
-def test_windows_cannot_create_ports_and_says_what_can(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_a_missing_port_comes_with_what_to_install(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     on_windows(driver, monkeypatch)
     with pytest.raises(
         PortError,
@@ -449,7 +449,7 @@ def test_windows_cannot_create_ports_and_says_what_can(driver: FakeDriver, monke
     assert all(made.deleted for made in driver.made)
 
 
-def test_a_port_that_is_taken_is_told_of(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_reported(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     on_windows(driver, monkeypatch).refuse_open = True
     with pytest.raises(PortError, match=r"input port 'Keys' cannot be opened .* close it there"):
         Ports("Keys", "Synth")
@@ -461,7 +461,7 @@ def test_without_rtmidi_the_sentence_says_what_to_install(monkeypatch: pytest.Mo
         list_ports()
 
 
-def test_linux_takes_alsa_where_it_has_a_sequencer_and_jack_elsewhere(
+def test_linux_uses_alsa_where_it_has_a_sequencer_and_jack_otherwise(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     driver.compiled = [2, 3]
@@ -477,17 +477,17 @@ def test_no_midi_system_is_one_sentence(driver: FakeDriver, monkeypatch: pytest.
         raise driver.RtMidiError("no server")
 
     driver.MidiIn = refuse
-    with pytest.raises(PortError, match=r"No MIDI system answers on this machine \(JACK does not answer\).* --demo"):
+    with pytest.raises(PortError, match=r"No MIDI system responds on this machine \(JACK does not respond\).* --demo"):
         find_backend()
 
 
-@pytest.mark.parametrize(("wanted", "sentence"), [("jakc", "did you mean jack"), ("windows", "built without windows")])
-def test_a_backend_that_is_not_there_is_told_of(driver: FakeDriver, wanted: str, sentence: str) -> None:
+@pytest.mark.parametrize(("requested", "sentence"), [("jakc", "did you mean jack"), ("windows", "built without windows")])
+def test_an_unavailable_backend_is_reported(driver: FakeDriver, requested: str, sentence: str) -> None:
     with pytest.raises(PortError, match=sentence):
-        find_backend(wanted)
+        find_backend(requested)
 
 
-def test_what_c_libraries_write_to_stderr_stays_off_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_c_libraries_to_stderr_is_discarded(capfd: pytest.CaptureFixture[str]) -> None:
     with quiet():
         os.write(2, b"ALSA lib seq_hw.c:466")
     os.write(2, b"after")

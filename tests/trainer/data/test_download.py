@@ -1,4 +1,4 @@
-"""Laws of the data download, against a server on the loopback address; nothing here leaves the machine."""
+"""Tests the download of the data set against a server on the loopback address."""
 
 import errno
 import hashlib
@@ -31,7 +31,7 @@ CONTENT = zip_bytes({"groove/info.csv": b"split\n", "groove/drummer1/1.mid": b"M
 
 @dataclass
 class Server:
-    """Answers every request with a body, of which it may declare more than it sends, and counts the requests."""
+    """Serves one body, optionally with a wrong Content-Length, and records the requested paths."""
 
     url: str = ""
     body: bytes = CONTENT
@@ -82,32 +82,32 @@ def files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
-def test_a_download_arrives_whole_under_its_own_name(server: Server, cache: Path) -> None:
+def test_a_download_is_stored_under_its_own_name(server: Server, cache: Path) -> None:
     assert groove_zip(progress=False, archive=server.archive) == cache / "groove.zip"
     assert (cache / "groove.zip").read_bytes() == CONTENT
     assert files(cache) == ["groove.zip"]
 
 
-def test_the_second_call_asks_the_network_nothing(server: Server) -> None:
+def test_the_second_call_sends_no_request(server: Server) -> None:
     first = groove_zip(progress=False, archive=server.archive)
     assert groove_zip(progress=False, archive=server.archive) == first
     assert len(server.requests) == 1
 
 
-def test_a_cached_file_that_was_changed_is_fetched_again(server: Server) -> None:
+def test_a_changed_file_in_the_cache_is_downloaded_again(server: Server) -> None:
     home = groove_zip(progress=False, archive=server.archive)
     home.write_bytes(b"changed")
     assert groove_zip(progress=False, archive=server.archive).read_bytes() == CONTENT
 
 
-def test_the_bar_is_on_stderr(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_bar_is_on_stderr(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     groove_zip(archive=server.archive)
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "Groove MIDI Dataset" in shown.err
 
 
-def test_the_argument_goes_before_the_variable_and_the_variable_before_the_archive(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_url_argument_overrides_the_variable_which_overrides_the_archive(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = replace(server.archive, url="http://127.0.0.1:9/groove.zip")
     monkeypatch.setenv(URL_VARIABLE, f"{server.url}/variable.zip")
     home = groove_zip(progress=False, archive=elsewhere)
@@ -128,7 +128,7 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_does_not_arrive_whole_never_becomes_a_cache(server: Server, cache: Path, case: str) -> None:
+def test_an_incomplete_or_wrong_download_is_never_cached(server: Server, cache: Path, case: str) -> None:
     values, sentence = BROKEN[case]
     for name, value in values.items():
         setattr(server, name, value)
@@ -138,7 +138,7 @@ def test_what_does_not_arrive_whole_never_becomes_a_cache(server: Server, cache:
     assert files(cache) == []
 
 
-def test_a_download_after_a_broken_one_succeeds(server: Server) -> None:
+def test_a_download_after_a_failed_one_succeeds(server: Server) -> None:
     server.body = CONTENT[:100]
     with pytest.raises(DataError):
         groove_zip(progress=False, archive=server.archive)
@@ -146,7 +146,7 @@ def test_a_download_after_a_broken_one_succeeds(server: Server) -> None:
     assert groove_zip(progress=False, archive=server.archive).read_bytes() == CONTENT
 
 
-def test_an_interrupt_leaves_nothing(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_no_files(server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> Iterator[bytes]:
         yield CONTENT[:50]
         raise KeyboardInterrupt
@@ -158,7 +158,7 @@ def test_an_interrupt_leaves_nothing(server: Server, cache: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/groove.zip", "nowhere", "ftp:/", "http://"])
-def test_an_address_that_does_not_answer_is_one_sentence(url: str) -> None:
+def test_an_unreachable_address_is_one_sentence(url: str) -> None:
     with pytest.raises(DataError, match=r"did not arrive from .*--data FOLDER_OR_ZIP"):
         groove_zip(progress=False, url=url)
 
@@ -173,24 +173,24 @@ def test_a_full_disk_is_one_sentence(server: Server, cache: Path, monkeypatch: p
     assert files(cache) == []
 
 
-def test_a_cache_that_cannot_be_a_folder_is_one_sentence(server: Server, cache: Path) -> None:
+def test_a_file_in_place_of_the_cache_folder_is_one_sentence(server: Server, cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("in the way")
     with pytest.raises(DataError, match="cannot be written"):
         groove_zip(progress=False, archive=server.archive)
 
 
-def test_the_data_set_is_the_published_one() -> None:
+def test_the_archive_is_the_published_version() -> None:
     assert GROOVE.name == "groove-v1.0.0-midionly.zip"
     assert GROOVE.size_bytes == 3_260_318
     assert len(bytes.fromhex(GROOVE.sha256)) == 32
 
 
-def test_a_folder_is_its_own_source(tmp_path: Path) -> None:
+def test_a_folder_is_returned_unchanged(tmp_path: Path) -> None:
     assert source_folder(tmp_path) == tmp_path
 
 
-def test_a_zip_unpacks_once_to_what_is_read(tmp_path: Path) -> None:
+def test_a_zip_is_unpacked_once_and_without_unused_files(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(CONTENT)
     folder = source_folder(tmp_path / "a.zip")
     assert files(folder) == ["groove/drummer1/1.mid", "groove/info.csv"]
@@ -208,7 +208,7 @@ def test_zips_of_one_name_and_different_bytes_never_share_a_folder(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["../out.mid", "/out.mid", "a/../../out.mid", "..\\out.mid", "C:\\out.mid", "C:out.mid", "../notes.txt"])
-def test_a_member_that_would_escape_is_refused(tmp_path: Path, cache: Path, name: str) -> None:
+def test_a_member_outside_the_folder_is_refused(tmp_path: Path, cache: Path, name: str) -> None:
     (tmp_path / "a.zip").write_bytes(zip_bytes({"good.mid": b"MThd", name: b"MThd"}))
     with pytest.raises(DataError, match="would land outside its folder"):
         source_folder(tmp_path / "a.zip")
@@ -225,7 +225,7 @@ def broken_member() -> bytes:
 @pytest.mark.parametrize("content", [b"", b"no zip", CONTENT[:-30], broken_member()], ids=["empty", "text", "truncated", "changed"])
 def test_a_broken_zip_is_one_sentence(tmp_path: Path, cache: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.zip is not a whole zip .*--data FOLDER"):
+    with pytest.raises(DataError, match=r"a\.zip is not a complete zip .*--data FOLDER"):
         source_folder(tmp_path / "a.zip")
     assert files(cache) == []
 
@@ -236,6 +236,6 @@ def test_a_zip_without_midi_files_is_one_sentence(tmp_path: Path) -> None:
         source_folder(tmp_path / "a.zip")
 
 
-def test_nothing_at_all_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_path_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"There is no folder or zip .*--data FOLDER_OR_ZIP"):
         source_folder(tmp_path / "absent")

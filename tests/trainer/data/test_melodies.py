@@ -1,4 +1,4 @@
-"""Laws of melody: any folder of MIDI files in, one melody for each pitched instrument out, windows without a silent bar."""
+"""Tests the corpus of melodies: one melody for each pitched instrument, and windows without a silent bar."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,12 +14,12 @@ from drumvae.trainer.data.melodies import drop_orphan_note_offs, part_to_melody,
 from drumvae.util.errors import DataError
 
 Note = tuple[float, float, int]
-"""Where a note begins and ends in beats, and its pitch."""
+"""Start and end of a note in beats, and its pitch."""
 BEAT = 480
 
 
 def track(notes: Iterable[Note], name: str = "", channel: int = 0, program: int = 0) -> mido.MidiTrack:
-    """A track that ends every note before it begins those of the same tick."""
+    """Returns a track whose note-offs precede the note-ons on the same tick."""
     events = [(round(end * BEAT), 0, "note_off", pitch) for _, end, pitch in notes]
     events += [(round(start * BEAT), 1, "note_on", pitch) for start, _, pitch in notes]
     result, now = mido.MidiTrack([mido.MetaMessage("track_name", name=name)] if name else []), 0
@@ -39,7 +39,7 @@ def save(path: Path, *tracks: mido.MidiTrack, meter: tuple[int, int] = (4, 4), b
 
 
 def walk(bars: int, lowest: int = 60) -> list[Note]:
-    """A quarter note on every beat, each on another pitch than the one before."""
+    """Returns a quarter note on each beat, with a new pitch each time."""
     return [(float(beat), beat + 1.0, lowest + beat % 7) for beat in range(bars * 4)]
 
 
@@ -69,12 +69,12 @@ def test_notes_keep_their_true_ends(tmp_path: Path) -> None:
     assert read_part(tmp_path, on(), off(BEAT), on(BEAT), off(BEAT // 2)) == [(0, 1), (2, 2.5)]
 
 
-def test_a_note_struck_again_before_its_end_is_two_notes_whichever_message_comes_first(tmp_path: Path) -> None:
+def test_a_repeated_pitch_is_two_notes_in_either_order_of_note_off_and_note_on(tmp_path: Path) -> None:
     assert read_part(tmp_path, on(), off(BEAT), on(), off(BEAT)) == [(0, 1), (1, 2)]
     assert read_part(tmp_path, on(), on(BEAT), off(), off(BEAT)) == [(0, 1), (1, 2)]
 
 
-def test_a_note_that_never_ends_rings_to_the_end_of_its_track(tmp_path: Path) -> None:
+def test_a_note_without_note_off_lasts_to_the_end_of_its_track(tmp_path: Path) -> None:
     assert read_part(tmp_path, on(), on(BEAT, 62), off(3 * BEAT, 62)) == [(0, 4), (1, 4)]
 
 
@@ -82,7 +82,7 @@ def test_a_note_that_ends_where_it_begins_is_kept(tmp_path: Path) -> None:
     assert read_part(tmp_path, on(BEAT), off(), on(BEAT, 62), off(BEAT, 62)) == [(1, 1), (2, 3)]
 
 
-def test_every_pitched_instrument_is_a_part_and_drums_are_none(tmp_path: Path) -> None:
+def test_each_pitched_instrument_is_a_part_and_drums_are_not(tmp_path: Path) -> None:
     both = track(walk(1), channel=3)
     both += [mido.Message("program_change", channel=3, program=5), *track(walk(1), channel=3, program=5)]
     song = read_notes(save(tmp_path / "a.mid", track(walk(1), "Bass", 1), track(walk(1), "Drums", 9), both))
@@ -90,13 +90,13 @@ def test_every_pitched_instrument_is_a_part_and_drums_are_none(tmp_path: Path) -
     assert [len(found.pitches) for found in song.parts] == [4, 4, 4]
 
 
-def test_an_onset_lies_on_the_nearest_step_and_a_short_note_lasts_one(tmp_path: Path) -> None:
+def test_an_onset_is_on_the_nearest_step_and_a_short_note_lasts_one_step(tmp_path: Path) -> None:
     melody = part_to_melody(part([(0.124, 0.13, 60), (1.125, 1.2, 62), (2.0, 3.0, 64)]))
     assert melody_to_notes(melody)[:2] == [(0, 1, 60), (5, 6, 62)]
     assert len(melody) == 16
 
 
-def test_the_highest_of_a_chord_stays_and_a_new_note_ends_the_one_before() -> None:
+def test_the_highest_note_of_a_chord_is_kept_and_a_new_note_ends_the_previous_one() -> None:
     melody = part_to_melody(part([(0, 4, 48), (0, 4, 60), (0, 4, 55), (1, 2, 50)]))
     assert melody_to_notes(melody) == [(0, 4, 60), (4, 8, 50)]
 
@@ -109,13 +109,13 @@ def test_a_window_without_an_onset_in_one_of_its_bars_is_left_out_and_counted(tm
     assert corpus.left_out == {"a bar without an onset": 4}
 
 
-def test_a_bar_that_only_holds_a_ringing_note_is_silent() -> None:
+def test_a_bar_with_only_a_sustained_note_is_silent() -> None:
     melody = part_to_melody(part([(0, 9, 60), (12, 13, 60)]))
     assert starts_with_onset_in_each_bar(melody, 2).tolist() == []
     assert starts_with_onset_in_each_bar(melody, 1).tolist() == [0, 3]
 
 
-def test_a_window_holds_no_end_of_a_note_that_began_before_it(tmp_path: Path) -> None:
+def test_a_window_has_no_note_off_of_an_earlier_note(tmp_path: Path) -> None:
     notes = [(0.0, 1.0, 60), (3.0, 4.5, 62), (5.0, 6.0, 64), (8.0, 9.0, 65)]
     save(tmp_path / "one" / "a.mid", track(notes))
     corpus = load(tmp_path / "one", tmp_path / "cache", bars=2)
@@ -125,12 +125,12 @@ def test_a_window_holds_no_end_of_a_note_that_began_before_it(tmp_path: Path) ->
     assert not second[:4].any()
 
 
-def test_ends_after_the_first_onset_stay() -> None:
+def test_note_offs_after_the_first_onset_are_kept() -> None:
     windows = np.array([[1, 0, 5, 1, 1], [0, 1, 1, 0, 1]])
     assert drop_orphan_note_offs(windows).tolist() == [[0, 0, 5, 1, 1], [0, 0, 0, 0, 0]]
 
 
-def test_windows_are_the_notes_that_were_played(tmp_path: Path) -> None:
+def test_windows_hold_the_notes_of_the_file(tmp_path: Path) -> None:
     save(tmp_path / "one" / "a.mid", track(walk(4)))
     corpus = load(tmp_path / "one", tmp_path / "cache")
     windows = corpus.melodies(np.array([0]))
@@ -149,7 +149,7 @@ def test_a_take_is_named_after_its_file_its_number_and_its_instrument(tmp_path: 
     assert {take.file for take in corpus.takes} == {"deep/a.mid"}
 
 
-def test_all_instruments_of_a_file_go_to_one_split(tmp_path: Path) -> None:
+def test_all_instruments_of_a_file_are_in_one_split(tmp_path: Path) -> None:
     for number in range(10):
         save(tmp_path / "all" / f"{number}.mid", *(track(walk(4, 50 + number + voice), f"v{voice}", voice) for voice in range(3)))
     takes = load(tmp_path / "all", tmp_path / "cache").takes
@@ -177,18 +177,18 @@ def test_takes_left_out_are_counted_by_reason(tmp_path: Path) -> None:
     }
 
 
-def test_pitches_without_a_class_are_counted_and_named(tmp_path: Path) -> None:
+def test_pitches_outside_the_melody_classes_are_counted_by_pitch(tmp_path: Path) -> None:
     save(tmp_path / "one" / "a.mid", track([*walk(4), (1.5, 2, MELODY_LOWEST - 1), (2.5, 3, 120)]))
     corpus = load(tmp_path / "one", tmp_path / "cache")
     assert corpus.dropped == {"pitch 20": 1, "pitch 120": 1}
     assert corpus.melody[corpus.melody >= MELODY_FIRST_PITCH].min() == MELODY_FIRST_PITCH + 60 - MELODY_LOWEST
 
 
-def test_a_corpus_of_melodies_has_no_drums_and_the_other_way_round(tmp_path: Path, midi_folder: Path) -> None:
+def test_a_corpus_holds_either_melodies_or_drums(tmp_path: Path, midi_folder: Path) -> None:
     save(tmp_path / "one" / "a.mid", track(walk(4)))
-    with pytest.raises(DataError, match="holds melody, and drums was asked for"):
+    with pytest.raises(DataError, match="holds melody, not drums"):
         load(tmp_path / "one", tmp_path / "cache").grooves(np.array([0]))
-    with pytest.raises(DataError, match="holds drums, and melody was asked for"):
+    with pytest.raises(DataError, match="holds drums, not melody"):
         load_corpus(midi_folder, cache=tmp_path / "cache").melodies(np.array([0]))
 
 
@@ -197,12 +197,12 @@ def test_a_cached_corpus_of_another_kind_or_length_is_refused(tmp_path: Path) ->
     load(tmp_path / "one", tmp_path / "cache")
     home = next((tmp_path / "cache").iterdir())
     assert load(home, tmp_path / "cache").options.kind == "melody"
-    with pytest.raises(DataError, match="holds windows of 4 bars of melody, and 4 bars of drums are asked for"):
+    with pytest.raises(DataError, match="holds windows of 4 bars of melody, not of 4 bars of drums"):
         load_corpus(home)
-    with pytest.raises(DataError, match="and 2 bars of melody are asked for"):
+    with pytest.raises(DataError, match="not of 2 bars of melody"):
         load(home, tmp_path / "cache", bars=2)
 
 
-def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(DataError, match="'drum' is not known; did you mean drums"):
+def test_the_error_for_an_unknown_kind_suggests_the_nearest() -> None:
+    with pytest.raises(DataError, match="no corpus kind 'drum'; did you mean drums"):
         CorpusOptions(kind="drum")

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 from drumvae.models.config import ModelConfig
-from drumvae.trainer.training.config import TrainConfig, parse_settings, read_toml
-from drumvae.trainer.training.lr_schedule import learning_rate_factor, own_step_share
+from drumvae.trainer.training.config import TrainConfig
+from drumvae.trainer.training.lr_schedule import learning_rate_factor, scheduled_sampling_share
 from drumvae.trainer.training.presets import preset, presets
-from drumvae.trainer.training.run_config import resolve
+from drumvae.trainer.training.run_config import resolve_run
+from drumvae.trainer.training.settings import parse_settings, read_toml
 from drumvae.util.errors import RunError
 from drumvae.util.settings import from_table, to_toml
 
-SYSTEMS = {
+PUBLISHED = {
     "groovae_4bar",
     "groovae_4bar_deep",
     "hierdec_groove_4bar",
@@ -29,25 +30,25 @@ SYSTEMS = {
 }
 
 
-OURS = {"stage_4bar", "drummer_4bar"}
+OWN = {"stage_4bar", "drummer_4bar"}
 
 
-def test_every_system_and_task_has_its_preset() -> None:
-    assert set(presets()) == SYSTEMS | OURS
+def test_each_published_system_and_task_has_a_preset() -> None:
+    assert set(presets()) == PUBLISHED | OWN
 
 
-@pytest.mark.parametrize("name", sorted(SYSTEMS | OURS))
-def test_a_configuration_comes_back_from_the_file_it_is_saved_in(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(PUBLISHED | OWN))
+def test_a_saved_configuration_loads_unchanged(name: str, tmp_path: Path) -> None:
     config = replace(preset(name), min_duration_s=4.0)
     config.save(tmp_path / "config.toml")
     assert TrainConfig.from_dict(read_toml(tmp_path / "config.toml")) == config
 
 
-def test_every_preset_says_what_it_is() -> None:
+def test_each_preset_has_a_description() -> None:
     assert all(config.about for config in presets().values())
 
 
-def test_the_published_presets_are_as_published() -> None:
+def test_the_published_presets_have_the_published_sizes() -> None:
     shallow, deep = preset("groovae_4bar"), preset("groovae_4bar_deep")
     sizes = shallow.model
     assert (sizes.steps, sizes.latent_size, sizes.encoder_units, sizes.decoder_units) == (64, 256, (512,), (256, 256))
@@ -70,30 +71,30 @@ def test_the_published_presets_are_as_published() -> None:
 @pytest.mark.parametrize(
     ("name", "task"), [("groovae_4bar_humanize", "humanize"), ("groovae_4bar_tap", "drumify"), ("groovae_4bar_infill", "infill")]
 )
-def test_a_task_preset_trains_its_task_alone(name: str, task: str) -> None:
+def test_a_task_preset_trains_only_its_task(name: str, task: str) -> None:
     assert preset(name).learned_tasks == (task,)
 
 
-def test_settings_reach_every_field_and_keep_its_type() -> None:
+def test_a_setting_can_change_each_field_and_keeps_its_type() -> None:
     for cls, prefix in ((TrainConfig, ""), (ModelConfig, "model.")):
-        kinds = typing.get_type_hints(cls)
+        types = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
             if field.name == "model":
                 continue
             text = to_toml({field.name: getattr(cls(), field.name)}).strip()
             table = parse_settings([prefix + text])
-            again = TrainConfig().changed(table)
-            value = getattr(again.model if prefix else again, field.name)
+            changed = TrainConfig().changed(table)
+            value = getattr(changed.model if prefix else changed, field.name)
             assert value == getattr(cls(), field.name)
-            assert isinstance(value, typing.get_origin(kinds[field.name]) or kinds[field.name])
+            assert isinstance(value, typing.get_origin(types[field.name]) or types[field.name])
 
 
-def test_later_sources_of_settings_win(tmp_path: Path) -> None:
+def test_later_sources_of_settings_override_earlier_ones(tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
     file.write_text('preset = "flat_drums_4bar"\nbatch_size = 64\nbeta = 1\n[model]\nlatent_size = 32\n')
-    begun = resolve(None, file, ["beta=0.5", "model.decoder_units=[16]"], {"batch_size": 8}, None, None)
-    assert (begun.config.preset, begun.config.batch_size, begun.config.beta) == ("flat_drums_4bar", 8, 0.5)
-    assert (begun.config.model.latent_size, begun.config.model.decoder_units, begun.config.model.encoding) == (32, (16,), "pattern")
+    run = resolve_run(None, file, ["beta=0.5", "model.decoder_units=[16]"], {"batch_size": 8}, None, None)
+    assert (run.config.preset, run.config.batch_size, run.config.beta) == ("flat_drums_4bar", 8, 0.5)
+    assert (run.config.model.latent_size, run.config.model.decoder_units, run.config.model.encoding) == (32, (16,), "pattern")
 
 
 @pytest.mark.parametrize(
@@ -113,14 +114,14 @@ def test_later_sources_of_settings_win(tmp_path: Path) -> None:
         ({"scheduled_sampling": -1.0}, "scheduled_sampling is -1.0"),
         ({"beta": float("nan")}, "beta is nan"),
         ({"model": {"steps": 60}}, "a loop is whole bars of 16 steps"),
-        ({"batch_size": 10, "accumulate": 3}, "does not fall into 3 equal parts"),
+        ({"batch_size": 10, "accumulate": 3}, "does not divide into 3 equal parts"),
         ({"humanize_share": 0.6, "infill_share": 0.6}, "more than 1 together"),
         ({"model": {"encoding": "melody", "output": "categorical"}, "drumify_share": 0.5}, "a melody cannot be trained for that task"),
         ({"model": {"encoding": "pattern", "output": "categorical"}, "humanize_share": 0.5}, "a pattern cannot be trained for that task"),
         ({"model": {"encoding": "pattern"}}, "cannot learn the encoding 'pattern'"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused_with_a_sentence(table: dict[str, object], sentence: str) -> None:
+def test_an_invalid_setting_is_refused_with_a_sentence(table: dict[str, object], sentence: str) -> None:
     with pytest.raises(RunError) as error:
         TrainConfig().changed(table)
     assert sentence in str(error.value)
@@ -128,44 +129,44 @@ def test_a_setting_that_makes_no_sense_is_refused_with_a_sentence(table: dict[st
 
 @pytest.mark.parametrize("settings", [["model=3", "model.latent_size=4"], ["beta=4", "beta.x=2"], ["model.latent_size=4", "model=3"]])
 def test_settings_that_contradict_each_other_are_refused(settings: list[str]) -> None:
-    with pytest.raises(RunError, match="contradicts one before it"):
+    with pytest.raises(RunError, match="contradicts an earlier one"):
         parse_settings(settings)
 
 
-def test_a_preset_that_is_no_name_is_refused(tmp_path: Path) -> None:
+def test_a_preset_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("preset = 3")
     with pytest.raises(RunError, match="preset is 3; it is a text"):
-        resolve(None, tmp_path / "a.toml", [], {}, None, None)
+        resolve_run(None, tmp_path / "a.toml", [], {}, None, None)
 
 
-def test_whole_numbers_are_numbers_too() -> None:
+def test_an_integer_is_valid_for_a_float_setting() -> None:
     assert from_table(TrainConfig, {"beta": 1}).beta == 1.0
 
 
-def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("batch_size: 3")
-    with pytest.raises(RunError, match="is no TOML"):
+    with pytest.raises(RunError, match="is not TOML"):
         read_toml(tmp_path / "a.toml")
 
 
-def test_the_rate_decays_as_in_musicvae() -> None:
+def test_the_learning_rate_decays_as_in_musicvae() -> None:
     config = TrainConfig()
     assert learning_rate_factor(config, 0) == 1
     assert config.learning_rate * learning_rate_factor(config, 6931) == pytest.approx((1e-3 - 1e-5) * 0.5 + 1e-5, rel=1e-3)
     assert config.learning_rate * learning_rate_factor(config, 10**6) == pytest.approx(1e-5)
 
 
-def test_a_cosine_ends_at_its_floor_and_restarts_begin_again() -> None:
+def test_a_cosine_ends_at_its_floor_and_restarts_return_to_the_initial_rate() -> None:
     cosine = TrainConfig(schedule="cosine", max_steps=100)
     assert [learning_rate_factor(cosine, step) for step in (0, 50, 100)] == pytest.approx([1, 0.505, 0.01])
     restarts = TrainConfig(schedule="restarts", restart_steps=100)
     assert learning_rate_factor(restarts, 99) < 0.02
     assert [learning_rate_factor(restarts, step) for step in (0, 100, 300)] == pytest.approx([1, 1, 1])
-    assert learning_rate_factor(restarts, 200) == pytest.approx(0.505)  # half way through a span of 200
+    assert learning_rate_factor(restarts, 200) == pytest.approx(0.505)  # halfway through a span of 200
 
 
-def test_the_share_of_own_steps_rises_from_none_to_all() -> None:
-    assert own_step_share(5, 0) == 0
-    assert own_step_share(0, 1000) == pytest.approx(1 / 1001)
-    assert own_step_share(6908, 1000) == pytest.approx(0.5, abs=0.01)
-    assert own_step_share(10**9, 1000) == 1
+def test_the_share_of_scheduled_sampling_rises_from_0_to_1() -> None:
+    assert scheduled_sampling_share(5, 0) == 0
+    assert scheduled_sampling_share(0, 1000) == pytest.approx(1 / 1001)
+    assert scheduled_sampling_share(6908, 1000) == pytest.approx(0.5, abs=0.01)
+    assert scheduled_sampling_share(10**9, 1000) == 1

@@ -1,21 +1,24 @@
-"""A data report in, tables out: for a screen or as markdown."""
+"""Writes a data report as tables, for a screen or as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from drumvae.music.kit import VOICES
+from .report import ALL, Report
 
-from ..manifest import DRUMS
-from .report import ALL, USED, Report
+_MAX_ROWS = 20  # of a table with a row for each label; the JSON has all of them
+TITLES = {
+    "tempo_bpm": "tempo, BPM",
+    "hits_per_bar": "hits per bar",
+    "velocity": "velocity, 1 to 127",
+    "timing_ms": "timing, ms (+ is late)",
+    "pitch": "MIDI pitch",
+    "length_steps": "note length, steps",
+    "onsets_per_bar": "onsets per bar",
+}
 
-_MOST_ROWS = 20  # of a table that is as long as the data has labels; the JSON has them all
-_QUANTILE_NAMES = {"0": "least", "0.05": "5%", "0.25": "25%", "0.5": "median", "0.75": "75%", "0.95": "95%", "1": "greatest"}
 
-
-@dataclass(frozen=True)
-class Table:
-    """Holds a table as words; the first column names, the others count or measure."""
+class Table(NamedTuple):
+    """Holds a table as words; the first column names a row."""
 
     title: str
     columns: Sequence[str]
@@ -23,32 +26,39 @@ class Table:
 
 
 def report_tables(report: Report) -> list[Table]:
-    """Returns the tables of a report, without those that would be empty."""
-    tables = [_splits(report), *_labels(report), _distributions("Tempo at the start (bpm)", {"takes": report["tempo_bpm"]}, 0, True)]
-    tables += _drums(report) if report["kind"] == DRUMS else _melody(report)
-    tables += [
-        _counts("Takes left out", ("reason", "takes"), report["rejected_takes"]),
-        _counts("Windows left out", ("reason", "windows"), report["windows_left_out"]),
-        _counts("Notes that nothing stands for", ("reason", "notes"), report["dropped_notes"]),
+    """Returns the tables of a report that have a row."""
+    left_out = {"takes": "rejected_takes", "windows": "windows_left_out", "notes": "dropped_notes"}
+    counts = [(count, reason, what) for what, key in left_out.items() for reason, count in report[key].items()]
+    reasons = [(reason, what, f"{count:,}") for count, reason, what in sorted(counts, reverse=True)]
+    styles = ((name, found["takes"], found["hours"]) for name, found in report["styles"].items())
+    pitches = [(pitch, found["voice"] or "none", f"{found['notes']:,}") for pitch, found in report["pitches"].items() if "voice" in found]
+    tables = [
+        _splits(report),
+        Table("Left out", ("reason", "of", "count"), reasons),
+        Table("Styles", ("style", "takes", "hours"), _largest(styles)),
+        _distributions(report["distributions"]),
+        _voices(report.get("voices", {})),
+        Table("Note-ons by pitch, all takes", ("pitch", "voice", "note-ons"), pitches),
     ]
     return [table for table in tables if table.rows]
 
 
 def headline(report: Report) -> str:
-    """Returns one sentence about the whole."""
+    """Returns a sentence about the whole corpus."""
     whole = report["splits"][ALL]
+    rests = f" {report['rests']:.1%} of the steps have no note." if "rests" in report else ""
     return (
         f"{report['source']}: {whole['takes']:,} takes of {report['kind']}, {whole['hours']:.2f} hours, {whole['notes']:,} note-ons;"
-        f" {whole['used_takes']:,} takes give {whole['windows']:,} windows of {report['bars']} bars."
+        f" {whole['used_takes']:,} takes give {whole['windows']:,} windows of {report['bars']} bars.{rests}"
     )
 
 
 def to_markdown(report: Report, plots: Iterable[str] = ()) -> str:
-    """Returns the report as a page of markdown, with the files of its plots, if any, at the end."""
+    """Returns the report as a Markdown page, which ends with its plots (file names)."""
     parts = ["# Data report", headline(report)]
     for table in report_tables(report):
-        rule = "|".join(["---"] + ["---:"] * (len(table.columns) - 1))
-        parts += [f"## {table.title}", "\n".join([_row(table.columns), f"|{rule}|", *map(_row, table.rows)])]
+        rule = ["---"] + ["---:"] * (len(table.columns) - 1)
+        parts += [f"## {table.title}", "\n".join(f"| {' | '.join(row)} |" for row in (table.columns, rule, *table.rows))]
     return "\n\n".join(parts + [f"![{name.rsplit('.')[0]}]({name})" for name in plots]) + "\n"
 
 
@@ -68,95 +78,41 @@ def show(report: Report) -> None:
         console.print(screen)
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _splits(report: Report) -> Table:
     columns = ("split", "takes", "hours", "note-ons", "takes used", "hours used", "windows")
     keys = ("takes", "hours", "notes", "used_takes", "used_hours", "windows")
     rows = [
-        (name, *(f"{found[key]:,.2f}" if "hours" in key else f"{found[key]:,}" for key in keys)) for name, found in report["splits"].items()
+        (name, *(f"{found.get(key, 0):,.2f}" if "hours" in key else f"{found.get(key, 0):,}" for key in keys))
+        for name, found in report["splits"].items()
     ]
     return Table("Splits", columns, rows)
 
 
-def _labels(report: Report) -> list[Table]:
-    titles = {"meters": ("Meters, of all takes", "meter"), "beat_types": ("Beats and fills", "type"), "styles": ("Styles", "style")}
-    return [
-        Table(title, (what, "takes", "hours"), _longest(((name, found["takes"], found["hours"]) for name, found in report[key].items()), 2))
-        for key, (title, what) in titles.items()
-    ]
-
-
-def _counts(title: str, columns: tuple[str, str], counts: Mapping[str, int]) -> Table:
-    return Table(title, columns, _longest(sorted(counts.items(), key=lambda item: -item[1]), 0))
-
-
-def _longest(rows: Iterable[Sequence[Any]], digits: int) -> list[tuple[str, ...]]:
-    """Returns the first rows, and one that sums up the others."""
+def _largest(rows: Iterable[tuple[str, int, float]]) -> list[tuple[str, ...]]:
+    """Returns the first rows as words, and one with the sums of the others."""
     rows = list(rows)
-    others = rows[_MOST_ROWS:]
+    others = rows[_MAX_ROWS:]
     if others:
-        rows = [*rows[:_MOST_ROWS], (f"{len(others)} others", *(sum(column) for column in list(zip(*others, strict=True))[1:]))]
-    return [(str(row[0]), f"{row[1]:,}", *(f"{value:,.{digits}f}" for value in row[2:])) for row in rows]
+        rows = [*rows[:_MAX_ROWS], (f"{len(others)} others", sum(row[1] for row in others), sum(row[2] for row in others))]
+    return [(name, f"{takes:,}", f"{hours:,.2f}") for name, takes, hours in rows]
 
 
-def _distributions(title: str, found: Mapping[str, Any], digits: int, ends: bool = False) -> Table:
-    """Returns a row for each distribution: mean, sd, quantiles, and the least and greatest value where they are wanted."""
-    quantiles = [share for share in _QUANTILE_NAMES if ends or share not in ("0", "1")]
+def _distributions(found: dict[str, Any]) -> Table:
+    names = {"0": "min", "0.05": "5%", "0.5": "median", "0.95": "95%", "1": "max"}
+    rows = [
+        (TITLES[name], f"{values['mean']:.1f}", f"{values['std']:.1f}", *(f"{values['quantiles'][share]:.4g}" for share in names))
+        for name, values in found.items()
+        if values["count"]
+    ]
+    return Table("Distributions", ("of", "mean", "std", *names.values()), rows)
+
+
+def _voices(voices: dict[str, Any]) -> Table:
+    whole = max(sum(found["notes"] for found in voices.values()), 1)
     rows = []
-    for name, values in found.items():
-        if values["count"]:
-            mean_digits = max(digits, 1)
-            middle = (f"{values[key]:.{mean_digits}f}" for key in ("mean", "sd"))
-            rows.append((name, *middle, *(f"{values['quantiles'][share]:.{digits}f}" for share in quantiles)))
-    return Table(title, ("of", "mean", "sd", *(_QUANTILE_NAMES[share] for share in quantiles)), rows)
-
-
-def _drums(report: Report) -> list[Table]:
-    off = ", ".join(f"{share:.0%} of hits are more than {limit} off" for limit, share in report["off_the_grid"].items())
-    filled = f"{report['density']['cells']:.1%} of cells are hit"
-    return [
-        _voices(report),
-        _pitches(report),
-        _lost(report),
-        _distributions(f"Hits a bar, on the grid ({filled})", {"bars": report["density"]["hits_per_bar"]}, 0, True),
-        _distributions("Velocity, on the grid (MIDI, 1 to 127)", report["velocity"], 0),
-        _distributions(f"Timing in ms at the tempo of the take, positive is late ({off})", report["timing_ms"], 1),
-        _distributions("Timing in sixteenths, positive is late", report["timing_sixteenths"], 3),
-    ]
-
-
-def _voices(report: Report) -> Table:
-    found, density = report["voices"], report["density"]["by_voice"]
-    rows = [
-        (name, f"{found[name]['notes'][ALL]:,}", f"{found[name]['share']:.1%}", f"{found[name]['lost'][ALL]:,}", f"{density[name]:.1%}")
-        for name in VOICES
-    ]
-    return Table("Voices, of all takes", ("voice", "note-ons", "share", "lost to the grid", "steps hit"), rows)
-
-
-def _pitches(report: Report) -> Table:
-    labels = list(report["splits"])
-    rows = [
-        (pitch, *([found["voice"] or "none"] if "voice" in found else []), *(f"{found['notes'][label]:,}" for label in labels))
-        for pitch, found in report["pitches"].items()
-    ]
-    voice = ("voice",) if report["kind"] == DRUMS else ()
-    return Table("Note-ons by pitch, of all takes", ("pitch", *voice, *labels), rows)
-
-
-def _lost(report: Report) -> Table:
-    rows = [
-        (f"{label} takes" if label in (ALL, USED) else label, f"{found['notes']:,}", f"{found['lost']:,}", f"{found['share']:.2%}")
-        for label, found in report["lost_to_grid"].items()
-    ]
-    return Table("Lost to the grid: same voice, same step", ("of", "note-ons", "lost", "share"), rows)
-
-
-def _melody(report: Report) -> list[Table]:
-    found = report["melody"]
-    kept = {"notes on the grid": f"{found['notes']:,}", "steps without a note": f"{found['rests']:.1%}"}
-    measured = {"pitch": found["pitch"], "length in steps": found["length_steps"], "onsets a bar": found["onsets_per_bar"]}
-    return [Table("One note at a time", ("what", "value"), list(kept.items())), _distributions("Melodies, on the grid", measured, 0, True)]
+    for name, found in voices.items():
+        measured = (found[key] for key in ("velocity", "timing_ms"))
+        cells = (f"{each['mean']:.1f} ± {each['std']:.1f}" if each["count"] else "-" for each in measured)
+        rows.append((name, f"{found['notes']:,}", f"{found['notes'] / whole:.1%}", f"{found['collisions']:,}", *cells))
+    columns = ("voice", "note-ons", "share", "collisions", "velocity", "timing, ms")
+    return Table("Voices, mean ± std (a collision: two note-ons in one step, the louder is kept)", columns, rows)
