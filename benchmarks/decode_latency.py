@@ -1,8 +1,8 @@
-"""How long one loop takes: the exported decoder on one CPU thread beside the same model in eager PyTorch, in one run.
+"""Measures the latency of the exported decoder on one CPU thread, beside the same model in eager PyTorch, in one run.
 
     python benchmarks/decode_latency.py [--bundle DIR] [--checkpoint FILE] [--loops N]
 
-Without a checkpoint, PyTorch runs a fresh model of the bundle's architecture: the arithmetic is the same, the loops are not.
+Without a checkpoint, PyTorch runs an untrained model of the bundle's architecture; the arithmetic is the same.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from drumvae.models.drummer import Drummer
 def main() -> None:
     """Prints a table of p50 and p99 in milliseconds, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the model that ships")
-    parser.add_argument("--checkpoint", type=Path, default=None, help="the checkpoint that it came from")
+    parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the default bundle")
+    parser.add_argument("--checkpoint", type=Path, default=None, help="the checkpoint that was exported to it")
     parser.add_argument("--loops", type=int, default=100, help="runs of each (default 100)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -43,13 +43,13 @@ def main() -> None:
 
 
 def interleaved(functions: list[Callable[[], object]], runs: int) -> list[list[float]]:
-    """Returns each function's times in milliseconds; they take turns, so that a noisy machine is noisy for all."""
+    """Returns each function's times in milliseconds. The functions run in turns, so that other load affects all of them."""
     times: list[list[float]] = [[] for _ in functions]
     for run in range(runs + 5):
         for function, row in zip(functions, times, strict=True):
             began = time.perf_counter()
             function()
-            if run >= 5:  # the first ones warm up
+            if run >= 5:  # after five warm-up runs
                 row.append(1000 * (time.perf_counter() - began))
     return times
 
@@ -67,7 +67,7 @@ def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
 
 
 def eager(model: Model, inputs: dict[str, Any]) -> Callable[[], object]:
-    """Returns what writes loops in PyTorch, from the inputs that an engine takes."""
+    """Returns a function that decodes in eager PyTorch, from the inputs of `Engine.decode`."""
     latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
     temperature = torch.full((len(latent),), inputs["temperature"])
     whole = model.latent_inputs(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
@@ -80,7 +80,7 @@ def eager(model: Model, inputs: dict[str, Any]) -> Callable[[], object]:
 
 
 def percentile(times: list[float], percent: int) -> float:
-    """Returns a percentile of times."""
+    """Returns a percentile, 1 to 99, of times."""
     return statistics.quantiles(times, n=100)[percent - 1]
 
 

@@ -1,10 +1,10 @@
-"""How fast exported models are: every preset at full size beside eager PyTorch and beside its own arithmetic, in one run.
+"""Measures the speed of exported models: every preset at full size, beside eager PyTorch and bare matrix products, in one run.
 
     python benchmarks/graph_speed.py [--presets NAME ...] [--loops N] [--batch 512] [--int8]
 
-One loop on one CPU thread, in ONNX Runtime, in eager PyTorch, and as the matrix products alone (NumPy, the same shapes in the same
-order): what is left when everything else costs nothing. They take turns. Then many loops at once on every core, and the start of the
-shipped model. Weights are random: the arithmetic is that of a trained model, the loops are not.
+One loop runs on one CPU thread, in turns: in ONNX Runtime, in eager PyTorch, and as the matrix products alone (NumPy, the same shapes in
+the same order), which is the lower bound. Then many loops run at once on all cores, and the start of the default bundle is timed. Weights
+are random; the arithmetic is that of a trained model.
 """
 
 import os
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="*", default=[name for name in presets() if name != LARGE], help=f"by default all but {LARGE}")
     parser.add_argument("--loops", type=int, default=100, help="runs of each (default 100)")
     parser.add_argument("--batch", type=int, default=512, help="loops at once (default 512; 0 for none)")
-    parser.add_argument("--int8", action="store_true", help="measure an int8 export of each beside it")
+    parser.add_argument("--int8", action="store_true", help="also measure an int8 export of each")
     options = parser.parse_args()
     for line in ("|" + "|".join(_TITLES) + "|", "|---" * len(_TITLES) + "|"):
         print(line)
@@ -54,7 +54,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             _measure(name, Path(folder), options)
     if options.batch:
-        print("\nstart of the shipped model, seconds, the middle of five: import {:.2f}, load {:.2f}, first loop {:.3f}".format(*_start()))
+        print("\nstart of the default bundle, seconds, median of five: import {:.2f}, load {:.2f}, first loop {:.3f}".format(*_start()))
 
 
 _TITLES = ["preset", "p50 ms", "p99 ms", "eager p50", "p99", "ratio", "products alone", "MB read", "million multiply-adds"]
@@ -94,7 +94,7 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def _batches(model: Model, engines: dict[str, list[Engine]], options: argparse.Namespace) -> list[str]:
-    """Returns loops a second of many at once, on every core: ours, eager, and ours in bytes; the best of two each."""
+    """Returns loops per second in a batch on all cores, for the fp32 export, eager PyTorch and the int8 export; the best of two runs."""
     torch.set_num_threads(os.cpu_count() or 1)
     inputs = _inputs(engines["fp32"][1], options.batch)
     runs = [lambda e=pair[1]: e.decode(**inputs) for pair in engines.values()]
@@ -111,18 +111,18 @@ def _batches(model: Model, engines: dict[str, list[Engine]], options: argparse.N
 
 
 def bare_info(model: Model, name: str) -> BundleInfo:
-    """Returns the description of a model that was not trained."""
+    """Returns the bundle description of an untrained model."""
     config = model.config
     thresholds = () if config.encoding == "melody" else (0.5,) * 9
     shape = {"encoding": config.encoding, "steps": config.steps, "latent_size": config.latent_size, "tasks": ("generate",)}
     shape |= {"family": config.family, "styles": config.styles, "loop_factors": config.moods if config.family == DRUMMER else 0}
     shape |= {"densities": tuple(float(hits) for hits in range(10, 32, 2)) if config.family == DRUMMER else ()}
-    told = {"thresholds": thresholds, "thresholds_by_task": {}, "training": {}, "scores": {}}
-    return replace(read_bundle(default_bundle()), preset=name, **told, **shape)
+    untrained = {"thresholds": thresholds, "thresholds_by_task": {}, "training": {}, "scores": {}}
+    return replace(read_bundle(default_bundle()), preset=name, **untrained, **shape)
 
 
 def _exported(model: Model, info: BundleInfo, folder: Path) -> list[Engine]:
-    """Returns a model's export, on one thread and on every core."""
+    """Returns a model's export, opened on one thread and on all cores."""
     place = folder / info.precision
     place.mkdir()
     write_graphs(model, info, place)
@@ -131,7 +131,7 @@ def _exported(model: Model, info: BundleInfo, folder: Path) -> list[Engine]:
 
 
 def _products(path: Path) -> list[tuple[int, int]]:
-    """Returns the shapes of all matrices that a decoder multiplies one loop's numbers with, in order, from its own shapes."""
+    """Returns the shapes of a decoder's weight matrices in order of execution, from the shapes in its graph."""
     graph = onnx.shape_inference.infer_shapes(onnx.load(str(path))).graph
     shapes = {each.name: [dim.dim_value for dim in each.type.tensor_type.shape.dim] for each in [*graph.value_info, *graph.input]}
     shapes |= {each.name: list(each.dims) for each in graph.initializer}
@@ -140,20 +140,20 @@ def _products(path: Path) -> list[tuple[int, int]]:
 
 
 def _alone(products: list[tuple[int, int]]) -> Callable[[], object]:
-    """Returns what multiplies matrices of these shapes, each in one place however often it is read, with a vector."""
+    """Returns a function that multiplies one matrix of each shape with a vector, as often as the shape occurs."""
     matrices = {shape: np.ones(shape, np.float32) for shape in products}
     vectors = {shape: np.ones(shape[1], np.float32) for shape in products}
     return lambda: [matrices[shape] @ vectors[shape] for shape in products]
 
 
 def _inputs(engine: Engine, batch: int) -> dict[str, Any]:
-    draw = np.random.default_rng(0)
-    latent = draw.standard_normal((batch, engine.info.latent_size), np.float32)
-    return {"latent": latent, "noise": draw.random((batch, *engine.noise_shape), np.float32), "temperature": 1.0}
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((batch, engine.info.latent_size), np.float32)
+    return {"latent": latent, "noise": rng.random((batch, *engine.noise_shape), np.float32), "temperature": 1.0}
 
 
 def _start() -> list[float]:
-    """Returns how long the shipped model's import, load and first loop take in a process of its own: the middle of five, in seconds."""
+    """Returns the times of import, loading and first loop of the default bundle in a new process, in seconds; the median of five."""
     runs = [subprocess.run([sys.executable, "-c", _START], capture_output=True, text=True, check=True).stdout for _ in range(5)]
     return [float(value) for value in np.median([[float(part) for part in run.split()] for run in runs], axis=0)]
 

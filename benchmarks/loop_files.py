@@ -1,4 +1,4 @@
-"""How long loops take to become files, and a ten-minute file to be humanized: whole commands, beside what the MIDI libraries take alone.
+"""Measures `drumvae-export midi` writing loops and humanizing a ten-minute file, and the MIDI libraries alone for comparison.
 
 python benchmarks/loop_files.py [--bundle DIR] [--loops N] [--rounds N]
 """
@@ -18,7 +18,8 @@ import pretty_midi
 
 from drumvae.inference.engine import Engine
 from drumvae.midi.constants import FILE_PPQN
-from drumvae.midi.io import GATE_BEATS, write_midi
+from drumvae.midi.io import write_midi
+from drumvae.midi.writer import GATE_BEATS
 from drumvae.music.grid import Grid
 from drumvae.music.kit import DEFAULT_KIT
 
@@ -26,7 +27,7 @@ BPM, TEN_MINUTES_LOOPS = 120, 75
 
 
 def main() -> None:
-    """Prints the best of some rounds in seconds, and what of it is the libraries'."""
+    """Prints the best time of each row over some rounds, in seconds, and the ratio of the command to its parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=None, help="a bundle folder; by default the model that ships")
     parser.add_argument("--loops", type=int, default=512, help="how many loops (default 512)")
@@ -48,7 +49,7 @@ def main() -> None:
             "mido alone reads and writes the ten minutes": lambda: mido.MidiFile(song).save(file=BytesIO()),
         }
         best = dict.fromkeys(rows, np.inf)
-        for _ in range(options.rounds):  # in turns, so that a noisy machine is noisy for all
+        for _ in range(options.rounds):  # interleaved, so that noise of the machine affects every row
             for what, work in rows.items():
                 began = time.perf_counter()
                 work()
@@ -61,12 +62,12 @@ def main() -> None:
 
 
 def command(arguments: list[str]) -> None:
-    """Runs drumvae-export midi in a process of its own, start and imports included."""
+    """Runs drumvae-export midi in a new process, start and imports included."""
     subprocess.run([sys.executable, "-m", "drumvae.export", "midi", *arguments], check=True, capture_output=True)
 
 
 def by_pretty_midi(loop: Grid) -> None:
-    """Writes a loop's notes to memory in the plainest way."""
+    """Writes the notes of a loop to memory with pretty_midi."""
     midi = pretty_midi.PrettyMIDI(resolution=FILE_PPQN, initial_tempo=BPM)
     drums = pretty_midi.Instrument(0, is_drum=True)
     for beat, voice, velocity in loop.onsets():

@@ -1,9 +1,9 @@
-"""Whether exported graphs play what PyTorch plays: every preset at full size, on every provider of this machine, on real windows.
+"""Compares the output of exported graphs with PyTorch: every preset at full size, on every provider of this machine, on real windows.
 
     python benchmarks/parity.py [--data FOLDER_OR_ZIP] [--presets NAME ...] [--windows 1000]
 
-Weights are random, and larger than a fresh model's, so that loops differ. Without --data the Groove MIDI Dataset is fetched; its
-validation takes are used. Melodies are compared on loops of their own.
+Weights are random, and larger than those of an untrained model, so that loops differ. Without --data the Groove MIDI Dataset is
+downloaded; its validation takes are used. Melody models are compared on loops that they generate.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from drumvae.music.grid import Array
 from drumvae.trainer.data.download import groove_zip, source_folder
 from drumvae.trainer.training.presets import presets
 
-WIDE = 512
-"""Numbers that a weight is multiplied with from which on less is added to it."""
+WIDE_FAN_IN = 512
+"""Fan-in above which less noise is added to a weight."""
 
 
 def main() -> None:
@@ -37,9 +37,9 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=MAX_WINDOWS)
     options = parser.parse_args()
     data = source_folder(options.data or groove_zip())
-    print("| preset | provider | loops | steps whose hits differ | largest difference of a value |\n|---|---|---|---|---|")
+    print("| preset | provider | loops | steps with different hits | largest absolute difference |\n|---|---|---|---|---|")
     for name in options.presets:
-        model = lively(name)
+        model = noisy_model(name)
         with tempfile.TemporaryDirectory() as folder:
             info = bare_info(model, name)
             write_graphs(model, info, Path(folder))
@@ -51,26 +51,26 @@ def main() -> None:
                 print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
-def lively(name: str) -> Model:
+def noisy_model(name: str) -> Model:
     """Returns a preset's model with weights large enough for its loops to differ.
 
-    What is added to a weight that many numbers are multiplied with is smaller: the same on 2,048 units would make a layer of chaos, in
-    which the last digit of a sum grows from step to step, as no trained layer does.
+    The noise on a weight decreases with its fan-in. Without that, a layer of 2,048 units would be chaotic and amplify rounding errors
+    from step to step, which trained layers do not.
     """
     torch.manual_seed(0)
     model = new_model(presets()[name].model).eval()
     for parameter in model.parameters():
-        parameter.data += 0.03 * min(1, (WIDE / max(parameter.shape[-1], 1)) ** 0.5) * torch.randn_like(parameter)
+        parameter.data += 0.03 * min(1, (WIDE_FAN_IN / max(parameter.shape[-1], 1)) ** 0.5) * torch.randn_like(parameter)
     halve(model)
     return model
 
 
-def _windows(engine: Engine, data: Path, most: int) -> Array:
+def _windows(engine: Engine, data: Path, limit: int) -> Array:
     if engine.encoding != "melody":
-        return validation_windows(data, engine.steps, most)
-    draw = np.random.default_rng(1)
+        return validation_windows(data, engine.steps, limit)
+    rng = np.random.default_rng(1)
     return engine.decode(
-        draw.standard_normal((most, engine.info.latent_size), np.float32), draw.random((most, engine.steps), np.float32), 1.0
+        rng.standard_normal((limit, engine.info.latent_size), np.float32), rng.random((limit, engine.steps), np.float32), 1.0
     )
 
 

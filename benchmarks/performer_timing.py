@@ -80,11 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bundle", type=Path, default=SEEDED, help="a bundle folder; by default one whose loops follow from seeds alone")
     parser.add_argument("--ordinary", action="store_true", help="leave the performer at ordinary priority, as where real-time is refused")
     parser.add_argument("--model", nargs="+", choices=PLACES, default=PLACES, help="where the model runs (default: each in turn)")
-    parser.add_argument("--play", type=Path, default=None, help=argparse.SUPPRESS)  # the part that runs on a terminal of its own
+    parser.add_argument("--play", type=Path, default=None, help=argparse.SUPPRESS)  # the part that runs on its own terminal
     return parser
 
 
-# the performer, in a process and on a terminal of its own
+# the performer, in its own process and terminal
 
 
 def play(options: argparse.Namespace) -> None:

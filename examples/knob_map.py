@@ -6,7 +6,7 @@ Then: drumvae-live --controls scratch/knobs.toml
 
 from pathlib import Path
 
-from drumvae.live.controls.mapping import Positions
+from drumvae.live.controls.mapping import ControllerValues
 from drumvae.live.controls.mapping_file import read_map
 from drumvae.live.controls.state import ControlState
 
@@ -29,7 +29,7 @@ path.write_text(KNOBS, "utf-8")
 mapping = read_map(path)  # an unknown action, a doubled key or a wrong channel is refused with one sentence
 
 controls = ControlState()  # everything a player can turn, as one frozen value
-positions = Positions()  # the last value of every controller, so that a button press is a rise through 64
+positions = ControllerValues()  # the last value of every controller, so that a button press is a rise through 64
 for message in (
     bytes((0xB0, 21, 127)),  # CC 21 to its maximum
     bytes((0xB0, 22, 64)),  # CC 22 to its centre

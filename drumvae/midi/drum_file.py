@@ -18,11 +18,12 @@ from ..music.kit_detection import detect_kit
 from ..util.errors import DataError, NoDrumsError
 from .constants import FILE_PPQN
 from .edit import edited_bytes
-from .io import GATE_BEATS, find_drums, no_drums
+from .io import find_drums, no_drums
 from .notes import MidiNote
 from .reader import parse_file
 from .tempo_map import Timing
 from .tracks import ParsedMidi
+from .writer import GATE_BEATS
 
 Cell = tuple[int, int]
 """A step and a voice."""
@@ -140,7 +141,7 @@ class DrumFile:
         Args:
             grid: The new drums, as many steps as the file.
             output_kit: The kit of new notes; None is that of the file.
-            replaced_voices: The voices whose notes are all removed, and written anew where the grid has hits of them.
+            replaced_voices: The voices whose notes are all removed, and replaced by the hits of the grid.
         """
         cells = self._cells()
         staying = {(step, voice) for step, voice in cells if voice not in replaced_voices and grid.hits[step, voice]}

@@ -14,16 +14,12 @@ from numpy.typing import NDArray
 from ..music.grid import LOOP_BEATS, STEPS_PER_BEAT, Grid, Onset, onsets_to_arrays
 from ..music.kit import DEFAULT_KIT, DRUM_CHANNEL, Kit
 from ..util.errors import NoDrumsError
-from ..util.files import write_atomic
 from .constants import FILE_PPQN
 from .notes import MidiNote
 from .reader import parse_file
 from .tempo_map import Timing
-from .tracks import Event, ParsedMidi, Track, drum_channels
-from .writer import instrument_header, midi_bytes, timing_track
-
-GATE_BEATS = 1 / 8
-"""Length of a written note, half a step, so that no note runs into the next hit of its voice."""
+from .tracks import ParsedMidi, Track, drum_channels
+from .writer import write_hits
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ def find_drums(file: ParsedMidi, kit: Kit, path: Path) -> set[tuple[int, int]]:
 def no_drums(path: Path, unmapped: Counter[str]) -> NoDrumsError:
     """Returns the error for a file none of whose notes the kit maps, with the most frequent pitches."""
     reason = ", ".join(f"{reason}: {count}" for reason, count in unmapped.most_common(5))
-    return NoDrumsError(f"{path} has no drums: no note has a pitch that the kit hears ({reason or 'it holds no notes'}).")
+    return NoDrumsError(f"{path} has no drums: no note has a pitch that the kit maps ({reason or 'it holds no notes'}).")
 
 
 def _parts(track: Track, ticks_per_beat: int) -> Iterator[Part]:
@@ -145,6 +141,9 @@ def write_midi(path: Path, loops: Sequence[Grid] | Grid, bpm: float, kit: Kit = 
 
     Raises:
         DataError: The file cannot be written.
+
+    Thread-safe: yes.
+    Realtime-safe: no.
     """
     grids = [loops] if isinstance(loops, Grid) else list(loops)
     onsets: list[Onset] = []
@@ -181,57 +180,3 @@ def write_onsets(
     """
     hits = [(beat, kit.output_notes[voice], min(max(round(velocity * 127), 1), 127)) for beat, voice, velocity in onsets]
     write_hits(path, hits, bpm, length_beats, name)  # velocity 0 would be a note-off
-
-
-def write_hits(
-    path: Path,
-    hits: Sequence[tuple[float, int, int]],
-    bpm: float,
-    length_beats: float,
-    name: str = "drumvae",
-    ticks_per_beat: int = FILE_PPQN,
-) -> None:
-    """Writes drum notes into a Type 1 file; each ends before the next one of its pitch.
-
-    Args:
-        path: The file; missing folders are made.
-        hits: (beat, pitch, velocity 1 to 127), in any order; no beat is negative.
-        bpm: The tempo.
-        length_beats: The length of the file.
-        name: The name of the track.
-        ticks_per_beat: The resolution of the file.
-
-    Raises:
-        DataError: The file cannot be written.
-    """
-    tick_s = 60 / (bpm * ticks_per_beat)
-
-    def to_tick(beat: float) -> int:
-        return round(beat * (60 / bpm) / tick_s)  # through seconds, so that halves of a tick round as they always have
-
-    notes = [
-        MidiNote(to_tick(beat), to_tick(end), DRUM_CHANNEL, pitch, velocity)
-        for beat, end, pitch, velocity in _gated(hits, length_beats, 1 / ticks_per_beat)
-    ]
-    tempo_us = int(6e7 / (60 / (tick_s * ticks_per_beat)))  # rounded down
-    end_tick = round(length_beats * ticks_per_beat)
-    drums = instrument_header(name, DRUM_CHANNEL) + _note_events(notes)
-    write_atomic(path, midi_bytes([timing_track(tempo_us, end_tick), (drums, end_tick)], ticks_per_beat))
-
-
-def _gated(hits: Sequence[tuple[float, int, int]], length_beats: float, shortest: float) -> Iterator[tuple[float, float, int, int]]:
-    """Yields (beat, end beat, pitch, velocity), the last hit first; a late last note does not lengthen the file."""
-    next_beats: dict[int, float] = {}
-    for beat, pitch, velocity in sorted(hits, reverse=True):
-        end = min(beat + GATE_BEATS, next_beats.get(pitch, length_beats), length_beats)
-        next_beats[pitch] = beat
-        yield beat, max(end, beat + shortest), pitch, velocity
-
-
-def _note_events(notes: Sequence[MidiNote]) -> list[Event]:
-    """Returns note-ons and note-offs by tick, pitch and velocity; a note-off is a note-on of velocity 0, so that running status applies."""
-    import mido
-
-    ends = [(note.end_tick, note.pitch, 0, note.channel) for note in notes if note.end_tick is not None]
-    rows = sorted([(note.tick, note.pitch, note.velocity, note.channel) for note in notes] + ends)
-    return [(tick, mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)) for tick, pitch, velocity, channel in rows]

@@ -265,19 +265,11 @@ class Drummer(nn.Module):
         self.decoder = DrummerDecoder(config)
         self.tap_model = TapEnsemble(config)
 
-    def default_inputs(self, loops: int) -> dict[str, Tensor]:
-        """Returns every input of the decoder by name, with the schema's defaults, which give the most likely loops of latents."""
-        config, like = self.config, self.decoder.known_proj.weight
-        sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
-        tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
-        return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
-
     def unknown(self, loops: int) -> Conditioning:
-        """Returns conditioning for a number of loops of which nothing is conditioning."""
-        inputs = self.default_inputs(loops)
-        return Conditioning(**{name: inputs[name] for name in Conditioning._fields})._replace(
-            has_latent=torch.zeros_like(inputs["has_latent"])
-        )
+        """Returns conditioning for a number of loops of which nothing is known."""
+        inputs = self._defaults(loops)
+        inputs["has_latent"] = torch.zeros_like(inputs["has_latent"])
+        return Conditioning(**{name: inputs[name] for name in Conditioning._fields})
 
     @torch.no_grad()
     def decode(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -292,7 +284,14 @@ class Drummer(nn.Module):
 
         All conditions but the latents are unknown.
         """
-        return self.default_inputs(len(latent)) | {"latent": latent}
+        return self._defaults(len(latent)) | {"latent": latent}
+
+    def _defaults(self, loops: int) -> dict[str, Tensor]:
+        """Returns the defaults of all inputs of the decoder, which are in the schema."""
+        config, like = self.config, self.decoder.known_proj.weight
+        sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
+        tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
+        return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
 
     @torch.no_grad()
     def most_likely(self, latent: Tensor, conditioning: Conditioning, thresholds: Tensor | None = None) -> Tensor:

@@ -66,7 +66,11 @@ class Kit:
         return ""
 
     def voice_of(self, pitch: int) -> int | None:
-        """Returns the voice of a pitch, or None where it is unmapped."""
+        """Returns the voice of a pitch, or None where it is unmapped.
+
+        Thread-safe: yes.
+        Realtime-safe: yes.
+        """
         return self._voice_of.get(pitch)
 
     def to_dict(self) -> dict[str, Any]:

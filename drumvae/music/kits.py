@@ -46,7 +46,7 @@ def kit_rows() -> list[KitRow]:
 
 
 def kit_named(text: str) -> Kit:
-    """Returns a known kit by its name or title, whatever their case and punctuation, or the kit of a TOML file.
+    """Returns a known kit by its name or title in any case and punctuation, or the kit of a TOML file.
 
     Raises KitError, with the nearest names, where there is neither, and as `read_kit`.
     """

@@ -13,7 +13,7 @@ from .grid import Array, Grid
 
 
 def latent_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], position: float) -> Grid:
-    """Returns the grid at a position between two grids of as many steps, as a latent model decides it.
+    """Returns the grid at a position between two grids of the same length, as a latent model decides it.
 
     A cell where the model's output at the position equals only its output for one end is that end's. A cell where it equals both is
     undecided, and switches from first to last in the order of `_switch_order`. A cell where it equals neither is the model's. A hit of
@@ -33,11 +33,16 @@ def latent_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], posi
 
 
 def staggered_morph(first: Grid, last: Grid, outputs: tuple[Grid, Grid, Grid], position: float) -> Grid:
-    """Returns the grid at a position between two grids of as many steps; that share of the cells that differ has switched.
+    """Returns the grid at a position between two grids of the same length; that share of the cells that differ has switched.
 
     It is for a model that reconstructs grids so well that its output switches everywhere at one position. Cells where its output at
-    the position is already that of the last grid switch first, the others in the order of `_switch_order`. Arguments are as in
-    `latent_morph`.
+    the position is already that of the last grid switch first, the others in the order of `_switch_order`.
+
+    Args:
+        first: The grid at position 0.
+        last: The grid at position 1.
+        outputs: The model's output for the first grid, for the position, and for the last grid.
+        position: 0 to 1.
     """
     near, here, far = (grid.hits for grid in outputs)
     early = (here == far) & (here != near)

@@ -1,1 +1,1 @@
-"""Errors, files, settings, progress and what every command shares."""
+"""Errors, atomic files, settings, progress bars and the runner of every command."""

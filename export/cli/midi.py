@@ -55,7 +55,7 @@ def midi(
     drumify: Annotated[Path | None, _task("Play the rhythm of the file on a drum kit, if the model can.")] = None,
     infill: Annotated[Path | None, _task("Replace some --voices of the file with new drums, if the model can.")] = None,
     voices: Annotated[str | None, _option("For --infill: the drums to replace, such as kick,closed-hat.")] = None,
-    count: Annotated[int | None, _option("How many files. By default 4 loops, 5 to interpolate, 1 for a file.", min=1)] = None,
+    count: Annotated[int | None, _option("How many files. By default 4 loops or variations, 5 to interpolate, otherwise 1.", min=1)] = None,
     seed: Annotated[int | None, _option("The same seed writes the same files. By default random, and printed.", min=0)] = None,
     temperature: Annotated[
         float | None,

@@ -11,8 +11,9 @@ import numpy as np
 from drumvae.inference.engine import Engine
 from drumvae.midi.constants import FILE_PPQN
 from drumvae.midi.drum_file import DrumFile
-from drumvae.midi.io import write_hits, write_midi
+from drumvae.midi.io import write_midi
 from drumvae.midi.melody import write_melody
+from drumvae.midi.writer import write_hits
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import LOOP_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Array, Grid
@@ -132,7 +133,7 @@ def _new_drums(engine: Engine, request: RenderRequest, file: DrumFile) -> list[G
 
 
 def _parts(count: int, steps: int) -> list[slice]:
-    """Returns slices of so many grids of some steps as fit into memory at once."""
+    """Returns slices of a count of grids; the grids of one slice, each of `steps` steps, fit into memory."""
     size = max(_STEPS_AT_ONCE // max(steps, LOOP_STEPS), 1)
     return [slice(first, first + size) for first in range(0, count, size)]
 

@@ -40,7 +40,11 @@ TASKS = {
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Holds a task and its options."""
+    """Holds a task and its options.
+
+    >>> RenderRequest("humanize", temperature=0.0).uses_seed
+    False
+    """
 
     task: str = GENERATE
     files: tuple[Path, ...] = ()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .unroll import GraphBuilder
 
 _PER_STEP = ("gates", "skip", "is_forced", "target")
+_SAMPLING = ("latent", "noise", "temperature", "thresholds", "logit_bias")
 _NOISES = ("note_noise", "loop_noise", "expression_temperature")
 """Inputs that decide the expression alone, so that `Begin` does not read them."""
 _EXPRESSION = (*_NOISES, "expression", "expression_mask")
@@ -38,8 +39,8 @@ class Begin(nn.Module):
     def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Returns `_PER_STEP` for all steps side by side, the context, the first state, and a step of silence."""
         conditions = Conditioning(**{name: inputs[name] for name in Conditioning._fields})
-        sampling = [inputs[name] for name in ("latent", "noise", "temperature", "thresholds", "logit_bias")]
-        context, gates, skip = self.decoder.begin(*sampling, conditions)
+        latent, noise, temperature, thresholds, logit_bias = (inputs[name] for name in _SAMPLING)
+        context, gates, skip = self.decoder.begin(latent, noise, temperature, thresholds, logit_bias, conditions)
         target = inputs["teacher_target"][..., :VOICE_COUNT]
         per_step = (value.flatten(1) for value in (gates, skip, inputs["teacher_forcing"] > 0.5, target))
         state = context.new_zeros(context.shape[0], self.decoder.units)
@@ -70,9 +71,8 @@ class End(nn.Module):
 
     def forward(self, context: Tensor, hits: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         """Returns grooves (B, S, 27)."""
-        return self.decoder.with_expression(
-            context, hits.view(-1, self.decoder.steps, VOICE_COUNT), *(inputs[name] for name in _EXPRESSION)
-        )
+        hits = hits.view(-1, self.decoder.steps, VOICE_COUNT)
+        return self.decoder.with_expression(context, hits, *(inputs[name] for name in _EXPRESSION))
 
 
 class _Parts(NamedTuple):

@@ -139,8 +139,8 @@ def _write_rounded(source: Source, info: BundleInfo, whole: Path, folder: Path, 
     windows, origin = source.windows, source.origin
     if rounding.data:
         windows, origin = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
-    engines = [Engine.load(each, "cpu", threads=0) for each in (whole, rounded)]
-    assert_within(quantization_error(*engines, windows, origin), rounding.precision, rounding.allowed, say)
+    expected, found = (Engine.load(each, "cpu", threads=0) for each in (whole, rounded))
+    assert_within(quantization_error(expected, found, windows, origin), rounding.precision, rounding.allowed, say)
     return rounded
 
 

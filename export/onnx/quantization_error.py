@@ -51,13 +51,16 @@ def quantization_error(whole: Engine, rounded: Engine, windows: Array | None, or
         latent = generator.standard_normal((OWN_LOOPS, whole.info.latent_size), np.float32)
         noise = generator.random((OWN_LOOPS, *whole.noise_shape), np.float32)
         windows, origin = whole.decode(latent, noise, 1.0), "loops of its own"
-    free = compare_loops(*(_written(engine, windows) for engine in (whole, rounded)))
+    free = compare_loops(_written(whole, windows), _written(rounded, windows))
     value = 0.0
     if whole.encoding != "melody":
-        hits = windows[..., :VOICE_COUNT]
-        given = {"hit_values": hits, "hit_mask": np.ones_like(hits)}
-        value = compare_loops(*(engine.decode(engine.encode(windows)[0], **given) for engine in (whole, rounded))).value
+        value = compare_loops(_with_hits_given(whole, windows), _with_hits_given(rounded, windows)).value
     return QuantizationError(len(windows), origin, free.hits, free.hits_differing, free.loops_differing, value)
+
+
+def _with_hits_given(engine: Engine, windows: Array) -> Array:
+    hits = windows[..., :VOICE_COUNT]
+    return engine.decode(engine.encode(windows)[0], hit_values=hits, hit_mask=np.ones_like(hits))
 
 
 def _written(engine: Engine, windows: Array) -> Array:

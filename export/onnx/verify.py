@@ -55,7 +55,7 @@ def compare(engine: Engine, model: Model, windows: Array, most: int = _LOOPS) ->
     noise = generator.random((_LOOPS, *engine.noise_shape), np.float32)
     seeds = {"latent": latent, "noise": noise, "temperature": np.ones(_LOOPS, np.float32)}
     forced = seeds | _teacher(_run_torch(engine.info, model, seeds))
-    cases = [seeds, *({name: value[:count] for name, value in forced.items()} for count in _BATCHES)]
+    cases: list[Inputs] = [seeds, *({name: value[:count] for name, value in forced.items()} for count in _BATCHES)]
     windows = windows[np.linspace(0, len(windows) - 1, min(len(windows), most)).astype(np.int64)]
     value = 0.0
     if len(windows):
@@ -110,7 +110,7 @@ def _compare_decoders(engine: Engine, model: Model, inputs: Inputs) -> LoopDiffe
     conditioning = {name: value for name, value in inputs.items() if name != "latent"}
     found = engine.decode(inputs["latent"], conditioning=conditioning)
     expected = _run_torch(engine.info, model, inputs)
-    low, high = (hits_of(_run_torch(engine.info, model, _teacher(expected) | inputs, nudge)) for nudge in (-TOLERANCE, TOLERANCE))
+    low, high = (hits_of(_run_torch(engine.info, model, {**_teacher(expected), **inputs}, nudge)) for nudge in (-TOLERANCE, TOLERANCE))
     unstable = (low != high).any(axis=2)  # (B, S)
     every_step_forced = "teacher_forcing" in inputs and bool(inputs["teacher_forcing"].all())
     return compare_loops(expected, found, ~(unstable if every_step_forced else np.logical_or.accumulate(unstable, axis=1)))

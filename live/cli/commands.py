@@ -141,7 +141,7 @@ def _report(performer: Performer, ports: Ports, model: ModelHost, real_time: boo
     report = meter.report(time.perf_counter())
     print("\n".join(report.lines()))
     priority = "real-time" if real_time else "ordinary"
-    print(f"stopped: {status.hits_played} hits played, {status.notes_received} notes heard, {priority} priority")
+    print(f"stopped: {status.hits_played} hits played, {status.notes_received} notes received, {priority} priority")
     if path:
         write_report(path, report)
 

@@ -34,6 +34,11 @@ class Feedback:
 
     Thread-safe: no.
     Realtime-safe: yes.
+
+    >>> from drumvae.live.controls.actions import ACTIONS
+    >>> feedback = Feedback(ControlMap({Binding("cc", 24): ACTIONS["swing"]}))
+    >>> [message.hex() for message in feedback.messages(0.0, ControlState(swing=1.0))]
+    ['bf187f']
     """
 
     control_map: ControlMap

@@ -68,6 +68,10 @@ class ControlMap:
 
     Thread-safe: yes.
     Realtime-safe: yes.
+
+    >>> control_map = ControlMap({Binding("cc", 21): ACTIONS["swing"]})
+    >>> control_map.read(bytes((0xB0, 21, 127)), ControllerValues()).value
+    1.0
     """
 
     bindings: Mapping[Binding, Action]

@@ -19,6 +19,7 @@ def fills_title(every: int) -> str:
 class ControlState:
     """Every amount, choice and switch; the defaults play a loop as the model made it.
 
+    >>> from drumvae.live.controls.actions import ACTIONS
     >>> ControlState().after(Event(ACTIONS["swing"], 0.5)).swing
     0.5
     """

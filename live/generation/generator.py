@@ -1,4 +1,4 @@
-"""Defines what the performer needs of a loop generator: submit a job, poll for its loop.
+"""Defines the interface of a loop generator: submit a job, poll for its loop.
 
 `supervisor.WorkerProcess` runs the model in another process. The tests have a generator that runs it in a thread.
 """

@@ -57,7 +57,7 @@ class GenerationScheduler:
     _draft_is_complete: bool = False  # no note was played after the draft was submitted
     _last_job: Job | None = None  # the last one submitted, until its result is there
     _failed_at: tuple[int, int] | None = None  # the cycle count and the bar in which the last job failed
-    _compared: tuple[object, ...] = _NOT_COMPARED  # what was in force when the amounts were last compared
+    _compared: tuple[object, ...] = _NOT_COMPARED  # the values at the last comparison of amounts
 
     @property
     def controls(self) -> ControlState:

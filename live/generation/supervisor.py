@@ -4,8 +4,9 @@
                                                                the model's process (worker_main.py)
     performer ◄─ poll ──── queue ◄── reader thread ◄───── pipe ─┘
 
-A job crosses one queue and one pipe; its loop comes back through one pipe and one queue. The supervisor, a thread of this process,
-sends one job at a time. So it measures the time of each job, and it restarts a process that dies or hangs.
+A job crosses one queue and one pipe; its loop comes back through one pipe and one queue. The supervisor thread sends one job at a time:
+so it can time each job, and it restarts a process that dies or hangs. (Inside the process a thread reads the pipe for the main thread, so
+that the process exits with this one even during a job.)
 """
 
 import sys

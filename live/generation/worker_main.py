@@ -51,7 +51,7 @@ class ModelInfo:
     steps: int
     """The length of its loops."""
     provider_reason: str = ""
-    """Why that provider was provider_reason."""
+    """Why that provider was chosen."""
     styles: tuple[str, ...] = ()
     """Empty for a model without conditions."""
 

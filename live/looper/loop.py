@@ -15,8 +15,9 @@ from .groove_fx import apply_controls
 class Loop:
     """A loop of the session: its index, its grid and the seed that makes it again.
 
-    >>> Loop(0, Grid.from_text("kick X...X...X...X...|"), seed=7, source="generated").render(ControlState(density=0)).hits.any()
-    np.False_
+    >>> loop = Loop(0, Grid.from_text("kick X...X...X...X...|"), seed=7, source="generated")
+    >>> int(loop.render(ControlState(density=0.5)).hits.sum())
+    2
     """
 
     index: int

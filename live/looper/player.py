@@ -57,7 +57,7 @@ class Player:
     >>> player.queue_loop(Loop(0, Grid.from_text("kick X..............." + "|................" * 3)))
     >>> player.locate(0.0)
     >>> [message.hex() for _, message in player.advance(Timeline(120, 0, 0.0), 0.05)]
-    ['99247f']
+    ['992472']
     """
 
     panel: ControlPanel = field(default_factory=ControlPanel)

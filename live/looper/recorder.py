@@ -27,8 +27,8 @@ class PendingNote(NamedTuple):
 class Recording:
     """Played notes in time order; any thread may share it.
 
-    >>> Recording().with_note(beat=16.25, voice=1, velocity=127).grid(cycle=1).hits[1, 1]
-    np.float32(1.0)
+    >>> Recording().with_note(beat=16.25, voice=1, velocity=127).grid(cycle=1).hits[:2, 1].tolist()
+    [0.0, 1.0]
     """
 
     onsets: tuple[Onset, ...] = ()
@@ -58,6 +58,11 @@ class CycleRecorder:
 
     Thread-safe: no.
     Realtime-safe: yes.
+
+    >>> recorder = CycleRecorder(ControlPanel())
+    >>> recorder.add(PendingNote(at_s=0.125, voice=0, velocity=100), Timeline(120, 0, 0.0))
+    >>> recorder.grid().hits[:2, 0].tolist()
+    [0.0, 1.0]
     """
 
     panel: ControlPanel

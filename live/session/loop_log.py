@@ -26,8 +26,9 @@ class LoopLog:
     on_loop_played: Callable[[PlayedLoop], None] | None = None
     bar: int = 1
     """The bar of the song where the current cycle began."""
+    controls: ControlState = field(default_factory=ControlState)
+    """A snapshot of the values that the cycle was last played with; its report uses them, not those of the next cycle."""
     _current: tuple[int, Loop | None] = (0, None)  # the player's count of cycles, and the loop
-    _controls: ControlState = field(default_factory=ControlState)  # a snapshot: the cycle was last played with these
     _reported: Loop | None = None
     _start: tuple[float, float] = (0.0, 0.0)  # unrolled beat and seconds
 
@@ -42,10 +43,6 @@ class LoopLog:
         self._start = (beat, now_s)
         self.bar = bar_of(self.song.song_beat_of(max(beat, float(self.player.cycle * LOOP_BEATS))))
 
-    def update(self) -> None:
-        """Remembers the control values of the bar; the report of the cycle uses them, not those of the next cycle."""
-        self._controls = self.player.bar_controls
-
     def report(self, now_s: float) -> None:
         """Reports the loop whose cycle is over or cut."""
         _, loop = self._current
@@ -54,8 +51,8 @@ class LoopLog:
             return
         self._reported = loop
         if self.on_loop_played:
-            rendered = replace(loop, grid=loop.render(self._controls))
-            self.on_loop_played(PlayedLoop(rendered, self.bar, round(self._mean_bpm(timeline, now_s), 2), self._controls.kit))
+            rendered = replace(loop, grid=loop.render(self.controls))
+            self.on_loop_played(PlayedLoop(rendered, self.bar, round(self._mean_bpm(timeline, now_s), 2), self.controls.kit))
 
     def _mean_bpm(self, timeline: Timeline, now_s: float) -> float:
         beat, at_s = self._start

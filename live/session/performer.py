@@ -73,7 +73,7 @@ class PerformerOptions:
 
 
 class Performer:
-    """Plays a session on a clock, an input, an output and a loop generator.
+    """Plays a session with a clock, an input, an output and a loop generator.
 
     One thread calls every method; any thread may read `status` and `finished`.
 
@@ -87,7 +87,7 @@ class Performer:
         """Connects the rooms of the session.
 
         Args:
-            clock: Follows the DAW, or keeps a tempo of its own.
+            clock: Follows the DAW, or is an internal clock.
             source: Delivers MIDI messages.
             output: Sends MIDI messages.
             generator: Makes loops; the caller starts and closes it.
@@ -147,7 +147,7 @@ class Performer:
         return NextCall(poll_s, False) if due_s is None or due_s >= poll_s else NextCall(due_s, True)
 
     def close(self, now_s: float) -> None:
-        """Ends all notes, whatever happened before, and reports the loop that was cut."""
+        """Ends all notes in any state, and reports the loop that was cut."""
         self._song.rolling = False
         self._output_queue.all_notes_off(self.player.panic(now_s))
         self._loop_log.report(now_s)
@@ -240,7 +240,7 @@ class Performer:
     # loops
 
     def _update_scheduler(self) -> None:
-        """Polls the generator and submits what is due. The tempo is rounded to whole beats: a clock's jitter makes no other loops."""
+        """Polls the generator and submits what is due. The tempo is rounded to whole beats: jitter must not change the loops."""
         self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.synced else None
         self._scheduler.update()
 
@@ -256,7 +256,7 @@ class Performer:
             self._loop_log.begin_cycle(beat, now_s)
             self._control_handler.remember(self.player.loop)
             self._publisher.publish(now_s)
-        self._loop_log.update()
+        self._loop_log.controls = self.player.bar_controls
 
     def _record(self, beat: float) -> None:
         """Ends the cycle that is recorded, or has its draft made a beat before its end."""

@@ -57,7 +57,7 @@ class Song:
         return beat - self._unrolled_beats
 
     def beat_at(self, at_s: float) -> float | None:
-        """Returns the song's beat at a time as if nothing happened; None while the song stands still."""
+        """Returns the expected beat of the song at a time; None while the song does not roll."""
         if self.timeline is None or not (self.rolling or self._stop_pending):
             return None
         return self.song_beat_of(self.timeline.beat_at(at_s))

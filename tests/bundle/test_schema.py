@@ -120,11 +120,11 @@ def test_a_new_condition_is_a_row_and_its_use_in_the_model(with_swing: TensorSpe
     from drumvae.models.config import ModelConfig
     from drumvae.music.kit import DEFAULT_KIT
 
-    fields = [*drummer.Known._fields, with_swing.name]
-    known = namedtuple("Known", fields)
+    fields = [*drummer.Conditioning._fields, with_swing.name]
+    known = namedtuple("Conditioning", fields)
     context = drummer.DrummerDecoder.context
-    monkeypatch.setattr(drummer, "Known", known)
-    monkeypatch.setattr(drummer_parts, "Known", known)
+    monkeypatch.setattr(drummer, "Conditioning", known)
+    monkeypatch.setattr(drummer_parts, "Conditioning", known)
     monkeypatch.setattr(drummer.DrummerDecoder, "context", lambda self, latent, it: context(self, latent, it) + it.swing[:, None, None])
     config = ModelConfig(family=DRUMMER, steps=16, latent_size=4, width=8, heads=1, encoder_layers=1, context_layers=1, core_units=4)
     config = replace(config, readers=1, reader_width=8, reader_layers=1)
@@ -150,5 +150,5 @@ def test_a_new_condition_is_a_row_and_its_use_in_the_model(with_swing: TensorSpe
 
 def test_the_conditions_of_the_table_are_those_of_the_model() -> None:
     drummer = pytest.importorskip("drumvae.models.drummer", reason="needs torch")
-    assert tuple(tensor.name for tensor in CONDITIONS) == drummer.Known._fields
+    assert tuple(tensor.name for tensor in CONDITIONS) == drummer.Conditioning._fields
     assert {"tap", "bpm", "style"} == set(GRAPHS[DRUMMER][TAP_MODEL].inputs)

@@ -22,7 +22,7 @@ class _Encoder:
 
 
 class _Decoder:
-    """Returns the latent as a loop, with locked hits in place; values above 0.5 are hits."""
+    """Returns the latent as a loop, with the masked hits in place; values above 0.5 are hits."""
 
     def __init__(self, shape: tuple[int, ...], inputs: frozenset[str]) -> None:
         self.shape, self.inputs, self.per_draw = shape, inputs, inputs

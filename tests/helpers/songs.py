@@ -1,4 +1,4 @@
-"""A song to humanize, with everything in it that must stay; and what files hold, read by mido and by pretty_midi."""
+"""Provides a song with every kind of message, and reads files by mido and by pretty_midi for comparison."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -81,12 +81,12 @@ def saved(path: Path, whole: mido.MidiFile) -> Path:
 
 
 def is_drum(message: mido.Message | mido.MetaMessage) -> bool:
-    """Says whether a message begins or ends a note that the default kit hears on channel 10."""
+    """Returns whether a message is a note-on or note-off that the default kit maps, on channel 10."""
     return message.type in ("note_on", "note_off") and message.channel == 9 and DEFAULT_KIT.voice_of(message.note) is not None
 
 
 def everything_else(path: Path) -> list[list[tuple[int, mido.Message | mido.MetaMessage]]]:
-    """Returns every track's messages at their ticks but those of drums, in the order of the file."""
+    """Returns the messages of every track that are not drums, with their ticks, in the order of the file."""
     rest = []
     for messages in mido.MidiFile(path).tracks:
         tick, kept = 0, []
@@ -99,7 +99,7 @@ def everything_else(path: Path) -> list[list[tuple[int, mido.Message | mido.Meta
 
 
 def drums_by_mido(path: Path) -> list[Found]:
-    """Returns the drums that the default kit hears, in order; the first to begin on a pitch is the first to end."""
+    """Returns the drums that the default kit maps, in order; of one pitch the first begun is the first ended."""
     found = []
     for messages in mido.MidiFile(path).tracks:
         tick, begun = 0, defaultdict(list)
@@ -133,6 +133,6 @@ def step_of(tick: int, ticks: int = TICKS) -> int:
 
 
 def score(notes: list[Found], ticks: int = TICKS, steps: int | None = None) -> list[tuple[int, int]]:
-    """Returns which pitch is struck on which step, once for every note; round a loop of so many steps."""
-    struck = [(step_of(found.tick, ticks), found.pitch) for found in notes]
-    return sorted((step % steps, pitch) if steps else (step, pitch) for step, pitch in struck)
+    """Returns the step and the pitch of every note; `steps` is the length of a loop."""
+    cells = [(step_of(found.tick, ticks), found.pitch) for found in notes]
+    return sorted((step % steps, pitch) if steps else (step, pitch) for step, pitch in cells)

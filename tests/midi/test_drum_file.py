@@ -1,4 +1,4 @@
-"""Laws of files that are played anew: their drums move, everything else stays, note by note, for two readers."""
+"""Laws of files with new drums: the drums move and everything else stays, note by note, for two readers."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -55,7 +55,7 @@ def humanized(tmp_path: Path, engine: Engine) -> tuple[Path, Path]:
     return tmp_path / "song.mid", replayed(tmp_path / "humanized.mid", engine.humanize(file.grid), file)
 
 
-def test_humanizing_leaves_everything_but_drums_where_it_was(humanized: tuple[Path, Path]) -> None:
+def test_humanize_leaves_all_other_messages_where_they_were(humanized: tuple[Path, Path]) -> None:
     before, after = map(everything_else, humanized)
     assert after == before
     kinds = {message.type for messages in after for _, message in messages}
@@ -63,7 +63,7 @@ def test_humanizing_leaves_everything_but_drums_where_it_was(humanized: tuple[Pa
     assert COWBELL in {message.note for messages in after for _, message in messages if message.type == "note_on" and message.channel == 9}
 
 
-def test_humanizing_keeps_the_score_and_every_length_note_by_note(humanized: tuple[Path, Path]) -> None:
+def test_humanize_keeps_the_score_and_every_note_length(humanized: tuple[Path, Path]) -> None:
     before, after = map(drums_by_mido, humanized)
     assert score(after) == score(before)
     assert {BELL, FOOT, RIM} <= {found.pitch for found in after}
@@ -81,8 +81,8 @@ def test_pretty_midi_reads_the_same_of_a_humanized_file_as_mido(humanized: tuple
     before, after = map(notes_by_pretty_midi, humanized)
     assert before.keys() == after.keys() == {("Keys", False), ("Kit", True)}
     assert after["Keys", False] == before["Keys", False]
-    heard = [found for found in after["Kit", True] if found.pitch != COWBELL]
-    assert heard == drums_by_mido(humanized[1])
+    mapped = [found for found in after["Kit", True] if found.pitch != COWBELL]
+    assert mapped == drums_by_mido(humanized[1])
     assert [found for found in after["Kit", True] if found.pitch == COWBELL] == [f for f in before["Kit", True] if f.pitch == COWBELL]
     old, new = (pretty_midi.PrettyMIDI(str(path)) for path in humanized)
     for one, other in zip(old.get_tempo_changes(), new.get_tempo_changes(), strict=True):
@@ -101,7 +101,7 @@ def test_a_flam_moves_as_one_and_its_grace_note_stays_softer(humanized: tuple[Pa
         assert flam[0].velocity < flam[1].velocity
 
 
-def test_a_file_that_is_played_as_it_is_stays_the_same_message_by_message(tmp_path: Path) -> None:
+def test_a_file_with_its_own_drums_stays_the_same_message_by_message(tmp_path: Path) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
     replayed(tmp_path / "b.mid", file.grid, file)
     one, other = (mido.MidiFile(tmp_path / name) for name in ("a.mid", "b.mid"))
@@ -119,7 +119,7 @@ def test_files_of_type_0_become_type_1_and_coarse_ones_get_480_ticks_or_more(tmp
 
 
 @pytest.mark.parametrize("by", [-0.9, -0.4, 0.4, 0.9])
-def test_no_note_leaves_its_step_however_far_it_is_sent(tmp_path: Path, by: float) -> None:
+def test_no_note_leaves_its_step_whatever_the_offset(tmp_path: Path, by: float) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
     after = drums_by_mido(replayed(tmp_path / "b.mid", shifted(file.grid, by), file))
     assert score(after) == score(drums_by_mido(tmp_path / "a.mid"))
@@ -143,7 +143,7 @@ def test_a_note_that_would_run_into_the_next_of_its_pitch_ends_there(tmp_path: P
     assert notes_by_pretty_midi(tmp_path / "b.mid")["", True] == after
 
 
-def test_notes_that_overlap_in_the_file_keep_doing_so(tmp_path: Path) -> None:
+def test_notes_that_overlap_in_the_file_still_overlap(tmp_path: Path) -> None:
     crashes = [note(0, 49, 100, 700), note(480, 49, 90, 700), note(960, 49, 80, 700), note(20 * 480, 36, 80, 10)]
     file = DrumFile.read(drums_only(tmp_path / "a.mid", crashes, 21))
     after = drums_by_mido(replayed(tmp_path / "b.mid", shifted(file.grid, 0.1), file))
@@ -175,7 +175,7 @@ def test_the_first_hit_of_a_song_stays_in_it(tmp_path: Path) -> None:
     assert [found.tick for found in after[:2]] == [0, 0]
 
 
-def test_hits_that_come_and_go_are_notes_that_come_and_go(tmp_path: Path) -> None:
+def test_removed_hits_remove_notes_and_added_hits_add_notes(tmp_path: Path) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
     hits = np.array(file.grid.hits)
     hits[:, 0] = 0
@@ -187,7 +187,7 @@ def test_hits_that_come_and_go_are_notes_that_come_and_go(tmp_path: Path) -> Non
     assert everything_else(tmp_path / "b.mid") == everything_else(tmp_path / "a.mid")
 
 
-def test_voices_that_are_played_anew_leave_nothing_of_what_they_were(tmp_path: Path) -> None:
+def test_replaced_voices_lose_all_their_notes(tmp_path: Path) -> None:
     file = DrumFile.read(saved(tmp_path / "a.mid", song()))
     (tmp_path / "b.mid").write_bytes(file.with_drums(file.grid, kit_named("ad2"), replaced_voices=[1]))
     before, after = drums_by_mido(tmp_path / "a.mid"), drums_by_mido(tmp_path / "b.mid")
@@ -195,7 +195,7 @@ def test_voices_that_are_played_anew_leave_nothing_of_what_they_were(tmp_path: P
     assert [found.pitch for found in after if found.pitch in (38, RIM)] == [38] * 24  # the flams and rims are gone
 
 
-def test_a_rhythm_without_drums_stays_and_gets_drums_on_a_track_of_their_own(tmp_path: Path) -> None:
+def test_a_file_without_drums_keeps_its_notes_and_gets_a_new_drum_track(tmp_path: Path) -> None:
     whole = song()
     whole.tracks.pop()
     with pytest.raises(NoDrumsError, match=r"a\.mid has no drums"):
@@ -208,7 +208,7 @@ def test_a_rhythm_without_drums_stays_and_gets_drums_on_a_track_of_their_own(tmp
     assert {message.channel for message in after.tracks[2] if message.type == "note_on"} == {9}
 
 
-def test_a_take_on_another_kit_is_recognised_and_stays_on_its_pitches(tmp_path: Path, engine: Engine) -> None:
+def test_the_kit_of_a_take_is_detected_and_its_pitches_stay(tmp_path: Path, engine: Engine) -> None:
     ad2 = kit_named("ad2")
     beats = [note(beat * 480, ad2.output_notes[0 if beat % 2 == 0 else 1], 100, 30) for beat in range(64)]
     hats = [note(eighth * 240, ad2.output_notes[2], 70, 30) for eighth in range(128)]
@@ -222,18 +222,18 @@ def test_a_take_on_another_kit_is_recognised_and_stays_on_its_pitches(tmp_path: 
     assert [found.tick for found in one] != [found.tick for found in other]
 
 
-def test_keys_are_not_taken_for_another_drum_kit(tmp_path: Path) -> None:
+def test_keys_are_not_detected_as_another_drum_kit(tmp_path: Path) -> None:
     notes = [note(eighth * 240, pitch, 90, 100, 0) for eighth in range(128) for pitch in (60 + eighth % 3, 67 + eighth % 5, 77)]
     assert DrumFile.read(drums_only(tmp_path / "a.mid", notes, 64), every_note=True).kit.name == "default"
 
 
-def test_a_meter_without_beats_is_taken_as_four(tmp_path: Path) -> None:
+def test_a_meter_without_beats_counts_as_four(tmp_path: Path) -> None:
     meter = [(0, mido.MetaMessage("time_signature", numerator=0, denominator=4))]
     file = DrumFile.read(drums_only(tmp_path / "a.mid", [meter, note(0, 36, 100, 30)], 8))
     assert (file.bars, file.steps) == (2, 32)
 
 
-def test_a_last_bar_counts_where_a_drum_is_struck_in_it(tmp_path: Path) -> None:
+def test_an_incomplete_last_bar_counts_where_it_holds_a_drum(tmp_path: Path) -> None:
     lengths = {}
     for beats in (3.9, 4.0, 4.1, 7.99, 8.0, 18.0):
         lengths[beats] = DrumFile.read(drums_only(tmp_path / "a.mid", [note(0, 36, 100, 30), note(480, 38, 100, 30)], beats)).bars
@@ -241,14 +241,14 @@ def test_a_last_bar_counts_where_a_drum_is_struck_in_it(tmp_path: Path) -> None:
     assert DrumFile.read(drums_only(tmp_path / "a.mid", [note(0, 36, 100, 30), note(1930, 38, 100, 30)], 4.2)).bars == 2
 
 
-def test_a_loop_in_another_meter_goes_round_after_its_own_bars(tmp_path: Path) -> None:
+def test_a_loop_in_another_meter_repeats_after_its_own_bars(tmp_path: Path) -> None:
     notes = [note(0, 36, 100, 60), note(480, 38, 90, 60), [(0, mido.MetaMessage("time_signature", numerator=3, denominator=4))]]
     file = DrumFile.read(drums_only(tmp_path / "a.mid", notes, 3))
     assert (file.is_loop, file.steps, file.timing.four_four) == (True, 12, False)
     assert file.loop(64).hits[:, 0].nonzero()[0].tolist() == [0, 12, 24, 36, 48, 60]
 
 
-def test_the_last_bars_are_those_before_the_end_and_a_short_loop_goes_round(tmp_path: Path) -> None:
+def test_the_last_bars_end_with_the_file_and_a_short_loop_is_repeated(tmp_path: Path) -> None:
     snares = [note(bar * 1920 + bar * 120, 38, 100, 30) for bar in range(9)]
     long = DrumFile.read(drums_only(tmp_path / "a.mid", snares, 36))
     assert long.loop(64, last=True).hits[:, 1].nonzero()[0].tolist() == [5, 22, 39, 56]
@@ -257,7 +257,7 @@ def test_the_last_bars_are_those_before_the_end_and_a_short_loop_goes_round(tmp_
     assert short.loop(64, last=True).hits[:, 0].nonzero()[0].tolist() == [0, 16, 32, 48]
 
 
-def test_a_file_that_is_too_long_to_play_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_too_many_bars_is_refused(tmp_path: Path) -> None:
     whole = mido.MidiFile(type=1, ticks_per_beat=1)
     whole.tracks.append(songs.track([*note(0, 36, 100, 1), *note(9_000_000, 36, 100, 1)], 9_000_010))
     with pytest.raises(DataError, match=r"a\.mid has 2250002 bars; up to 4096 can be played"):
@@ -288,7 +288,7 @@ def without_ends(tracks: list[list[tuple[int, mido.MetaMessage]]]) -> list[list[
 
 
 def overlapping(notes: list[Found]) -> set[tuple[int, int]]:
-    """Returns tick and pitch of notes that sound when their pitch is struck again, and of those that do so."""
+    """Returns tick and pitch of notes that overlap the next note of their pitch, and of those next notes."""
     over = set()
     for pitch in {found.pitch for found in notes}:
         for one, following in pairwise([found for found in notes if found.pitch == pitch]):
@@ -317,7 +317,7 @@ def test_real_takes_keep_their_score_and_lengths_note_by_note(gmd: Path, tmp_pat
         pairs = zip(*(sorted((step_of(f.tick, ticks), f.pitch, f.tick, f.length) for f in notes) for notes in (one, other)), strict=True)
         for old, new in pairs:
             assert old[:2] == new[:2]
-            if (old[2], old[1]) in over:  # which end belongs to which is for every reader to guess
+            if (old[2], old[1]) in over:  # readers pair these note-offs differently
                 continue
             assert new[3] == old[3] or (new[3] < old[3] and (new[2] + new[3], new[1]) in begun)  # cut by the next of its pitch
             compared, shortened = compared + 1, shortened + (new[3] != old[3])

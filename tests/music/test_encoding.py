@@ -1,3 +1,5 @@
+"""Laws of the encodings: grooves, patterns and melodies survive the round trip."""
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from drumvae.music.encoding import (
 from drumvae.music.grid import Grid, Onset
 
 
-def played(count: int = 3, steps: int = 16) -> list[Grid]:
+def random_grids(count: int = 3, steps: int = 16) -> list[Grid]:
     """Grids of random hits, velocities and offsets."""
     draw = np.random.default_rng(0)
     shape = (count, steps, 9)
@@ -33,13 +35,13 @@ def test_a_groove_tensor_is_three_blocks_with_doubled_late_positive_offsets() ->
     assert np.count_nonzero(groove) == 3
 
 
-def test_grooves_come_back_as_they_went_in() -> None:
-    for grid in played():
+def test_grooves_survive_the_round_trip() -> None:
+    for grid in random_grids():
         assert groove_to_grid(grid_to_groove(grid)) == grid
 
 
-def test_a_batch_of_arrays_is_the_grooves_of_its_grids_and_comes_back() -> None:
-    grids = played()
+def test_a_batch_of_arrays_equals_its_grids_and_survives_the_round_trip() -> None:
+    grids = random_grids()
     arrays = tuple(np.stack(parts) for parts in zip(*(grid.arrays() for grid in grids), strict=True))
     grooves = arrays_to_groove(*arrays)
     assert np.array_equal(grooves, np.stack([grid_to_groove(grid) for grid in grids]))
@@ -47,7 +49,7 @@ def test_a_batch_of_arrays_is_the_grooves_of_its_grids_and_comes_back() -> None:
         assert np.array_equal(array, back)
 
 
-def test_a_written_groove_is_read_with_its_values_in_range() -> None:
+def test_decoded_values_are_clipped_to_their_ranges() -> None:
     written = np.zeros((2, 27), np.float32)
     written[0, [0, 9, 18]] = [0.6, 1.5, 3.0]
     written[1, [0, 9, 18]] = [0.5, 0.7, 0.7]  # no hit
@@ -60,19 +62,19 @@ def test_pattern_classes_are_sums_of_powers_of_two() -> None:
     assert grooves_to_patterns(grid_to_groove(both))[:3].tolist() == [5, 256, 0]
 
 
-def test_patterns_come_back_with_their_hits(groove: Grid) -> None:
+def test_patterns_keep_the_hits(groove: Grid) -> None:
     patterns = grooves_to_patterns(grid_to_groove(groove))
     assert np.array_equal(groove_to_grid(patterns_to_grooves(patterns)).hits, groove.hits)
 
 
 def test_a_batch_of_patterns_is_the_pattern_of_each_groove() -> None:
-    grids = played()
+    grids = random_grids()
     patterns = grooves_to_patterns(np.stack([grid_to_groove(grid) for grid in grids]))
     assert patterns.dtype == np.int64
     assert np.array_equal(patterns, np.stack([grooves_to_patterns(grid_to_groove(grid)) for grid in grids]))
 
 
-def test_a_batch_of_patterns_reads_as_grooves_of_one_velocity_on_the_grid() -> None:
+def test_patterns_decode_to_one_velocity_exactly_on_the_grid() -> None:
     patterns = np.arange(512).reshape(8, 64)
     grooves = patterns_to_grooves(patterns)
     assert grooves.shape == (8, 64, 27)
@@ -109,10 +111,10 @@ def test_a_note_out_of_time_or_range_leaves_nothing_in_a_melody(note: MelodyNote
     assert not notes_to_melody([note], 16).any()
 
 
-def test_a_note_that_rings_past_the_end_ends_with_it() -> None:
+def test_a_note_that_lasts_past_the_end_is_cut() -> None:
     assert melody_to_notes(notes_to_melody([(12, 40, 60)], 16)) == [(12, 16, 60)]
 
 
 @pytest.mark.parametrize("notes", [[(0, 3, 60), (3, 5, 62), (8, 16, 64)], [], [(15, 16, 108), (0, 1, 21)]])
-def test_melodies_come_back_as_they_went_in(notes: list[MelodyNote]) -> None:
+def test_melodies_survive_the_round_trip(notes: list[MelodyNote]) -> None:
     assert melody_to_notes(notes_to_melody(notes, 16)) == sorted(notes)

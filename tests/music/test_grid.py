@@ -1,3 +1,5 @@
+"""Laws of the grid: the rounding of onsets, the sign of offsets, ranges, and text."""
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_positive_offsets_are_late() -> None:
     assert Grid.from_onsets([Onset(1.01, KICK, 0.5)]).offsets[4, KICK] > 0
 
 
-def test_onsets_come_back_as_they_went_in() -> None:
+def test_onsets_survive_the_round_trip() -> None:
     onsets = [Onset(0.0, KICK, 0.5), Onset(0.99, SNARE, 0.25), Onset(1.06, HAT, 1.0), Onset(13.4, 8, 0.125)]
     assert [tuple(round(x, 6) for x in o) for o in Grid.from_onsets(onsets).onsets()] == [tuple(o) for o in onsets]
 
@@ -60,12 +62,12 @@ def test_values_are_clipped_into_their_ranges() -> None:
     assert Grid(full, full, full * -7).offsets.min() == -0.5
 
 
-def test_text_comes_back_as_it_went_in(groove: Grid) -> None:
+def test_text_survives_the_round_trip(groove: Grid) -> None:
     assert Grid.from_text(groove.to_text()) == groove
 
 
 @pytest.mark.parametrize("text", ["bongo x...", "kick x...\nsnare x..", "kick x..q"])
-def test_text_that_is_no_groove_is_refused(text: str) -> None:
+def test_invalid_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"voice|steps"):
         Grid.from_text(text)
 
@@ -84,11 +86,11 @@ def test_a_window_past_the_end_is_silent(groove: Grid) -> None:
     assert not window.hits[16:].any()
 
 
-def test_a_grid_cannot_be_changed(groove: Grid) -> None:
+def test_a_grid_is_read_only(groove: Grid) -> None:
     with pytest.raises(ValueError, match="read-only"):
         groove.hits[0, 0] = 1
 
 
-def test_another_number_of_voices_is_refused() -> None:
+def test_a_wrong_number_of_voices_is_refused() -> None:
     with pytest.raises(ValueError, match="9"):
         Grid(*(np.zeros((16, 8), np.float32) for _ in range(3)))

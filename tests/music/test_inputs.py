@@ -1,4 +1,4 @@
-"""Laws of what an encoder gets to read: nothing is invented, nothing beside the view's subject is lost, the whole loop is left alone."""
+"""Laws of the input transforms: they add nothing, remove only their subject, and do not write to their input."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def grooves() -> Array:
     return groove
 
 
-def test_without_feel_the_hits_are_left_and_nothing_else(grooves: Array) -> None:
+def test_without_feel_keeps_the_hits_and_nothing_else(grooves: Array) -> None:
     hits, velocities, offsets = blocks(without_feel(grooves))
     assert np.array_equal(hits, blocks(grooves)[0])
     assert not velocities.any()
@@ -60,15 +60,15 @@ def test_every_step_with_a_hit_has_a_tap_and_no_other_step_has_one(grooves: Arra
 
 
 def test_a_hit_of_velocity_0_is_tapped_too(grooves: Array) -> None:
-    struck = blocks(grooves)[0].any(axis=-1)
-    assert np.array_equal(blocks(to_tap(without_feel(grooves)))[0][..., TAP_VOICE] > 0, struck)
+    has_hit = blocks(grooves)[0].any(axis=-1)
+    assert np.array_equal(blocks(to_tap(without_feel(grooves)))[0][..., TAP_VOICE] > 0, has_hit)
 
 
 def test_the_tap_of_a_tap_is_itself(grooves: Array) -> None:
     assert np.array_equal(to_tap(to_tap(grooves)), to_tap(grooves))
 
 
-def test_tapped_hits_are_where_the_taps_come_from(grooves: Array) -> None:
+def test_tapped_hits_are_the_sources_of_the_taps(grooves: Array) -> None:
     tapped = tapped_hits(grooves)
     hits, velocities, _ = blocks(grooves)
     assert np.array_equal(tapped.sum(axis=-1), hits.max(axis=-1))
@@ -82,7 +82,7 @@ def test_a_step_whose_hits_were_all_dropped_has_no_tap(grooves: Array) -> None:
     assert not to_tap(dropped)[..., 3, :].any()
 
 
-def test_left_out_voices_are_silent_and_the_others_as_they_were(grooves: Array) -> None:
+def test_left_out_voices_are_silent_and_the_others_unchanged(grooves: Array) -> None:
     left_out = np.zeros((2, 3, 9))
     left_out[0, :, KICK] = left_out[1, 2, [SNARE, CLOSED_HAT]] = 1
     for before, after in zip(blocks(grooves), blocks(without_voices(grooves, left_out)), strict=True):
@@ -90,7 +90,7 @@ def test_left_out_voices_are_silent_and_the_others_as_they_were(grooves: Array) 
 
 
 @pytest.mark.parametrize("kind", [bool, np.float32, np.int64])
-def test_voices_to_leave_out_may_be_truths_or_numbers_and_are_the_same_for_every_loop(grooves: Array, kind: type) -> None:
+def test_left_out_voices_may_be_of_any_type_and_apply_to_every_loop(grooves: Array, kind: type) -> None:
     everywhere = np.broadcast_to(np.eye(9)[SNARE], (2, 3, 9))
     assert np.array_equal(without_voices(grooves, np.eye(9)[SNARE].astype(kind)), without_voices(grooves, everywhere))
 
@@ -100,7 +100,7 @@ def test_leaving_nothing_out_changes_nothing_and_leaving_all_out_is_silence(groo
     assert not without_voices(grooves, np.ones(9)).any()
 
 
-def test_every_view_of_a_batch_is_the_view_of_each_loop(grooves: Array) -> None:
-    for view in (without_feel, to_tap, tapped_hits, lambda loop: to_tap(loop, velocities=False)):
-        assert view(grooves).dtype == np.float32
-        assert np.array_equal(view(grooves)[1, 2], view(grooves[1, 2]))
+def test_a_transform_of_a_batch_equals_the_transform_of_each_loop(grooves: Array) -> None:
+    for transform in (without_feel, to_tap, tapped_hits, lambda loop: to_tap(loop, velocities=False)):
+        assert transform(grooves).dtype == np.float32
+        assert np.array_equal(transform(grooves)[1, 2], transform(grooves[1, 2]))

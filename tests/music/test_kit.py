@@ -1,3 +1,5 @@
+"""Laws of kits: each pitch belongs to at most one voice, and kits survive JSON."""
+
 import json
 from pathlib import Path
 
@@ -8,11 +10,11 @@ from drumvae.music.kit import DEFAULT_KIT, PERCUSSION, VOICES, Kit
 from drumvae.util.errors import BundleError
 
 
-def test_every_voice_hears_the_note_that_it_plays() -> None:
+def test_every_output_note_is_an_input_note_of_its_voice() -> None:
     assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.output_notes] == list(range(9))
 
 
-def test_the_default_notes_choke_no_cymbal_on_any_sampler() -> None:
+def test_the_default_output_notes_choke_no_cymbal_on_any_sampler() -> None:
     assert DEFAULT_KIT.output_notes == (36, 38, 42, 46, 43, 47, 48, 49, 51)
 
 
@@ -23,15 +25,15 @@ def test_the_default_notes_choke_no_cymbal_on_any_sampler() -> None:
         *[(58, "low tom"), (45, "mid tom"), (50, "high tom"), (52, "crash"), (55, "crash"), (57, "crash"), (53, "ride"), (59, "ride")],
     ],
 )
-def test_roland_and_general_midi_pitches_are_heard(pitch: int, voice: str) -> None:
+def test_roland_and_general_midi_pitches_are_mapped(pitch: int, voice: str) -> None:
     assert DEFAULT_KIT.voice_of(pitch) == VOICES.index(voice)
 
 
-def test_a_pitch_of_no_voice_is_no_voice() -> None:
+def test_an_unmapped_pitch_has_no_voice() -> None:
     assert DEFAULT_KIT.voice_of(60) is None
 
 
-def test_percussion_is_what_no_voice_hears() -> None:
+def test_percussion_is_unmapped() -> None:
     assert all(DEFAULT_KIT.voice_of(pitch) is None for pitch in PERCUSSION)
 
 
@@ -49,13 +51,13 @@ def test_a_kit_comes_back_from_its_dict_through_json(chokes: tuple[int, ...]) ->
     assert Kit.from_dict(json.loads(json.dumps(mine.to_dict()))) == mine
 
 
-def test_what_was_written_before_there_were_chokes_stays_as_it_was() -> None:
+def test_a_kit_without_chokes_has_the_keys_of_earlier_versions() -> None:
     assert set(DEFAULT_KIT.to_dict()) == {"name", "input_notes", "output_notes"}  # corpora are cached under a name made of it
     notes = {"input_notes": DEFAULT_KIT.input_notes, "output_notes": DEFAULT_KIT.output_notes}
     assert Kit.from_dict({"name": "default", **notes}) == DEFAULT_KIT
 
 
-def test_the_bundle_that_ships_carries_the_default_kit() -> None:
+def test_the_bundle_that_ships_has_the_default_kit() -> None:
     written = json.loads((Path(default_bundle()) / "bundle.json").read_text("utf-8"))["kit"]
     assert read_bundle(default_bundle()).kit == DEFAULT_KIT == Kit.from_dict(written)
 
@@ -78,7 +80,7 @@ def test_a_voice_cannot_play_a_choke_of_its_kit() -> None:
 
 
 @pytest.mark.parametrize("note", [-1, 128])
-def test_a_note_lies_between_0_and_127(note: int) -> None:
+def test_a_note_is_between_0_and_127(note: int) -> None:
     with pytest.raises(ValueError, match=f"{note} is no note; type one of 0 to 127"):
         kit((note, *DEFAULT_KIT.output_notes[1:]))
     with pytest.raises(ValueError, match=f"{note} is no note"):

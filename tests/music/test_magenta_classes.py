@@ -1,4 +1,4 @@
-"""The behaviour that MusicVAE's drum and melody converters are tested for (magenta/models/music_vae/data_test.py), law by law, and ours.
+"""Compares the encodings with the tests of MusicVAE's drum and melody converters (magenta/models/music_vae/data_test.py), law by law.
 
 Its drum cases count one step a quarter note at 60 bpm, four a bar; ours are sixteenths, so every fourth of our steps is one of
 theirs, and the three between are silent. The files are MIDI files that the tests write. What differs, and why:
@@ -7,10 +7,10 @@ theirs, and the three between are silent. The files are MIDI files that the test
 |---|---|---|
 | C1 labels | silence of a bar ends a track, and the next begins with its bar | a take is one piece, with its silences |
 | C1 end token | a 513th class says where a track ends | absent: loops are of one length, which the array has |
-| C2 windows | of equal windows one is kept, and of those five at most, drawn | all: what is played often counts often |
+| C2 windows | of equal windows one is kept, and of those a random five at most | all: frequent music has more weight |
 | C3 decoding | a note lasts its whole step | half a sixteenth, so that it never cuts the next hit of its voice |
-| C4 rolls | a tenth column says that nine are 0; an end column | absent: nine zeros say it |
-| C5 melody | several windows of each instrument, drawn | all that have an onset in every bar |
+| C4 rolls | a tenth column for silence; an end column | absent: silence is nine zeros |
+| C5 melody | several random windows of each instrument | all that have an onset in every bar |
 | C6 augmentation | transposes all but drums, stretches tempo | absent: voices have no pitch, steps have no tempo |
 """
 
@@ -64,7 +64,7 @@ MUSICVAE_KIT = Kit(
     ),
     output_notes=(36, 38, 42, 46, 45, 48, 50, 49, 51),
 )
-MID_TOM = 32  # its part of a label: pitch 60, a bongo, which no voice of the default kit hears
+MID_TOM = 32  # its part of a label: pitch 60, a bongo, which the default kit does not map
 
 
 def write_drums(path: Path, *tracks: Sequence[Note], bpm: float = 60, piano: Sequence[Note] = ()) -> Path:
@@ -95,8 +95,8 @@ def patterns_of(labels: Sequence[int]) -> NDArray[np.int64]:
     return np.array([[label, 0, 0, 0] for label in labels]).reshape(-1)
 
 
-def heard(labels: Sequence[int]) -> tuple[int, ...]:
-    """Labels as the default kit hears them."""
+def default_kit_labels(labels: Sequence[int]) -> tuple[int, ...]:
+    """Labels without the hits that the default kit does not map."""
     return tuple(label & ~MID_TOM for label in labels)
 
 
@@ -112,10 +112,10 @@ def test_c1_other_instruments_are_ignored(tmp_path: Path) -> None:
     assert alone.grid(steps=128) == beside.grid(steps=128)
 
 
-def test_c1_a_pitch_that_no_voice_hears_is_counted_and_named(tmp_path: Path) -> None:
+def test_c1_an_unmapped_pitch_is_counted(tmp_path: Path) -> None:
     take = read_midi(write_drums(tmp_path / "take.mid", FIRST_TRACK, SECOND_TRACK))
     assert take.dropped == {"pitch 60": 2}
-    assert labels_of(grooves_to_patterns(take.grid(steps=128).hits)) == list(heard(WHOLE_LABELS))
+    assert labels_of(grooves_to_patterns(take.grid(steps=128).hits)) == list(default_kit_labels(WHOLE_LABELS))
 
 
 def test_c1_there_are_512_classes_and_none_of_them_ends_a_loop() -> None:
@@ -134,16 +134,16 @@ def window_labels(folder: Path, bars: int) -> list[tuple[int, ...]]:
 
 def test_c2_windows_of_two_bars_begin_on_every_bar(tmp_path: Path) -> None:
     windows = window_labels(tmp_path, bars=2)
-    assert windows == [heard(WHOLE_LABELS[first : first + 8]) for first in range(0, 25, 4)]
-    assert {heard(labels) for labels in (FIRST_LABELS, SECOND_LABELS[:8], THIRD_LABELS)} <= set(windows)
+    assert windows == [default_kit_labels(WHOLE_LABELS[first : first + 8]) for first in range(0, 25, 4)]
+    assert {default_kit_labels(labels) for labels in (FIRST_LABELS, SECOND_LABELS[:8], THIRD_LABELS)} <= set(windows)
 
 
-def test_c2_a_phrase_that_is_played_twice_counts_twice(tmp_path: Path) -> None:
+def test_c2_a_repeated_phrase_is_in_two_windows(tmp_path: Path) -> None:
     # MusicVAE keeps one of the two; which files a split has is decided by take, so equal windows cannot leak into another.
-    assert window_labels(tmp_path, bars=2).count(heard(THIRD_LABELS)) == 2
+    assert window_labels(tmp_path, bars=2).count(default_kit_labels(THIRD_LABELS)) == 2
 
 
-def test_c2_all_windows_are_there_and_no_draw_leaves_any_out(tmp_path: Path) -> None:
+def test_c2_every_window_is_used(tmp_path: Path) -> None:
     windows = window_labels(tmp_path, bars=1)
     silence = (0, 0, 0, 0)
     assert len(windows) == 8
@@ -160,7 +160,7 @@ def test_c3_classes_decode_to_the_kits_pitches_at_velocity_80(tmp_path: Path) ->
     assert [note.duration for note in drums.notes] == pytest.approx([0.125 / 2] * 4)  # half a sixteenth
 
 
-def test_c3_decoded_loops_read_as_the_classes_that_they_were(tmp_path: Path) -> None:
+def test_c3_decoded_loops_are_read_as_the_same_classes(tmp_path: Path) -> None:
     write_midi(tmp_path / "loop.mid", groove_to_grid(patterns_to_grooves(patterns_of(THIRD_LABELS))), 120, MUSICVAE_KIT)
     assert labels_of(grooves_to_patterns(read_midi(tmp_path / "loop.mid", MUSICVAE_KIT).grid(steps=32).hits)) == THIRD_LABELS
 
@@ -169,7 +169,7 @@ def test_c4_a_class_is_read_as_its_nine_hits_and_silence_as_nine_zeros() -> None
     rolls = patterns_to_grooves(WHOLE_LABELS)[:, :9]
     assert rolls.shape == (32, 9)
     assert [int(bits @ (1 << np.arange(9))) for bits in rolls] == WHOLE_LABELS
-    assert np.array_equal(~rolls.any(axis=1), np.array(WHOLE_LABELS) == 0)  # the tenth column, told by the nine
+    assert np.array_equal(~rolls.any(axis=1), np.array(WHOLE_LABELS) == 0)  # the tenth column, derived from the nine
 
 
 MELODY_NOTES = [(32, 2, 4), (33, 6, 11), (34, 11, 13)]  # pitch, first step, end step
@@ -195,7 +195,7 @@ def test_c5_a_melody_is_pitches_from_21_shifted_by_two_classes_for_nothing_and_t
     assert read_melodies(tmp_path, MELODY_NOTES).tolist() == [[classes[event] for event in MELODY_EVENTS]]
 
 
-def test_c5_melody_classes_decode_to_the_notes_that_went_in(tmp_path: Path) -> None:
+def test_c5_melody_classes_decode_to_the_same_notes(tmp_path: Path) -> None:
     (melody,) = read_melodies(tmp_path, MELODY_NOTES)
     assert [(pitch, first, end) for first, end, pitch in melody_to_notes(melody)] == MELODY_NOTES
 

@@ -1,7 +1,7 @@
-"""The behaviour that GrooVAE's converter is tested for (magenta/models/music_vae/data_test.py, GrooveConverter), law by law, and ours.
+"""Compares the encodings with the tests of GrooVAE's converter (magenta/models/music_vae/data_test.py, GrooveConverter), law by law.
 
 Numbers G1 to G17 and X1 to X5 are those cases; inputs are MIDI files at 120 bpm that the tests write. Expected values are GrooVAE's,
-converted: its offsets count half steps *early*, ours half steps *late*, so every sign is turned. What differs, and why:
+converted: its offsets count half steps *early*, ours half steps *late*, so every sign is reversed. What differs, and why:
 
 | case | GrooVAE | here, and why |
 |---|---|---|
@@ -117,7 +117,7 @@ def cell(groove: Array, step: int, voice: int) -> list[float]:
     return [float(value) for value in groove[step, voice :: len(VOICES)]]
 
 
-def test_g1_a_bar_is_one_tensor_and_plays_what_went_in(tmp_path: Path) -> None:
+def test_g1_a_bar_is_one_tensor_and_decodes_to_its_notes(tmp_path: Path) -> None:
     groove = read_groove(tmp_path, ONE)
     assert groove.shape == (16, 27)
     assert_plays(groove, [onset(note) for note in ONE])
@@ -135,7 +135,7 @@ def test_g1_through_a_file_and_back_no_hit_moves_by_more_than_a_tick(tmp_path: P
     assert [note[2] for note in written] == pytest.approx([note[2] for note in sorted(ONE)], abs=0.5 / 480 + 1e-9)
 
 
-def test_g2_two_bars_are_one_tensor_and_play_what_went_in(tmp_path: Path) -> None:
+def test_g2_two_bars_are_one_tensor_and_decode_to_their_notes(tmp_path: Path) -> None:
     groove = read_groove(tmp_path, TWO)
     assert groove.shape == (32, 27)
     assert_plays(groove, [onset(note) for note in TWO])
@@ -174,14 +174,14 @@ def test_g6_dropped_hits_leave_fewer_taps_and_the_target_whole(tmp_path: Path) -
     assert np.array_equal(target, np.repeat(whole[None], 100, axis=0))
 
 
-def test_g7_what_is_humanized_is_read_as_hits_on_the_grid(tmp_path: Path) -> None:
+def test_g7_the_input_of_humanize_is_hits_on_the_grid(tmp_path: Path) -> None:
     whole = read_groove(tmp_path, ONE)
     on_grid = [onset(note)._replace(beat=round(note[2] / STEP_S) / 4, velocity=0) for note in ONE]
     assert_plays(without_feel(whole), on_grid)
     assert_plays(whole, [onset(note) for note in ONE])
 
 
-def test_g8_a_voice_to_fill_in_is_read_as_silence(tmp_path: Path) -> None:
+def test_g8_a_voice_to_fill_in_is_silent_in_the_input(tmp_path: Path) -> None:
     whole = read_groove(tmp_path, ONE)
     no_hats = [(K, 80, 0), (S, 103, 0.5), (K, 80, 1), (S, 82, 1.523)]
     assert_plays(without_voices(whole, np.eye(9)[CLOSED_HAT]), [onset(note) for note in no_hats])
@@ -199,7 +199,7 @@ def test_g9_continuous_values_come_back_within_what_bins_would_lose(tmp_path: Pa
         assert start == pytest.approx(expected[2], abs=0.001)
 
 
-def test_g10_a_column_says_its_voice_so_no_control_has_to() -> None:
+def test_g10_each_voice_has_its_own_columns() -> None:
     for voice in range(len(VOICES)):
         groove = grid_to_groove(Grid.from_onsets([Onset(0.05, voice, 0.5)], steps=16))
         assert (np.flatnonzero(groove[0]) % len(VOICES) == voice).all()
@@ -231,7 +231,7 @@ def test_g13_the_first_window_is_the_first_bar(tmp_path: Path) -> None:
     assert groove_to_grid(first).onsets()[-1].beat == pytest.approx(1.75 * 2, abs=1e-3)
 
 
-def test_g14_the_hits_that_are_given_are_the_hits_of_the_target(tmp_path: Path) -> None:
+def test_g14_the_hits_of_the_input_are_those_of_the_target(tmp_path: Path) -> None:
     whole = read_groove(tmp_path, ONE)
     given = without_feel(whole)[:, :9]
     assert given.shape == (16, 9)
@@ -261,7 +261,7 @@ def test_g16_a_kit_of_four_merged_voices_loses_nothing(tmp_path: Path) -> None:
     assert not groove.reshape(16, 3, 9)[..., 4:].any()  # twelve columns are used; the shape stays that of nine voices
 
 
-def test_g16_merged_voices_are_heard_as_one(tmp_path: Path) -> None:
+def test_g16_merged_voices_are_read_as_one(tmp_path: Path) -> None:
     write_notes(tmp_path / "take.mid", [(47, 80, 0), (51, 80, 0.5), (49, 80, 1)])
     assert read_midi(tmp_path / "take.mid", FOUR_VOICES).voices.tolist() == [SNARE, CLOSED_HAT, OPEN_HAT]
 
@@ -272,7 +272,7 @@ INFERENCE_KIT = Kit("inference", input_notes=((1, 2), (3, 0), *UNUSED), output_n
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(TRAINING_KIT, [0, 0, 2, 2]), (INFERENCE_KIT, [3, 1, 1, 3])], ids=["training", "inference"])
-def test_g17_the_kit_that_is_named_maps_pitches_in_and_out(tmp_path: Path, kit: Kit, expected: list[int]) -> None:
+def test_g17_a_kit_maps_pitches_in_and_out(tmp_path: Path, kit: Kit, expected: list[int]) -> None:
     notes = [(0, 50, 0.0), (1, 60, 0.25), (2, 70, 0.5), (3, 80, 0.75)]
     take = read_midi(write_notes(tmp_path / "take.mid", notes), kit)
     write_midi(tmp_path / "out.mid", take.grid(16), 120, kit)
@@ -280,7 +280,7 @@ def test_g17_the_kit_that_is_named_maps_pitches_in_and_out(tmp_path: Path, kit: 
     assert [note[1] for note in read_notes(tmp_path / "out.mid")] == [50, 60, 70, 80]
 
 
-def test_g17_what_a_voice_plays_it_hears_so_training_and_use_agree() -> None:
+def test_g17_output_notes_are_input_notes_so_training_and_use_agree() -> None:
     # In GrooVAE pitches 45, 48 and 58 are other drums in use than they were in training.
     assert [DEFAULT_KIT.voice_of(pitch) for pitch in DEFAULT_KIT.output_notes] == list(range(len(VOICES)))
     assert [VOICES[DEFAULT_KIT.voice_of(pitch) or 0] for pitch in (45, 48, 58)] == ["mid tom", "high tom", "low tom"]
@@ -347,7 +347,7 @@ def test_x3_the_softest_hit_is_still_a_note(tmp_path: Path) -> None:
     assert start == pytest.approx(0.3125, abs=1 / 480)
 
 
-def test_x4_a_file_without_notes_says_so_and_is_counted(tmp_path: Path) -> None:
+def test_x4_a_file_without_notes_is_refused_and_counted(tmp_path: Path) -> None:
     write_notes(tmp_path / "takes" / "empty.mid", [])
     write_notes(tmp_path / "takes" / "one.mid", ONE)
     with pytest.raises(DataError, match=r"empty\.mid has no drums"):
@@ -368,7 +368,7 @@ def test_x4_a_tempo_change_leaves_the_beats_where_they_are(tmp_path: Path) -> No
     assert_plays(window, [Onset(beat, voice, 100 / 127) for beat, voice in enumerate([KICK, SNARE, KICK, SNARE])], abs_beats=1e-3)
 
 
-def test_x4_a_take_shorter_than_the_window_gives_none_and_says_why(tmp_path: Path) -> None:
+def test_x4_a_take_shorter_than_the_window_is_refused_with_the_reason(tmp_path: Path) -> None:
     write_notes(tmp_path / "takes" / "two.mid", TWO)
     with pytest.raises(DataError, match="no usable window of 4 bars: 1 shorter than 4 bars"):
         read_corpus(tmp_path / "takes", bars=4)

@@ -1,4 +1,4 @@
-"""Laws of what a drummer's two hands and two feet can play."""
+"""Laws of playability: two hands, two feet, one hi-hat."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -20,24 +20,24 @@ def grooves(seed: int) -> Array:
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_no_step_asks_for_a_third_hand_or_a_hat_open_and_closed(seed: int) -> None:
+def test_no_step_needs_a_third_hand_or_a_hat_both_open_and_closed(seed: int) -> None:
     before = grooves(seed)
     after = playable(before)
     hits = after[..., :9]
     assert hits[..., HANDS].sum(axis=-1).max() <= MOST_HANDS
     assert not (hits[..., CLOSED] * hits[..., OPEN]).any()
-    assert np.array_equal(after, before * np.tile(hits, 3)), "what stays is played as before"
+    assert np.array_equal(after, before * np.tile(hits, 3)), "the other hits are unchanged"
     assert np.array_equal(hits[..., KICK], before[..., KICK])
 
 
-def test_the_loudest_stay() -> None:
+def test_the_loudest_hits_stay() -> None:
     groove = np.zeros((1, 64, 27), np.float32)
     for voice, velocity in ((1, 0.3), (4, 0.9), (7, 0.8), (CLOSED, 0.2)):
         groove[0, 0, [voice, 9 + voice]] = 1, velocity
     assert list(np.flatnonzero(playable(groove)[0, 0, :9])) == [CLOSED, 4, 7]
 
 
-def test_what_is_kept_stays_playable_or_not() -> None:
+def test_kept_hits_stay_even_where_they_are_unplayable() -> None:
     before = grooves(1)
     assert np.array_equal(playable(before, np.ones((2, 64, 9), np.float32)), before)
     kept = np.zeros((2, 64, 9), np.float32)

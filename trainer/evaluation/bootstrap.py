@@ -46,7 +46,14 @@ def without_interval(value: float) -> Estimate:
 
 
 def add_by_take(total: Sums, sums: Sums, takes: IntArray, take_count: int) -> None:
-    """Adds the sums (n, ...) of windows of takes (n,) to the totals (T, ...), which start as an empty dict."""
+    """Adds sums of windows to totals by take.
+
+    Args:
+        total: The totals (T, ...) by name, changed in place; an empty dict at first.
+        sums: Sums (n, ...) of windows by name.
+        takes: The take of each window, (n,).
+        take_count: T.
+    """
     for name, values in sums.items():
         if name not in total:
             total[name] = np.zeros((take_count, *values.shape[1:]))

@@ -15,7 +15,7 @@ from drumvae.util.progress import watched
 
 from .bootstrap import GENERATION_RESAMPLES, SEED, Estimate, FloatArray, IntArray, Metrics, interval, take_weights
 from .distances import density, frechet_distance, moments, overlap, own_distances, pair_distances, weighted_quantiles
-from .features import drum_feature_table, drum_features
+from .features import EXPRESSION_FEATURES, HIT_FEATURES, drum_features
 from .melody_features import MELODY_FEATURES, melody_features
 from .table import Table, TaskScores
 from .windows import Windows
@@ -78,7 +78,8 @@ def loop_features(loops: Array, step_ms: FloatArray, encoding: str) -> FloatArra
 
 def feature_names(encoding: str) -> list[str]:
     """Returns the names of the features of an encoding; a pattern has none of velocity and timing."""
-    return list(MELODY_FEATURES) if encoding == "melody" else list(drum_feature_table(encoding == "groove"))
+    names = {"melody": MELODY_FEATURES, "pattern": HIT_FEATURES, "groove": HIT_FEATURES + EXPRESSION_FEATURES}
+    return list(names[encoding])
 
 
 def set_of_windows(windows: Windows, encoding: str) -> FeatureSet:

@@ -38,6 +38,12 @@ def expression_error_sums(predicted: Array, true: Array, step_ms: FloatArray, ce
     """Returns for each window and voice (n, 9) the number of cells and the sums of their errors.
 
     The errors are those of velocity (0 to 1), of timing in milliseconds, and of timing squared in sixteenths squared.
+
+    Args:
+        predicted: Groove tensors (n, S, 27).
+        true: The grooves that people played, (n, S, 27).
+        step_ms: The length of a step in milliseconds, (n, 1, 1).
+        cells: The cells that count, (n, S, 9); both grooves have a hit there.
     """
     _, velocities, offsets = groove_to_arrays(predicted)
     _, true_velocities, true_offsets = groove_to_arrays(true)

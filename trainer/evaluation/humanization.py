@@ -43,5 +43,15 @@ def score_humanization(engine: Engine, split: Windows, baselines: dict[str, Pred
 
 
 def humanized(engine: Engine, true: Array, bpm: Array, seed: int) -> dict[str, Array]:
-    """Returns the model's playing of the hits of groove tensors (n, S, 27) at tempi (n,): the most likely one and a sample."""
+    """Returns the most likely velocities and timing of some hits, and a sample of them.
+
+    Args:
+        engine: The model.
+        true: Groove tensors (n, S, 27), of which only the hits are read.
+        bpm: Tempi in beats a minute (n,), a condition of a drummer.
+        seed: The seed of the sample.
+
+    Returns:
+        Groove tensors (n, S, 27) by the names `MEAN` and `SAMPLED`.
+    """
     return {MEAN: engine.humanize_loops(true, bpm), SAMPLED: engine.humanize_loops(true, bpm, seed, 1.0)}

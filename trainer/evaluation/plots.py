@@ -31,7 +31,17 @@ def can_plot() -> bool:
 
 
 def draw_plots(folder: Path, engine: Engine, split: Windows, scores: dict[str, TaskScores]) -> list[Path]:
-    """Draws the plots of the scored tasks as PNG files into an existing folder; returns their paths in order."""
+    """Draws the plots of the scored tasks as PNG files.
+
+    Args:
+        folder: An existing folder for the files.
+        engine: The model.
+        split: The scored windows.
+        scores: Scores by task.
+
+    Returns:
+        The paths of the files, in the order of the tasks.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")

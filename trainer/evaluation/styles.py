@@ -25,7 +25,7 @@ LOOPS = 48
 """Generated loops of each style."""
 SEED = 0
 REAL, GENERATED = "real windows", "loops asked for by style"
-_C = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # inverse strengths of the L2 penalty; on a tie the weakest penalty is chosen
+_PENALTIES = (0.003, 0.01, 0.03, 0.1)  # of half the squared weights, relative to the mean loss; on a tie the first is chosen
 _FOLDS = 4
 _MIN_VARIANCE = 1e-6  # of a feature; scaling would amplify the rounding of a constant one
 _MAX_OF_STYLE = 400  # training windows of a style, evenly spaced; neighbouring windows resemble each other
@@ -67,7 +67,7 @@ def fit_classifier(features: FloatArray, styles: IntArray, takes: IntArray) -> A
     """
     from sklearn.feature_selection import VarianceThreshold
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+    from sklearn.model_selection import GridSearchCV, PredefinedSplit
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -76,8 +76,9 @@ def fit_classifier(features: FloatArray, styles: IntArray, takes: IntArray) -> A
 
     varying = VarianceThreshold(_MIN_VARIANCE)
     model = make_pipeline(varying, StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-    search = GridSearchCV(model, {"logisticregression__C": _C}, scoring=score, cv=StratifiedGroupKFold(_FOLDS))
-    return search.fit(features, styles, groups=takes)
+    folds = np.random.default_rng(SEED).permutation(int(takes.max()) + 1)[takes] % _FOLDS
+    strengths = {"logisticregression__C": [1 / (penalty * len(features)) for penalty in _PENALTIES]}
+    return GridSearchCV(model, strengths, scoring=score, cv=PredefinedSplit(folds)).fit(features, styles)
 
 
 def balanced_accuracy(predicted: IntArray, true: IntArray, weights: FloatArray | None = None) -> float:

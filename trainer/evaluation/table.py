@@ -36,7 +36,13 @@ class TaskScores:
 
 
 class Tallies:
-    """Adds up the sums of several systems by take, while windows pass through."""
+    """Adds up the sums of several systems by take, while windows pass through.
+
+    >>> tallies = Tallies(take_count=2)
+    >>> tallies.add("model", {"right": np.array([1.0, 3.0]), "all": np.array([4.0, 4.0])}, np.array([0, 1]))
+    >>> float(tallies.rows(lambda sums: {"share": sums["right"] / sums["all"]})["model"]["share"].value)
+    0.5
+    """
 
     def __init__(self, take_count: int) -> None:
         self.take_count = take_count

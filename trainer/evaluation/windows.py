@@ -19,7 +19,13 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class Windows:
-    """Some windows of a corpus, in its order. An index counts among these windows."""
+    """Some windows of a corpus, in its order. An index counts among these windows.
+
+    >>> corpus = np.zeros((100, 64, 27), np.float32)
+    >>> windows = Windows(corpus.__getitem__, np.arange(100), np.full(100, 120, np.float32), np.arange(100) // 50, ("rock", "jazz"))
+    >>> windows.evenly_spaced(10).loops(slice(0, 2)).shape
+    (2, 64, 27)
+    """
 
     read: Callable[[IntArray], Array]
     """Returns loops by their numbers in the corpus."""

@@ -32,7 +32,7 @@ def made(engine: Engine, **request: object) -> list[Grid]:
 
 
 def unconditioned(drummer: Engine) -> Engine:
-    """The same bundle, with the strategy of the family that accepts no conditions."""
+    """The same bundle with the engine of the family that accepts no conditions."""
     return Engine(drummer.model, LatentStrategy(drummer.model))
 
 

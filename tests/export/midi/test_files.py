@@ -126,7 +126,7 @@ def test_interpolate_starts_and_ends_with_the_notes_of_its_files(tmp_path: Path,
 
 
 def declaring(engine: Engine, *tasks: str) -> Engine:
-    """Returns the model that ships with other tasks declared."""
+    """Returns the model that ships, with other tasks declared."""
     return Engine(OnnxModel(replace(engine.info, tasks=tasks), engine.model.graphs))
 
 

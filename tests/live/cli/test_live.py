@@ -1,4 +1,4 @@
-"""The command line as a person meets it: every refusal is one sentence with status 2, and help is quick because nothing is loaded."""
+"""The command line: every error is one sentence with status 2, and --help imports nothing heavy."""
 
 import subprocess
 import sys
@@ -46,19 +46,19 @@ def test_a_mistyped_option_is_one_sentence_and_status_2(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
     assert run(monkeypatch, *arguments) == 2
-    said = capsys.readouterr()
-    assert sentence in said.err
-    assert len(said.err.strip().splitlines()) == 1
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert sentence in output.err
+    assert len(output.err.strip().splitlines()) == 1
+    assert output.out == ""
 
 
-def test_without_a_midi_system_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_midi_system_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "rtmidi", None)
     assert run(monkeypatch, "--port", "IAC") == 2
     assert "pip install python-rtmidi, or type drumvae-live --demo" in capsys.readouterr().err
 
 
-def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
+def test_an_unsupported_mode_is_rejected_at_startup(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use_engine(monkeypatch, FakeEngine(("generate",)))
@@ -78,7 +78,7 @@ def test_a_mode_the_bundle_lacks_is_refused_at_the_start(
         ((), ["--fill-every", "4"], "This bundle knows no styles, and takes neither complexity nor fills"),
     ],
 )
-def test_what_the_bundle_cannot_be_asked_for_is_refused_at_the_start(
+def test_an_unsupported_condition_is_rejected_at_startup(
     driver: FakeDriver,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -89,13 +89,13 @@ def test_what_the_bundle_cannot_be_asked_for_is_refused_at_the_start(
 ) -> None:
     use_engine(monkeypatch, FakeEngine(styles=styles))
     assert run(monkeypatch, *arguments, *demo) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert len(said.strip().splitlines()) == 1
+    output = capsys.readouterr().err
+    assert sentence in output
+    assert len(output.strip().splitlines()) == 1
     assert all(made.deleted for made in driver.made)
 
 
-def test_what_is_asked_for_at_the_start_reaches_the_model(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_reach_the_model(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(styles=("funk", "jazz"))
     use_engine(monkeypatch, engine)
     options = ["--style", "jazz", "--complexity", "-0.5", "--fill-every", "1"]
@@ -108,7 +108,7 @@ def test_what_is_asked_for_at_the_start_reaches_the_model(driver: FakeDriver, mo
     ("engine", "sentence"),
     [(FakeEngine(encoding="melody"), "This bundle writes melodies"), (FakeEngine(steps=256), "loops of 16 bars")],
 )
-def test_a_bundle_that_the_stage_cannot_play_is_refused_at_the_start(
+def test_an_unplayable_bundle_is_rejected_at_startup(
     driver: FakeDriver,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -118,14 +118,14 @@ def test_a_bundle_that_the_stage_cannot_play_is_refused_at_the_start(
 ) -> None:
     use_engine(monkeypatch, engine)
     assert run(monkeypatch, *arguments) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert "drumvae-export midi" in said
-    assert len(said.strip().splitlines()) == 1
+    output = capsys.readouterr().err
+    assert sentence in output
+    assert "drumvae-export midi" in output
+    assert len(output.strip().splitlines()) == 1
     assert all(made.deleted for made in driver.made)
 
 
-def test_a_folder_that_cannot_be_written_is_refused_at_the_start(
+def test_an_unwritable_folder_is_rejected_at_startup(
     driver: FakeDriver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -148,10 +148,10 @@ def test_a_short_session_plays_records_and_ends_by_itself(
 ) -> None:
     arguments = ["--port", "Drummer", "--clock", "internal", "--bpm", "400", "--bars", "2", "--seed", "5", "--record", "loops"]
     assert run(monkeypatch, *arguments) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("ready: generate, seed 5, cpu, Drummer (virtual) → Drummer (virtual) (JACK)\n")
-    assert "loop 0 generated from bar 1" in said
-    assert said.endswith("1 loops are in loops.\n")
+    output = capsys.readouterr().out
+    assert output.startswith("ready: generate, seed 5, cpu, Drummer (virtual) → Drummer (virtual) (JACK)\n")
+    assert "loop 0 generated from bar 1" in output
+    assert output.endswith("1 loops are in loops.\n")
     assert [path.name for path in (tmp_path / "loops").iterdir()] == ["loop-0000-bar-0001.mid"]
     sent = next(made for made in driver.made if made.client == "drumvae-out" and made.sent).sent
     assert sent[-1] == bytes((0xB9, 123, 0))
@@ -159,7 +159,7 @@ def test_a_short_session_plays_records_and_ends_by_itself(
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """Speed is measured elsewhere; here, what would cost it."""
+    """A benchmark measures the speed; this test finds the imports that would cost it."""
     script = (
         "import sys; sys.argv = ['drumvae-live', '--help']\n"
         "from drumvae.live.cli.main import main\n"
@@ -173,7 +173,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert "--port" in done.stdout
 
 
-def test_the_stage_imports_without_torch_and_without_a_midi_driver() -> None:
+def test_the_commands_import_without_torch_and_without_a_midi_driver() -> None:
     script = "import sys; sys.modules['torch'] = sys.modules['rtmidi'] = None; import drumvae.live.cli.commands"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Laws of the map of controls: messages in, what the player did out; files in and out; a controller that is learned by moving it."""
+"""Control maps: messages give events, files are read and updated, moved controls are learned."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ def test_each_action_works_in_the_default_map(action: Action) -> None:
         assert event.action is action
 
 
-def test_a_message_turns_what_it_is_bound_to() -> None:
+def test_a_message_moves_the_action_of_its_binding() -> None:
     controls, values = default_map(), ControllerValues()
     state = ControlState()
     for message in (cc(24, 127), cc(23, 0), note(72), cc(111, 64), note(65), cc(14, 127)):
@@ -79,34 +79,34 @@ def test_a_message_turns_what_it_is_bound_to() -> None:
     assert state == ControlState(swing=1.0, density=0.0, muted_voices=frozenset({0}), locked_voices=frozenset({0}), mode="morph", speed=0.5)
 
 
-def test_a_trigger_goes_off_where_its_controller_rises_through_64_and_not_again_before_it_fell() -> None:
+def test_a_trigger_fires_when_its_controller_rises_through_64_and_only_once() -> None:
     values = [10, 63, 64, 70, 64, 127, 63, 80, 0, 127]
     events = read(parse_map('[cc]\n3 = "next"'), *(cc(3, value) for value in values))
     assert [at for at, event in enumerate(events) if event] == [2, 7, 9]
 
 
-def test_a_trigger_rises_on_each_channel_by_itself() -> None:
+def test_a_trigger_has_a_separate_value_on_each_channel() -> None:
     events = read(parse_map('[cc]\n3 = "next"'), cc(3, 127, 1), cc(3, 127, 2), cc(3, 0, 1), cc(3, 127, 2), cc(3, 127, 1))
     assert [bool(event) for event in events] == [True, True, False, False, True]
 
 
-def test_a_binding_without_a_channel_is_heard_on_all_and_one_with_it_there_alone() -> None:
+def test_a_binding_without_a_channel_matches_all_and_one_with_it_only_that() -> None:
     controls = parse_map('[cc]\n3 = "hold"\n"4:5" = "hold"')
     assert [ch for ch in range(1, 17) if read(controls, cc(3, 1, ch)) != [None]] == list(range(1, 17))
     assert [ch for ch in range(1, 17) if read(controls, cc(5, 1, ch)) != [None]] == [4]
 
 
-def test_the_file_s_channel_holds_for_all_that_name_none() -> None:
+def test_the_file_s_channel_is_the_default_of_its_keys() -> None:
     controls = parse_map('channel = 3\n[cc]\n1 = "hold"\n[note]\n2 = "next"\n"5:2" = "undo"')
     assert set(controls.bindings) == {Binding("cc", 1, 3), Binding("note", 2, 3), Binding("note", 2, 5)}
 
 
-def test_one_number_may_do_one_thing_on_one_channel_and_another_on_another() -> None:
+def test_a_number_may_have_an_action_for_each_channel() -> None:
     controls = parse_map('[note]\n"1:36" = "next"\n"2:36" = "undo"')
     assert read(controls, note(36, 9, 1), note(36, 9, 2)) == [Event(ACTIONS["next"]), Event(ACTIONS["undo"])]
 
 
-def test_the_default_map_leaves_alone_what_keyboards_drum_pads_and_daws_send_by_themselves() -> None:
+def test_the_default_map_ignores_messages_that_keyboards_pads_and_daws_send_by_themselves() -> None:
     controls = default_map()
     numbers = {binding.number for binding in controls.bindings if binding.message_type == "cc"}
     assert not numbers & {0, 1, 2, 4, 5, 6, 7, 8, 10, 11, 16, 17, 18, 19, *range(32, 79), 88, *range(91, 102), *range(120, 128)}
@@ -115,7 +115,7 @@ def test_the_default_map_leaves_alone_what_keyboards_drum_pads_and_daws_send_by_
 
 @law
 @given(st.lists(st.one_of(st.binary(max_size=5), st.tuples(st.integers(0x80, 0xBF), st.integers(0, 255), st.integers(0, 255)).map(bytes))))
-def test_no_message_whatever_makes_it_raise(messages: list[bytes]) -> None:
+def test_no_message_raises(messages: list[bytes]) -> None:
     for event in read(default_map_once, *messages):
         assert event is None or event.action.kind is not Kind.AMOUNT or event.action.low <= (event.value or 0.0) <= event.action.high
 
@@ -155,18 +155,18 @@ def test_a_broken_message_is_no_movement(message: bytes) -> None:
         ("cc = 3", 'The setting cc is 3; write [cc] on a line, and below it lines such as 21 = "next".'),
     ],
 )
-def test_what_is_no_map_is_refused_in_a_sentence(text: str, sentence: str) -> None:
+def test_an_invalid_map_is_rejected_in_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(DrumVAEError) as refusal:
         parse_map(text)
     assert str(refusal.value) == sentence
 
 
-def test_what_is_no_toml_is_refused_with_a_line_that_is() -> None:
+def test_invalid_toml_is_rejected_with_a_valid_example() -> None:
     with pytest.raises(DrumVAEError, match=r'^It is no TOML \(.*\); a line below \[cc\] looks like 21 = "temperature"\.$'):
         parse_map("[cc]\n21 is swing")
 
 
-def test_a_refusal_names_the_file(tmp_path: Path) -> None:
+def test_an_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n1 = "nxt"', "utf-8")
     with pytest.raises(DrumVAEError, match=r"mine\.toml: There is no action 'nxt'"):
@@ -178,7 +178,7 @@ def test_a_refusal_names_the_file(tmp_path: Path) -> None:
         read_map(path)
 
 
-def test_an_empty_file_is_a_map_in_which_nothing_does_anything() -> None:
+def test_an_empty_file_is_a_map_without_bindings() -> None:
     assert read(parse_map(""), cc(21, 5), note(36)) == [None, None]
 
 
@@ -192,13 +192,13 @@ maps = st.lists(st.tuples(bindings, st.sampled_from(MOVABLE)), max_size=12).map(
 
 @law
 @given(maps)
-def test_a_map_comes_back_from_its_file(controls: ControlMap) -> None:
+def test_a_map_survives_its_file(controls: ControlMap) -> None:
     assert parse_map(to_toml(controls)) == controls
 
 
 @law
 @given(maps, maps)
-def test_a_file_that_is_changed_to_a_map_reads_as_that_map_and_keeps_its_comments(before: ControlMap, after: ControlMap) -> None:
+def test_an_updated_file_reads_as_the_map_and_keeps_its_comments(before: ControlMap, after: ControlMap) -> None:
     text = "# mine\n" + to_toml(before).replace("[note]", "# the pads\n[note]  # below")
     changed = updated(text, after)
     assert parse_map(changed) == after
@@ -207,7 +207,7 @@ def test_a_file_that_is_changed_to_a_map_reads_as_that_map_and_keeps_its_comment
 
 
 @pytest.mark.parametrize("text", ['cc = {21 = "next"}', 'cc.21 = "next"', "", "channel = 4", 'channel = 4\n[cc]\n"21" = "next"'])
-def test_a_file_however_it_is_written_can_be_changed(text: str) -> None:
+def test_any_valid_file_can_be_updated(text: str) -> None:
     wanted = learned(parse_map(text), ACTIONS["undo"], Binding("note", 3, 2))
     assert parse_map(updated(text, wanted)) == wanted
     alone = ControlMap({Binding("note", 3, 2): ACTIONS["undo"]})
@@ -250,13 +250,13 @@ CLOCK = [b"\xf8"] * 100
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_the_controller_that_went_furthest_is_meant(kind: Kind) -> None:
+def test_the_controller_that_moved_most_is_bound(kind: Kind) -> None:
     stream = mixed(FLICKER, CLOCK, turn(9, 2, (0, 40)), turn(7, 3, (100, 20)[::-1]))
     assert moved(stream, kind) == Binding("cc", 7, 3)
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_flicker_the_clock_note_offs_and_what_daws_send_are_no_movement(kind: Kind) -> None:
+def test_flicker_clock_note_offs_and_messages_of_daws_are_no_movement(kind: Kind) -> None:
     daws = [
         cc(120, 127),
         cc(120, 0),
@@ -271,26 +271,26 @@ def test_flicker_the_clock_note_offs_and_what_daws_send_are_no_movement(kind: Ki
     assert moved(mixed(FLICKER, CLOCK, daws), kind) is None
 
 
-def test_a_struck_pad_is_meant_before_a_controller_but_not_for_an_amount() -> None:
+def test_a_pad_wins_over_a_controller_but_not_for_an_amount() -> None:
     stream = [*turn(7), note(36, 3), note(38, 20, 10)]
     assert moved([note(36, 3)], Kind.TRIGGER) == Binding("note", 36, 16)
     assert moved(stream, Kind.TRIGGER) == moved(stream, Kind.SWITCH) == Binding("note", 38, 10)
     assert moved(stream, Kind.AMOUNT) == Binding("cc", 7, 1)
 
 
-def test_a_button_that_only_ever_says_127_is_meant_for_a_trigger() -> None:
+def test_a_button_that_only_sends_127_is_learned_for_a_trigger() -> None:
     assert moved([cc(80, 127), cc(80, 127)], Kind.TRIGGER) == Binding("cc", 80, 1)
     assert moved([cc(80, 127), cc(80, 127)], Kind.AMOUNT) is None
 
 
 @law
 @given(st.binary(max_size=4))
-def test_no_message_whatever_breaks_learning(message: bytes) -> None:
+def test_no_message_breaks_learning(message: bytes) -> None:
     binding = binding_of(message)
     assert binding is None or parse_map(to_toml(learned(parse_map(""), ACTIONS["next"], binding))).bindings == {binding: ACTIONS["next"]}
 
 
-def test_what_is_learned_takes_the_place_of_what_was_there_and_leaves_the_rest() -> None:
+def test_a_learned_binding_replaces_the_old_one_and_keeps_the_rest() -> None:
     before = parse_map('[cc]\n21 = "swing"\n22 = "density"\n23 = "hold"\n[note]\n5 = "hold"')
     after = learned(before, ACTIONS["hold"], Binding("cc", 21, 3))
     held = {Binding("cc", 22): "density", Binding("note", 5): "hold", Binding("cc", 21, 3): "hold"}
@@ -298,15 +298,15 @@ def test_what_is_learned_takes_the_place_of_what_was_there_and_leaves_the_rest()
 
 
 class Person:
-    """Answers each question by what is done next: messages that are moved, a line that is typed, in a made-up time of calls."""
+    """Answers each question with its next action, moved controls or a typed line; time is counted in calls."""
 
     def __init__(self, *answers: Sequence[bytes] | str) -> None:
         self.answers = list(answers)
-        self.said: list[str] = []
+        self.sentences: list[str] = []
         self._asked = 0  # polls since the question
 
     def say(self, sentence: str) -> None:
-        self.said.append(sentence)
+        self.sentences.append(sentence)
         self._asked = 0
 
     def poll(self) -> list[bytes]:
@@ -332,7 +332,7 @@ class Person:
         return learn(self.poll, self.say, self.key, path, [ACTIONS[name] for name in actions])
 
 
-def test_what_is_moved_is_written_and_what_is_skipped_stays(tmp_path: Path) -> None:
+def test_moved_controls_are_written_and_skipped_actions_stay(tmp_path: Path) -> None:
     path = tmp_path / "maps" / "mine.toml"
     person = Person(turn(7, 2), "", [note(40, 90, 10)])
     controls = person.learn(path, "swing", "density", "next")
@@ -343,38 +343,38 @@ def test_what_is_moved_is_written_and_what_is_skipped_stays(tmp_path: Path) -> N
     assert path.read_text("utf-8").startswith(default_text()[:200])
 
 
-def test_the_file_that_is_there_is_what_is_learned_on_top_of(tmp_path: Path) -> None:
+def test_an_existing_file_is_extended_by_learning(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('# the session\n[cc]\n7 = "hold"  # pedal\n8 = "undo"  # button\n', "utf-8")
     Person(turn(7, 2)).learn(path, "swing")
     assert path.read_text("utf-8") == '# the session\n[cc]\n"2:7" = "swing"\n8 = "undo"  # button\n'
 
 
-def test_what_loses_its_control_is_named(tmp_path: Path) -> None:
+def test_an_action_that_loses_its_control_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n7 = "hold"\n', "utf-8")
     person = Person(turn(7, 2))
     person.learn(path, "swing")
-    assert person.said[-2:] == ["CC 7 no longer moves hold.", "CC 7 on channel 2 moves swing."]
+    assert person.sentences[-2:] == ["CC 7 no longer moves hold.", "CC 7 on channel 2 moves swing."]
 
 
-def test_a_control_that_is_learned_again_for_the_same_action_loses_nothing(tmp_path: Path) -> None:
+def test_learning_the_same_binding_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[cc]\n7 = "swing"\n', "utf-8")
     person = Person(turn(7, 2))
     assert person.learn(path, "swing").bindings == {Binding("cc", 7, 2): ACTIONS["swing"]}
-    assert person.said[-1] == "CC 7 on channel 2 moves swing."
-    assert not any("no longer" in sentence for sentence in person.said)
+    assert person.sentences[-1] == "CC 7 on channel 2 moves swing."
+    assert not any("no longer" in sentence for sentence in person.sentences)
 
 
-def test_q_ends_and_nothing_is_written_where_nothing_was_moved(tmp_path: Path) -> None:
+def test_q_ends_learning_without_writing_a_file(tmp_path: Path) -> None:
     person = Person("", "Q")
     assert person.learn(tmp_path / "mine.toml", "swing", "density", "next") == default_map()
-    assert sum(": " in sentence for sentence in person.said) == 2
+    assert sum(": " in sentence for sentence in person.sentences) == 2
     assert not (tmp_path / "mine.toml").exists()
 
 
-def test_a_knob_that_is_still_turning_does_not_answer_the_next_question(tmp_path: Path) -> None:
+def test_a_knob_that_is_still_moving_is_not_bound_to_the_next_action(tmp_path: Path) -> None:
     controls = Person(turn(7), mixed(turn(7), turn(8, 1, (0, 30)))).learn(tmp_path / "mine.toml", "swing", "density")
     assert controls.of(ACTIONS["swing"]) == [Binding("cc", 7, 1)]
     assert controls.of(ACTIONS["density"]) == [Binding("cc", 8, 1)]
@@ -386,7 +386,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Person(turn(7)).learn(tmp_path / "file" / "mine.toml", "swing")
 
 
-def test_typed_lines_come_one_by_one_and_their_end_is_q() -> None:
+def test_typed_lines_are_returned_one_by_one_and_their_end_is_q() -> None:
     key = typed_lines(io.StringIO("\nyes\n"))
     assert [key(60), key(60), key(60)] == ["", "yes", "q"]
     assert key(0.001) is None

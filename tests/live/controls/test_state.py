@@ -1,4 +1,4 @@
-"""Laws of what a player can turn: what an action does to the controls, and what a controller is shown of them."""
+"""Control values: actions change them, and controller feedback shows them."""
 
 import tomllib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def names(action: Action) -> str:
     return action.name
 
 
-def turned(action: str, value: float | None = None, controls: ControlState | None = None) -> ControlState:
+def after(action: str, value: float | None = None, controls: ControlState | None = None) -> ControlState:
     return (controls or ControlState()).after(Event(ACTIONS[action], value))
 
 
@@ -40,31 +40,31 @@ def test_an_amount_changes_its_own_field_and_no_other(action: Action, part: floa
 
 
 @pytest.mark.parametrize("action", AMOUNTS, ids=names)
-def test_a_controller_s_0_64_and_127_are_the_ends_and_the_middle_of_an_amount(action: Action) -> None:
+def test_controller_values_0_64_and_127_are_low_middle_and_high_of_an_amount(action: Action) -> None:
     assert [action.amount(value) for value in (0, 64, 127)] == pytest.approx([action.low, (action.low + action.high) / 2, action.high])
 
 
 @pytest.mark.parametrize("action", AMOUNTS, ids=names)
-def test_an_amount_goes_up_with_its_controller_and_comes_back_as_the_same_value(action: Action) -> None:
+def test_an_amount_grows_with_its_controller_and_converts_back_to_the_same_value(action: Action) -> None:
     amounts = [action.amount(value) for value in range(128)]
     assert amounts == sorted(set(amounts))
     assert [action.value(amount) for amount in amounts] == list(range(128))
 
 
-def test_a_density_of_one_can_be_dialled_in() -> None:
-    assert turned("density", ACTIONS["density"].amount(64), BUSY).density == 1
+def test_controller_value_64_gives_a_density_of_one() -> None:
+    assert after("density", ACTIONS["density"].amount(64), BUSY).density == 1
 
 
 @pytest.mark.parametrize(("action", "amount", "expected"), [("swing", 7.0, 1.0), ("temperature", -1.0, 0.0)])
 def test_an_amount_stays_in_its_range(action: str, amount: float, expected: float) -> None:
-    assert getattr(turned(action, amount), action) == expected
+    assert getattr(after(action, amount), action) == expected
 
 
 def test_the_ends_of_the_velocity_range_stop_at_each_other() -> None:
-    controls = turned("velocity_high", 0.6)
-    assert turned("velocity_low", 0.9, controls) == replace(controls, velocity_low=0.6)
-    controls = turned("velocity_low", 0.3, controls)
-    assert turned("velocity_high", 0.1, controls) == replace(controls, velocity_high=0.3)
+    controls = after("velocity_high", 0.6)
+    assert after("velocity_low", 0.9, controls) == replace(controls, velocity_low=0.6)
+    controls = after("velocity_low", 0.3, controls)
+    assert after("velocity_high", 0.1, controls) == replace(controls, velocity_high=0.3)
 
 
 @pytest.mark.parametrize("action", SWITCHES, ids=names)
@@ -79,7 +79,7 @@ def test_a_switch_goes_on_and_off_and_leaves_the_others_alone(action: Action) ->
 
 
 @pytest.mark.parametrize("action", SWITCHES, ids=names)
-def test_a_switch_without_a_value_is_turned_over(action: Action) -> None:
+def test_a_switch_without_a_value_is_toggled(action: Action) -> None:
     off = ControlState()
     on = off.after(Event(action))
     assert on.is_on(action)
@@ -87,56 +87,56 @@ def test_a_switch_without_a_value_is_turned_over(action: Action) -> None:
 
 
 @pytest.mark.parametrize(("action", "expected"), [("hold", {"hold": True}), ("overdub", {"overdub": True}), ("half_time", {"speed": 0.5})])
-def test_a_switch_does_what_it_is_called(action: str, expected: dict[str, object]) -> None:
-    assert turned(action, 1.0) == replace(ControlState(), **expected)
+def test_a_switch_changes_the_field_of_its_name(action: str, expected: dict[str, object]) -> None:
+    assert after(action, 1.0) == replace(ControlState(), **expected)
 
 
 @pytest.mark.parametrize("voice", range(len(VOICES)))
 def test_every_voice_can_be_muted_and_locked(voice: int) -> None:
-    assert turned(f"mute {VOICES[voice]}", 1.0, BUSY).muted_voices == BUSY.muted_voices | {voice}
-    assert turned(f"lock {VOICES[voice]}", 1.0, BUSY).locked_voices == BUSY.locked_voices | {voice}
+    assert after(f"mute {VOICES[voice]}", 1.0, BUSY).muted_voices == BUSY.muted_voices | {voice}
+    assert after(f"lock {VOICES[voice]}", 1.0, BUSY).locked_voices == BUSY.locked_voices | {voice}
 
 
-def test_half_and_double_time_take_each_other_s_place_and_only_their_own_off_ends_them() -> None:
-    double = turned("double_time", 1.0)
+def test_half_and_double_time_exclude_each_other() -> None:
+    double = after("double_time", 1.0)
     assert double.speed == 2
-    assert turned("half_time", 0.0, double) == double
-    assert turned("half_time", 1.0, double).speed == 0.5
-    assert turned("double_time", 0.0, double).speed == 1
+    assert after("half_time", 0.0, double) == double
+    assert after("half_time", 1.0, double).speed == 0.5
+    assert after("double_time", 0.0, double).speed == 1
 
 
 @pytest.mark.parametrize("mode", MODE_NAMES)
 def test_every_mode_has_a_trigger(mode: str) -> None:
-    assert turned(f"mode {mode}", None, BUSY) == replace(BUSY, mode=mode)
+    assert after(f"mode {mode}", None, BUSY) == replace(BUSY, mode=mode)
 
 
-def test_the_modes_of_the_actions_are_the_modes_there_are() -> None:
+def test_the_actions_have_every_mode() -> None:
     assert tuple(MODES) == MODE_NAMES
 
 
 @pytest.mark.parametrize("modes", [MODE_NAMES, ("humanize", "morph"), ("vary",)])
-def test_the_amount_mode_goes_through_the_available_modes_in_order(modes: Sequence[str]) -> None:
+def test_the_amount_mode_chooses_among_the_modes_in_order(modes: Sequence[str]) -> None:
     chosen = [ControlState().after(Event(ACTIONS["mode"], ACTIONS["mode"].amount(value)), modes).mode for value in range(128)]
     assert [mode for at, mode in enumerate(chosen) if mode != ([None, *chosen])[at]] == list(modes)
 
 
-def test_the_amount_fill_every_goes_through_how_often() -> None:
+def test_the_amount_fill_every_chooses_a_number_of_loops() -> None:
     amount = ACTIONS["fill_every"].amount
-    chosen = [turned("fill_every", amount(value)).fill_every for value in (0, 25, 26, 60, 90, 127)]
+    chosen = [after("fill_every", amount(value)).fill_every for value in (0, 25, 26, 60, 90, 127)]
     assert chosen == [0, 0, 1, 2, 4, 8]
 
 
 STYLES = ("blues", "jazz", "a style of one's own")
 
 
-def test_the_amount_style_goes_from_none_through_the_bundle_s_own_in_order() -> None:
+def test_the_amount_style_chooses_among_no_style_and_the_bundle_s_in_order() -> None:
     action = ACTIONS["style"]
     chosen = [ControlState().after(Event(action, action.amount(value)), styles=STYLES).style for value in range(128)]
     assert chosen[0] is None
     assert list(dict.fromkeys(chosen)) == [None, *STYLES]
 
 
-def test_next_style_goes_through_all_of_them_and_none() -> None:
+def test_next_style_cycles_through_all_styles_and_none() -> None:
     controls, gone = ControlState(), []
     for _ in range(5):
         controls = controls.after(Event(ACTIONS["next style"]), styles=STYLES)
@@ -145,7 +145,7 @@ def test_next_style_goes_through_all_of_them_and_none() -> None:
 
 
 @pytest.mark.parametrize("style", STYLE_NAMES)
-def test_a_style_is_gone_to_by_its_name_and_left(style: str) -> None:
+def test_a_style_is_selected_by_its_name_and_deselected(style: str) -> None:
     action = ACTIONS[f"style {style}"]
     assert BUSY.after(Event(action)) == replace(BUSY, style=style)
     assert BUSY.after(Event(action)).after(Event(ACTIONS["no style"])) == BUSY
@@ -154,7 +154,7 @@ def test_a_style_is_gone_to_by_its_name_and_left(style: str) -> None:
     assert values == {20: 63, 21: 63 if style == "jazz" else 0}
 
 
-def test_the_styles_on_pads_are_those_that_the_drummer_learns() -> None:
+def test_the_styles_on_pads_are_those_of_the_presets() -> None:
     presets = tomllib.loads((files("drumvae.trainer.training") / "presets.toml").read_text("utf-8"))
     assert [tuple(preset["model"]["styles"]) for preset in presets.values() if "styles" in preset.get("model", {})] == [STYLE_NAMES]
 
@@ -163,7 +163,7 @@ TRIGGERS = [action for action in ACTIONS.values() if action.kind is Kind.TRIGGER
 
 
 @pytest.mark.parametrize("action", [action for action in TRIGGERS if action.kit], ids=names)
-def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
+def test_a_kit_is_selected_by_its_name(action: Action) -> None:
     assert BUSY.after(Event(action)) == replace(BUSY, kit=known_kits()[str(action.kit)].kit)
     feedback = Feedback(parse_map(f'[cc]\n20 = "{action.name}"\n21 = "kit default"'))
     values = {m[1]: m[2] for m in feedback.messages(0.0, BUSY.after(Event(action)))}
@@ -171,16 +171,16 @@ def test_a_kit_is_gone_to_by_its_name(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", [action for action in TRIGGERS if not (action.mode or action.kit or action.verb == "style")], ids=names)
-def test_a_trigger_that_does_something_turns_nothing(action: Action) -> None:
+def test_a_trigger_without_a_value_changes_no_field(action: Action) -> None:
     assert BUSY.after(Event(action)) == BUSY
 
 
-def test_the_actions_that_are_about_a_slot_say_which() -> None:
+def test_actions_of_a_slot_name_it() -> None:
     slots = {verb: [a.slot for a in ACTIONS.values() if a.verb == verb] for verb in ("keep", "recall")}
     assert slots == {"keep": list(range(1, 9)), "recall": list(range(1, 9))}
 
 
-def test_every_field_of_the_controls_can_be_turned() -> None:
+def test_every_field_of_the_control_state_has_an_action() -> None:
     tried = [ControlState(velocity_low=0.5, velocity_high=0.5).after(Event(a, v)) for a in ACTIONS.values() for v in (None, 0.75, 0.25)]
     moved = {
         f.name
@@ -191,7 +191,7 @@ def test_every_field_of_the_controls_can_be_turned() -> None:
     assert moved == {f.name for f in fields(ControlState)}
 
 
-# what is shown
+# feedback
 
 
 def shown(messages: Sequence[bytes]) -> dict[tuple[int, int], int]:
@@ -205,7 +205,7 @@ def cc(controls: ControlMap, action: str) -> int:
 
 
 @pytest.mark.parametrize("controls", [ControlState(temperature=1.0), BUSY], ids=["default", "busy"])
-def test_what_is_shown_reads_back_as_the_controls(controls: ControlState) -> None:
+def test_feedback_reads_back_as_the_control_state(controls: ControlState) -> None:
     map_, values, read = default_map(), ControllerValues(), ControlState(velocity_low=0, velocity_high=1)
     for message in Feedback(map_).messages(NOW_S, controls):
         event = map_.read(message, values)
@@ -237,25 +237,25 @@ def test_a_bundle_without_styles_shows_none() -> None:
 
 
 @pytest.mark.parametrize(("every", "shown_as"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (64, 8)])
-def test_how_often_a_fill_comes_is_shown_as_what_the_knob_can_say(every: int, shown_as: int) -> None:
+def test_fill_every_is_shown_as_the_nearest_choice_of_the_knob(every: int, shown_as: int) -> None:
     ((_, _, value),) = Feedback(parse_map('[cc]\n20 = "fill_every"')).messages(NOW_S, ControlState(fill_every=every))
-    assert turned("fill_every", ACTIONS["fill_every"].amount(value)).fill_every == shown_as
+    assert after("fill_every", ACTIONS["fill_every"].amount(value)).fill_every == shown_as
 
 
-def test_a_fill_that_is_to_come_is_shown_and_no_longer_when_it_is_there() -> None:
+def test_a_pending_fill_is_shown_until_it_plays() -> None:
     feedback = Feedback(parse_map('[cc]\n20 = "fill"'))
     assert shown(feedback.messages(NOW_S, ControlState(), fill=True)) == {(16, 20): 63}
     assert shown(feedback.messages(NOW_S, ControlState(), fill=False)) == {(16, 20): 0}
 
 
-def test_only_what_changed_is_sent_again() -> None:
+def test_only_changed_values_are_sent_again() -> None:
     feedback = Feedback(default_map())
     assert feedback.messages(NOW_S, ControlState())
     assert feedback.messages(NOW_S, ControlState()) == []
     assert shown(feedback.messages(NOW_S, ControlState(swing=1.0, muted_voices=frozenset({0})))) == {(16, 24): 127, (16, 102): 127}
 
 
-def test_what_does_not_fit_into_one_go_is_shown_with_the_next() -> None:
+def test_messages_above_the_limit_follow_in_the_next_call() -> None:
     whole = Feedback(default_map()).messages(NOW_S, BUSY, {1})
     feedback, turns = Feedback(default_map()), []
     while part := feedback.messages(NOW_S, BUSY, {1}, at_most=6):
@@ -264,16 +264,16 @@ def test_what_does_not_fit_into_one_go_is_shown_with_the_next() -> None:
     assert {len(part) for part in turns[:-1]} == {6}
 
 
-def test_a_temperature_that_is_the_bundle_s_own_is_not_shown() -> None:
+def test_the_default_temperature_of_the_bundle_is_not_shown() -> None:
     assert (16, cc(default_map(), "temperature")) not in shown(Feedback(default_map()).messages(NOW_S, ControlState()))
 
 
-def test_a_cc_is_shown_on_the_channel_it_is_heard_on_and_else_on_16() -> None:
+def test_a_cc_is_shown_on_the_channel_of_its_binding_and_else_on_16() -> None:
     feedback = Feedback(parse_map('[cc]\n"3:21" = "swing"\n22 = "hold"\n[note]\n5 = "overdub"'))
     assert shown(feedback.messages(NOW_S, ControlState(swing=1.0, hold=True))) == {(3, 21): 127, (16, 22): 127}
 
 
-def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
+def test_a_moved_control_is_not_sent_back() -> None:
     feedback, controls = Feedback(parse_map('[cc]\n"1:21" = "swing"\n"2:21" = "swing"')), ControlState()
     feedback.messages(NOW_S, controls)
     feedback.received(bytes((0xB0, 21, 100)))
@@ -281,14 +281,14 @@ def test_what_the_player_moved_is_not_sent_back_to_where_it_came_from() -> None:
     assert shown(feedback.messages(NOW_S, replace(controls, swing=swing))) == {(2, 21): 100}
 
 
-def test_a_fader_that_was_stopped_is_told_where_it_stands() -> None:
+def test_a_fader_at_the_wrong_value_is_corrected() -> None:
     feedback, controls = Feedback(parse_map('[cc]\n"1:27" = "velocity_low"')), ControlState(velocity_high=0.5)
     feedback.messages(NOW_S, controls)
     feedback.received(bytes((0xB0, 27, 127)))
-    assert shown(feedback.messages(NOW_S, turned("velocity_low", 1.0, controls))) == {(1, 27): 64}
+    assert shown(feedback.messages(NOW_S, after("velocity_low", 1.0, controls))) == {(1, 27): 64}
 
 
-def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> None:
+def test_a_switch_or_choice_with_the_same_meaning_is_not_sent_again() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:20" = "mode"\n"1:29" = "hold"'))
     feedback.received(bytes((0xB0, 20, 120)))
     feedback.received(bytes((0xB0, 29, 70)))
@@ -296,7 +296,7 @@ def test_a_switch_or_a_choice_of_modes_that_says_the_same_is_left_alone() -> Non
     assert len(feedback.messages(NOW_S, ControlState())) == 2
 
 
-def test_kept_slots_and_the_place_in_the_four_bars_are_shown() -> None:
+def test_filled_slots_and_the_position_in_the_four_bars_are_shown() -> None:
     feedback = Feedback(parse_map('[cc]\n1 = "recall 1"\n2 = "keep 2"\n3 = "align"\n4 = "mode vary"'))
     feedback.messages(NOW_S, ControlState())
     lit = {(16, 1): 63, (16, 2): 63, (16, 3): 4, (16, 4): 63}
@@ -304,7 +304,7 @@ def test_kept_slots_and_the_place_in_the_four_bars_are_shown() -> None:
     assert shown(feedback.messages(NOW_S, ControlState(mode="vary"), {2}, 47.9)) == {(16, 1): 0, (16, 3): 60}
 
 
-def test_nothing_that_is_shown_sets_anything_off_when_it_comes_back() -> None:
+def test_feedback_that_comes_back_triggers_nothing() -> None:
     controls = parse_map("[cc]\n" + "".join(f'{at} = "{name}"\n' for at, name in enumerate(ACTIONS)))
     values, feedback = ControllerValues(), Feedback(controls)
     for beat in range(16):
@@ -313,7 +313,7 @@ def test_nothing_that_is_shown_sets_anything_off_when_it_comes_back() -> None:
             assert event is None or event.action.kind is not Kind.TRIGGER
 
 
-def test_a_copy_of_what_was_sent_is_an_echo_for_a_moment_and_nothing_else_is() -> None:
+def test_only_a_recent_copy_of_feedback_is_an_echo() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:21" = "swing"'))
     (message,) = feedback.messages(NOW_S, ControlState(swing=1.0))
     assert feedback.is_echo(NOW_S + 0.01, message)
@@ -322,7 +322,7 @@ def test_a_copy_of_what_was_sent_is_an_echo_for_a_moment_and_nothing_else_is() -
     assert not feedback.is_echo(NOW_S + 2 * FEEDBACK_ECHO_S, message)
 
 
-def test_a_button_that_is_let_go_is_no_echo_of_a_lamp_that_goes_out() -> None:
+def test_a_released_button_is_no_echo_of_a_led_that_goes_out() -> None:
     feedback = Feedback(parse_map('[cc]\n"1:80" = "recall 1"'))
     feedback.received(bytes((0xB0, 80, 127)))
     (dark,) = feedback.messages(NOW_S, ControlState())
@@ -330,7 +330,7 @@ def test_a_button_that_is_let_go_is_no_echo_of_a_lamp_that_goes_out() -> None:
     assert not feedback.is_echo(NOW_S + 0.01, dark)
 
 
-def test_all_is_shown_again_to_a_controller_that_was_away() -> None:
+def test_all_feedback_is_sent_again_after_a_reconnect() -> None:
     feedback = Feedback(default_map())
     first = feedback.messages(NOW_S, BUSY)
     feedback.forget()

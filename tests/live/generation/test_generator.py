@@ -9,22 +9,22 @@ from drumvae.live.generation.modes import Job, loop_seed
 from drumvae.live.looper.loop import Loop
 
 
-def make(asked: Job) -> Loop:
-    return make_with(None, asked)
+def make(order: Job) -> Loop:
+    return make_with(None, order)
 
 
-def test_a_loop_is_handed_over_once() -> None:
+def test_a_loop_is_returned_once() -> None:
     generator = ThreadGenerator(make)
     assert generator.poll() is None
     generator.submit(job(0))
     assert generator.busy
     generator.run_next()
-    assert generator.busy  # until it is taken, or two would be asked for
+    assert generator.busy  # until it is polled, or two jobs would be submitted
     assert generator.poll() == Loop(0, grid(10), 10, "made")
     assert (generator.busy, generator.poll()) == (False, None)
 
 
-def test_a_model_that_fails_is_told_of_and_may_succeed_again() -> None:
+def test_a_failing_model_is_reported_and_may_succeed_again() -> None:
     generator = ThreadGenerator(make)
     generator.submit(job(0, "raise"))
     generator.submit(job(1))
@@ -36,7 +36,7 @@ def test_a_model_that_fails_is_told_of_and_may_succeed_again() -> None:
     assert (generator.error, generator.busy) == (None, False)
 
 
-def test_an_answer_is_a_loop_or_a_sentence_and_never_both() -> None:
+def test_a_result_is_a_loop_or_an_error_and_never_both() -> None:
     assert run_job(make, job(0)) == (Loop(0, grid(10), 10, "made"), None)
     assert run_job(make, job(3, "raise")) == (None, "The model failed on loop 3 (RuntimeError: out of memory); the last loop plays on.")
 

@@ -1,4 +1,4 @@
-"""Every mode on made-up time: notes, clock and controls in as MIDI, what was asked of the model and what sounded out."""
+"""Every mode in simulated time: MIDI notes, clock and controls give the calls of the model and the played notes."""
 
 from typing import Any
 
@@ -18,31 +18,31 @@ from drumvae.util.errors import BundleError, DrumVAEError
 
 
 def whole_answers(session: SimulatedSession) -> list[tuple[object, ...]]:
-    """Returns what `vary` was asked for with all that was played, the drafts left out."""
+    """Returns the calls of `vary` with the whole recording, without drafts."""
     return [call for call in session.engine.calls if call[0] == "vary" and call[1].hits.sum() == PLAYED.hits.sum()]
 
 
-def assert_plays(session: SimulatedSession, grid: Grid, line: float, from_beat: float, to_beat: float) -> None:
-    """Compares what sounded between two beats with a loop that began on a line."""
+def assert_plays(session: SimulatedSession, grid: Grid, start_beat: float, from_beat: float, to_beat: float) -> None:
+    """Compares the notes between two beats with a loop that began at a beat."""
     got = [(NOW_S + beat / 2, pitch, velocity) for beat, pitch, velocity in played_hits(session, from_beat, to_beat)]
-    number = round(line / 16)
-    expected = [h for h in expected_hits({number: grid}, 120) if NOW_S + from_beat / 2 <= h[0] < NOW_S + to_beat / 2]
+    cycle = round(start_beat / 16)
+    expected = [h for h in expected_hits({cycle: grid}, 120) if NOW_S + from_beat / 2 <= h[0] < NOW_S + to_beat / 2]
     assert_same_hits(got, expected, within_s=0.003)
 
 
-def test_which_modes_are_offered_depends_on_the_tasks() -> None:
+def test_the_available_modes_depend_on_the_tasks() -> None:
     assert available_modes(FakeEngine()) == tuple(MODES)
     assert available_modes(FakeEngine(("generate",))) == ("generate",)
     assert available_modes(FakeEngine(("generate", "reconstruct"))) == ("generate", "respond", "vary", "morph")
 
 
 @pytest.mark.parametrize("name", ["humanize", "drumify", "respond", "vary", "morph"])
-def test_a_mode_that_the_bundle_lacks_is_refused_with_what_it_offers(name: str) -> None:
+def test_an_unsupported_mode_is_rejected_with_the_supported_ones(name: str) -> None:
     with pytest.raises(BundleError, match=f"cannot {name}; it can do generate: type --mode generate"):
         check_mode(name, FakeEngine(("generate",)))
 
 
-def test_an_unknown_mode_is_refused_with_the_nearest() -> None:
+def test_an_unknown_mode_is_rejected_with_the_nearest_name() -> None:
     with pytest.raises(DrumVAEError, match="no mode 'drumfy'; did you mean drumify"):
         check_mode("drumfy", FakeEngine())
 
@@ -52,27 +52,27 @@ def test_drumify_takes_any_rhythm_on_any_notes() -> None:
     for beat in (0, 1.5, 7, 12.25):
         sender.song.append((NOW_S + beat / 2 + 0.001, bytes((0x90, 100, 80))))  # a pitch that no drum has
     session = session_of(sender, "drumify").play(sender.at_s)
-    task, heard, _ = session.engine.calls[0]
+    task, recorded, _ = session.engine.calls[0]
     assert task == "drumify"
-    assert np.argwhere(heard.hits)[:, 0].tolist() == [0, 6, 28, 49]
+    assert np.argwhere(recorded.hits)[:, 0].tolist() == [0, 6, 28, 49]
     assert len(played_hits(session, 16, 31.8)) == 4
 
 
-def test_respond_listens_for_four_bars_in_silence_and_answers_for_four() -> None:
+def test_respond_rests_for_four_bars_and_answers_for_four() -> None:
     sender = Sender(120).say(START).beats(66)
     performance(sender, PLAYED, 0)
     performance(sender, PLAYED, 32)
     session = session_of(sender, "respond", drift=0.25).play(sender.at_s)
-    asked = whole_answers(session)
-    assert all(np.array_equal(call[1].hits, PLAYED.hits) and call[2] == 0.25 for call in asked)
-    assert [call[3] for call in asked] == [loop_seed(1, 0), loop_seed(1, 1)]
+    calls = whole_answers(session)
+    assert all(np.array_equal(call[1].hits, PLAYED.hits) and call[2] == 0.25 for call in calls)
+    assert [call[3] for call in calls] == [loop_seed(1, 0), loop_seed(1, 1)]
     assert played_hits(session, 0, 15.8) == []
     assert len(played_hits(session, 16, 31.8)) == PLAYED.hits.sum()
     assert played_hits(session, 32.2, 47.8) == []
     assert len(played_hits(session, 48, 63.8)) == PLAYED.hits.sum()
 
 
-def test_what_is_played_into_an_answer_is_not_answered() -> None:
+def test_notes_played_during_an_answer_are_not_answered() -> None:
     sender = Sender(120).say(START).beats(66)
     performance(sender, PLAYED, 0)
     performance(sender, random_grid(3), 16)
@@ -82,24 +82,24 @@ def test_what_is_played_into_an_answer_is_not_answered() -> None:
     assert all(np.array_equal(call[1].hits[:48], PLAYED.hits[:48]) for call in session.engine.calls)
 
 
-def test_respond_goes_on_by_itself_when_nothing_was_played() -> None:
+def test_respond_generates_a_loop_without_played_notes() -> None:
     sender = Sender(120).say(START).beats(34)
     session = session_of(sender, "respond").play(sender.at_s)
     assert [call[0] for call in session.engine.calls] == ["generate"]
     assert len(played_hits(session, 16, 31.8)) > 20
 
 
-def test_vary_plays_variations_of_what_was_played_and_not_of_one_another() -> None:
+def test_vary_varies_the_recording_and_not_its_own_variations() -> None:
     sender = Sender(120).say(START).beats(82)
     performance(sender, PLAYED, 0)
     session = session_of(sender, "vary", drift=0.5).play(sender.at_s)
-    asked = [call for call in session.engine.calls if call[0] == "vary" and np.array_equal(call[1].hits, PLAYED.hits)]
-    assert len(asked) >= 3
-    assert {call[2] for call in asked} == {0.5}
-    assert len({call[3] for call in asked}) == len(asked)
+    calls = [call for call in session.engine.calls if call[0] == "vary" and np.array_equal(call[1].hits, PLAYED.hits)]
+    assert len(calls) >= 3
+    assert {call[2] for call in calls} == {0.5}
+    assert len({call[3] for call in calls}) == len(calls)
 
 
-def test_vary_begins_with_what_sounds_when_it_is_chosen() -> None:
+def test_vary_starts_from_the_loop_that_plays_when_it_is_chosen() -> None:
     sender = Sender(120).say(START).beats(50)
     press(sender, "mode vary", 20)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -108,20 +108,20 @@ def test_vary_begins_with_what_sounds_when_it_is_chosen() -> None:
     assert varied[0][1] == loop_of(1)
 
 
-def test_morph_goes_between_two_kept_loops_as_the_knob_says() -> None:
+def test_morph_interpolates_two_kept_loops_by_the_knob() -> None:
     sender = Sender(120).say(START).beats(66)
     press(sender, "keep 1", 4)
     press(sender, "keep 2", 20)
     press(sender, "mode morph", 24)
     press(sender, "morph", 40, value=127)
     session = session_of(sender, "generate").play(sender.at_s)
-    asked = [call for call in session.engine.calls if call[0] == "morph"]
-    assert [(call[1], call[2], call[3]) for call in asked] == [(loop_of(0), loop_of(1), 0.0), (loop_of(0), loop_of(1), 1.0)]
+    calls = [call for call in session.engine.calls if call[0] == "morph"]
+    assert [(call[1], call[2], call[3]) for call in calls] == [(loop_of(0), loop_of(1), 0.0), (loop_of(0), loop_of(1), 1.0)]
     assert_plays(session, loop_of(0), 16, 28.3, 31.6)
     assert_plays(session, loop_of(1), 32, 44.3, 47.6)
 
 
-def test_morph_without_two_kept_loops_says_so_and_plays_on() -> None:
+def test_morph_without_two_kept_loops_reports_it_and_plays_on() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "mode morph", 4)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -129,20 +129,20 @@ def test_morph_without_two_kept_loops_says_so_and_plays_on() -> None:
     assert len(played_hits(session, 16, 31.8)) == len(played_hits(session, 0, 15.8))
 
 
-def test_overdub_adds_to_what_was_played_before_and_clear_forgets_it() -> None:
+def test_overdub_adds_to_the_recording_and_clear_removes_the_layers() -> None:
     sender = Sender(120).say(START).beats(66)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
     performance(sender, Grid.from_text("snare " + "........X.......|" * 4), 16)
     press(sender, "clear", 33)
     performance(sender, Grid.from_text("ride " + "....X...........|" * 4), 32)
     session = session_of(sender, "humanize", overdub=True).play(sender.at_s)
-    heard = [sorted(set(np.argwhere(call[1].hits)[:, 1].tolist())) for call in session.engine.calls]
-    assert heard[0] == [0]
-    assert [0, 1] in heard
-    assert heard[-1] == [8]
+    inputs = [sorted(set(np.argwhere(call[1].hits)[:, 1].tolist())) for call in session.engine.calls]
+    assert inputs[0] == [0]
+    assert [0, 1] in inputs
+    assert inputs[-1] == [8]
 
 
-def test_without_overdub_each_four_bars_stand_alone() -> None:
+def test_without_overdub_each_cycle_is_recorded_alone() -> None:
     sender = Sender(120).say(START).beats(50)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
     performance(sender, Grid.from_text("snare " + "........X.......|" * 4), 16)
@@ -150,7 +150,7 @@ def test_without_overdub_each_four_bars_stand_alone() -> None:
     assert sorted(set(np.argwhere(session.engine.calls[-1][1].hits)[:, 1].tolist())) == [1]
 
 
-def test_a_turned_temperature_makes_the_same_loop_anew_for_the_next_bar() -> None:
+def test_a_change_of_temperature_remakes_the_same_loop_for_the_next_bar() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "temperature", 5, value=0)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -158,7 +158,7 @@ def test_a_turned_temperature_makes_the_same_loop_anew_for_the_next_bar() -> Non
     assert [call[2] for call in again] == [None, 0.0]
 
 
-def test_a_loop_that_waits_is_made_anew_too_and_comes_in_as_turned() -> None:
+def test_a_queued_loop_is_remade_too_and_begins_with_the_new_values() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "density", 5, value=127)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -167,7 +167,7 @@ def test_a_loop_that_waits_is_made_anew_too_and_comes_in_as_turned() -> None:
     assert_plays(session, random_grid(loop_seed(1, 1), 0.4), 16, 16.3, 31.6)
 
 
-def test_more_density_is_asked_of_the_model() -> None:
+def test_higher_density_is_passed_to_the_model() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "density", 5, value=127)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -184,7 +184,7 @@ def test_next_brings_another_loop_with_the_next_bar() -> None:
     assert_plays(session, loop_of(1), 0, 8.2, 15.6)
 
 
-def test_next_answers_what_was_played_anew() -> None:
+def test_next_makes_another_answer_to_the_same_recording() -> None:
     sender = Sender(120).say(START).beats(34)
     performance(sender, PLAYED, 0)
     press(sender, "next", 20)
@@ -212,7 +212,7 @@ def test_a_kept_loop_is_recalled() -> None:
     assert session.status.filled_slots == {3}
 
 
-def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> None:
+def test_a_kit_change_takes_effect_at_the_next_bar_and_first_kit_reverts_it() -> None:
     sender = Sender(120).say(START).beats(32)
     press(sender, "kit ad2", 5)
     press(sender, "first kit", 9)
@@ -225,7 +225,7 @@ def test_a_kit_is_changed_for_the_next_bar_and_the_first_one_brought_back() -> N
     assert session.output.held() == set()
 
 
-def test_an_empty_slot_says_so_and_changes_nothing() -> None:
+def test_an_empty_slot_is_reported_and_changes_nothing() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "recall 4", 5)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -233,7 +233,7 @@ def test_an_empty_slot_says_so_and_changes_nothing() -> None:
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_panic_lets_go_of_everything_at_once_and_the_music_goes_on() -> None:
+def test_panic_ends_all_notes_at_once_and_the_music_goes_on() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "panic", 5.01)
     session = session_of(sender, "generate").play(NOW_S + 5.015 / 2)
@@ -243,7 +243,7 @@ def test_panic_lets_go_of_everything_at_once_and_the_music_goes_on() -> None:
     assert len(played_hits(session, 6, 15.8)) > 20
 
 
-def test_align_makes_here_bar_one() -> None:
+def test_align_moves_bar_one_to_the_nearest_beat() -> None:
     sender = Sender(120).say(START).beats(40)
     press(sender, "align", 9.02)
     session = session_of(sender, "generate", hold=True).play(sender.at_s)
@@ -252,7 +252,7 @@ def test_align_makes_here_bar_one() -> None:
     assert_same_hits(got, expected, within_s=0.003)
 
 
-def test_another_mode_is_taken_up_while_the_loop_plays_on() -> None:
+def test_a_mode_change_lets_the_current_loop_play_on() -> None:
     sender = Sender(120).say(START).beats(50)
     press(sender, "mode humanize", 4)
     performance(sender, PLAYED, 16)
@@ -262,14 +262,14 @@ def test_another_mode_is_taken_up_while_the_loop_plays_on() -> None:
     assert len(played_hits(session, 32, 48)) == PLAYED.hits.sum()
 
 
-def test_morph_begins_with_a_loop_of_its_own_where_nothing_sounds() -> None:
+def test_morph_generates_a_first_loop_where_nothing_plays() -> None:
     sender = Sender(120).say(START).beats(16)
     session = session_of(sender, "morph").play(sender.at_s)
     assert session.engine.calls == [("generate", loop_seed(1, 0), None, 1.0)]
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_a_mode_that_the_bundle_lacks_stops_nothing() -> None:
+def test_an_unsupported_mode_is_reported_and_the_music_goes_on() -> None:
     sender = Sender(120).say(START).beats(16)
     press(sender, "mode drumify", 4)
     session = session_of(sender, "generate", engine=FakeEngine(("generate",))).play(sender.at_s)
@@ -278,7 +278,7 @@ def test_a_mode_that_the_bundle_lacks_stops_nothing() -> None:
     assert_plays(session, loop_of(0), 0, 0.2, 15.6)
 
 
-def test_the_state_goes_out_as_controllers_and_its_echo_moves_nothing() -> None:
+def test_feedback_is_sent_and_its_echo_moves_nothing() -> None:
     sender = Sender(120).say(START).beats(8)
     press(sender, "hold", 2)
     session = session_of(sender, "generate")
@@ -298,7 +298,7 @@ def test_the_state_goes_out_as_controllers_and_its_echo_moves_nothing() -> None:
     assert session.status.controls == ControlState(hold=True)
 
 
-def test_pads_on_the_control_channel_are_no_drums() -> None:
+def test_notes_on_the_control_channel_are_not_recorded() -> None:
     sender = Sender(120).say(START).beats(20)
     press(sender, "keep 1", 4)
     session = session_of(sender, "humanize").play(sender.at_s)
@@ -331,10 +331,10 @@ def test_without_a_map_nothing_is_a_control() -> None:
     assert DEFAULT_KIT.output_notes[0] in {hit[1] for hit in session.output.hits()}
 
 
-def test_a_model_that_fails_is_asked_again_with_the_next_bar_and_not_before() -> None:
+def test_a_failed_job_is_submitted_again_with_the_next_bar_and_not_before() -> None:
     class Failing(FakeEngine):
-        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
-            super().generate(*asked, **more)
+        def generate(self, *args: Any, **kwargs: Any) -> list[Grid]:
+            super().generate(*args, **kwargs)
             raise RuntimeError("no more")
 
     sender = Sender(120).say(START).beats(17)
@@ -349,7 +349,7 @@ def calls(session: SimulatedSession, task: str) -> list[tuple[object, ...]]:
     return [call for call in session.engine.calls if call[0] == task]
 
 
-def test_an_answer_that_was_whole_as_a_draft_is_made_anew_too() -> None:
+def test_an_answer_taken_from_its_draft_is_remade_too() -> None:
     sender = Sender(120).say(START).beats(40)
     performance(sender, EARLY_ENDING, 0)
     press(sender, "next", 20)
@@ -366,7 +366,7 @@ def test_morph_follows_the_knob_back() -> None:
     assert [call[3] for call in calls(session, "morph")] == [0.0, 1.0, 0.0]
 
 
-def test_a_recalled_loop_comes_back_as_it_was() -> None:
+def test_a_recalled_loop_is_played_unchanged() -> None:
     sender = Sender(120).say(START).beats(50)
     for name, beat, value in (("keep 1", 4, 127), ("temperature", 20, 0), ("recall 1", 36, 127)):
         press(sender, name, beat, value)
@@ -374,19 +374,19 @@ def test_a_recalled_loop_comes_back_as_it_was() -> None:
     assert [call[2] for call in calls(session, "generate") if call[1] == loop_seed(1, 0)] == [None]
 
 
-def test_respond_takes_turns_from_where_the_song_begins() -> None:
+def test_respond_alternates_from_the_start_of_the_song() -> None:
     sender = Sender(120).say(position(16), CONTINUE).beats(66)
-    for line in (0, 16, 32, 48):
-        performance(sender, EARLY_ENDING, line - 4)  # the song's beat 4 is played at once
+    for cycle_beat in (0, 16, 32, 48):
+        performance(sender, EARLY_ENDING, cycle_beat - 4)  # the song's beat 4 is played at once
     session = session_of(sender, "respond").play(sender.at_s)
-    passes = [len(played_hits(session, first, first + 15.8)) > 0 for first in (-4, 12, 28, 44)]
-    assert passes == [False, True, False, True]
+    playing = [len(played_hits(session, first, first + 15.8)) > 0 for first in (-4, 12, 28, 44)]
+    assert playing == [False, True, False, True]
 
 
-def test_after_hold_respond_takes_its_turn_again() -> None:
+def test_after_hold_respond_alternates_again() -> None:
     sender = Sender(120).say(START).beats(114)
-    for line in (0, 32, 64):
-        performance(sender, EARLY_ENDING, line)
+    for cycle_beat in (0, 32, 64):
+        performance(sender, EARLY_ENDING, cycle_beat)
     press(sender, "hold", 20)
     press(sender, "hold", 36, value=0)
     session = session_of(sender, "respond").play(sender.at_s)
@@ -399,7 +399,7 @@ def test_after_hold_respond_takes_its_turn_again() -> None:
     assert played_hits(session, 40.2, 47.8) == played_hits(session, 64.2, 79.8) == []
 
 
-def test_a_lock_does_not_sound_while_it_listens() -> None:
+def test_a_locked_voice_rests_while_respond_listens() -> None:
     sender = Sender(120).say(START).beats(66)
     performance(sender, EARLY_ENDING, 0)
     press(sender, "lock kick", 20)
@@ -409,27 +409,27 @@ def test_a_lock_does_not_sound_while_it_listens() -> None:
 
 @pytest.mark.parametrize("offset_s", [-0.1, -0.07, 0.0, 0.05])
 @pytest.mark.parametrize("mode", ["humanize", "respond"])
-def test_an_answer_is_in_time_however_early_or_late_it_is_played(mode: str, offset_s: float) -> None:
+def test_an_answer_is_in_time_at_any_offset(mode: str, offset_s: float) -> None:
     sender = Sender(120).say(START).beats(66)
-    lines = (0, 16, 32) if mode == "humanize" else (0, 32)
-    for number, line in enumerate(lines):
-        performance(sender, Grid.from_text("kick " + "X...............|" * (number + 1) + "................|" * (3 - number)), line)
+    cycle_beats = (0, 16, 32) if mode == "humanize" else (0, 32)
+    for number, cycle_beat in enumerate(cycle_beats):
+        performance(sender, Grid.from_text("kick " + "X...............|" * (number + 1) + "................|" * (3 - number)), cycle_beat)
     options = {"drops_echoes": False, "offset_s": offset_s}
     session = SimulatedSession(sender.song, mode=mode, model_s=0.01, options=options).play(sender.at_s)
     counts = [len(played_hits(session, first - 0.3, first + 15.6)) for first in (0, 16, 32, 48)]
     assert counts == ([0, 1, 2, 3] if mode == "humanize" else [0, 1, 0, 2])
 
 
-def test_what_is_recorded_is_what_was_heard() -> None:
+def test_a_reported_loop_is_the_loop_that_was_played() -> None:
     sender = Sender(120).say(START).beats(34)
     performance(sender, PLAYED, 0)
     session = session_of(sender, "humanize", humanize=0.0, muted_voices=frozenset({0})).play(sender.at_s).close()
-    heard = session.played[-1].loop.grid
-    assert not heard.hits[:, 0].any()
-    assert not (heard.offsets > 0.1).any()
+    reported = session.played[-1].loop.grid
+    assert not reported.hits[:, 0].any()
+    assert not (reported.offsets > 0.1).any()
 
 
-def test_an_answer_that_fails_is_stood_in_for() -> None:
+def test_a_failed_answer_is_replaced() -> None:
     class Failing(FakeEngine):
         def vary(self, grid: Grid, amount: float, seed: int) -> Grid:
             raise RuntimeError("no more")
@@ -440,7 +440,7 @@ def test_an_answer_that_fails_is_stood_in_for() -> None:
     assert len(played_hits(session, 16, 31.8)) > 10
 
 
-def test_next_in_a_mode_that_has_made_nothing_yet_makes_a_loop() -> None:
+def test_next_makes_a_first_loop() -> None:
     sender = Sender(120).say(START).beats(34)
     press(sender, "mode humanize", 4)
     press(sender, "next", 20)

@@ -21,7 +21,7 @@ def test_a_note_lands_on_the_nearest_step_with_its_offset_and_velocity() -> None
     assert grid.velocities[4, 1] == 1
 
 
-def test_a_note_in_the_last_half_step_is_on_step_zero_of_the_next_pass() -> None:
+def test_a_note_in_the_last_half_step_is_on_step_zero_of_the_next_cycle() -> None:
     played = recording((16 - 0.1, 0, 100))
     assert not played.grid(0).hits.any()
     assert played.grid(1).hits[0, 0] == 1
@@ -35,7 +35,7 @@ def test_a_note_a_little_more_than_half_a_step_early_is_on_the_last_step() -> No
     assert played.since(1) == Recording()
 
 
-def test_what_a_grid_plays_is_the_grid_that_is_recorded() -> None:
+def test_playing_a_grid_records_the_same_grid() -> None:
     grid = random_grid(3)
     played = recording(*((o.beat + 32, o.voice, round(o.velocity * 127)) for o in grid.onsets()))
     again = played.grid(2)
@@ -44,18 +44,18 @@ def test_what_a_grid_plays_is_the_grid_that_is_recorded() -> None:
     assert np.allclose(again.velocities, grid.velocities, atol=0.5 / 127)
 
 
-def test_every_note_is_in_exactly_one_pass() -> None:
+def test_every_note_is_in_exactly_one_cycle() -> None:
     beats = np.linspace(-0.12, 47.8, 1009)
     played = recording(*((float(b), int(i % 9), 90) for i, b in enumerate(beats)))
     counted = sum(len(played.since(n).onsets) - len(played.since(n + 1).onsets) for n in range(3))
     assert counted == len(beats)
 
 
-def test_an_empty_recording_is_a_silent_grid() -> None:
+def test_an_empty_recording_is_an_empty_grid() -> None:
     assert Recording().grid(5) == Grid.empty()
 
 
-def test_a_note_that_comes_back_at_once_is_an_echo() -> None:
+def test_a_copy_that_arrives_at_once_is_an_echo() -> None:
     echo = EchoFilter()
     echo.sent(NOW_S, 36, 100)
     assert echo.is_echo(NOW_S + 0.002, 36, 100)
@@ -63,7 +63,7 @@ def test_a_note_that_comes_back_at_once_is_an_echo() -> None:
 
 
 @pytest.mark.parametrize(("pitch", "velocity", "after_s"), [(38, 100, 0.002), (36, 99, 0.002), (36, 100, NOTE_ECHO_S + 0.001)])
-def test_another_pitch_or_loudness_or_moment_is_a_performance(pitch: int, velocity: int, after_s: float) -> None:
+def test_another_pitch_velocity_or_time_is_no_echo(pitch: int, velocity: int, after_s: float) -> None:
     echo = EchoFilter()
     echo.sent(NOW_S, 36, 100)
     assert not echo.is_echo(NOW_S + after_s, pitch, velocity)

@@ -21,14 +21,14 @@ FAST = LiveConfig(internal_bpm=400, seed=3)
 
 
 @pytest.fixture
-def silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of one's own on a machine without python-rtmidi."""
+def folder_without_midi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A temporary working folder on a machine without python-rtmidi."""
     monkeypatch.setitem(sys.modules, "rtmidi", None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_performance_is_plain_and_uses_more_than_one_voice() -> None:
+def test_the_performance_is_quantized_and_uses_more_than_one_voice() -> None:
     grid = Grid.from_text(PERFORMANCE)
     assert grid.steps == 64
     assert not grid.offsets.any()
@@ -36,7 +36,7 @@ def test_the_performance_is_plain_and_uses_more_than_one_voice() -> None:
     assert len(np.unique(grid.velocities[grid.hits > 0])) >= 2
 
 
-def test_a_script_plays_a_grid_once_at_its_times() -> None:
+def test_a_scripted_input_plays_a_grid_once_at_its_times() -> None:
     clock = InternalClock(120, lead_s=0.0)
     script = ScriptedInput(performance().grid, clock)
     assert script.poll(NOW_S) == []
@@ -47,19 +47,19 @@ def test_a_script_plays_a_grid_once_at_its_times() -> None:
     assert sorted(beats) == sorted((o.beat, o.voice) for o in performance().grid.onsets())
 
 
-def test_the_demo_leaves_four_bars_of_performance_and_their_answer(
-    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_demo_writes_four_bars_of_performance_and_their_answer(
+    folder_without_midi: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = FakeEngine()
     use_engine(monkeypatch, engine)
     commands.demo(FAST)
-    said = capsys.readouterr().out
-    assert "nothing will be heard" in said
-    assert "demo.mid holds four bars of performance, then four bars humanized, at 400 bpm." in said
-    (task, heard, _, _) = engine.calls[-1]
+    output = capsys.readouterr().out
+    assert "there is no sound" in output
+    assert "demo.mid holds four bars of performance, then four bars humanized, at 400 bpm." in output
+    (task, recorded, _, _) = engine.calls[-1]
     assert task == "humanize"
-    assert np.array_equal(heard.hits, performance().grid.hits)
-    read = read_midi(silent / "demo.mid")
+    assert np.array_equal(recorded.hits, performance().grid.hits)
+    read = read_midi(folder_without_midi / "demo.mid")
     assert read.bpm == pytest.approx(400, rel=1e-4)
     assert read.length_beats == pytest.approx(32, abs=0.2)
     both = read.grid(128)
@@ -68,25 +68,25 @@ def test_the_demo_leaves_four_bars_of_performance_and_their_answer(
     assert np.allclose(both.offsets[64:][both.hits[64:] > 0], 0.25, atol=0.02)
 
 
-def test_a_bundle_that_cannot_humanize_answers_with_a_loop_of_its_own(
-    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_bundle_that_cannot_humanize_answers_with_a_generated_loop(
+    folder_without_midi: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = FakeEngine(("generate",))
     use_engine(monkeypatch, engine)
     commands.demo(FAST)
-    said = capsys.readouterr().out
-    assert "cannot humanize: the answer is a loop of its own" in said
-    assert "then four bars generated" in said
+    output = capsys.readouterr().out
+    assert "cannot humanize; the answer is a generated loop" in output
+    assert "then four bars generated" in output
     assert engine.calls[0][0] == "generate"
     assert demo_mode(engine) == "generate"
 
 
-def test_the_demo_says_which_options_it_leaves_out_and_is_written_for_the_kit(
-    silent: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_demo_names_ignored_options_and_writes_for_the_kit(
+    folder_without_midi: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use_engine(monkeypatch, FakeEngine())
     kit = known_kits()["ad2"].kit
-    commands.demo(replace(FAST, record=silent / "takes", bars=3, controls=ControlState(kit=kit)))
-    assert "--record, --bars are left out" in capsys.readouterr().out
-    assert not (silent / "takes").exists()
-    assert set(read_midi(silent / "demo.mid", kit).pitches.tolist()) <= set(kit.output_notes)
+    commands.demo(replace(FAST, record=folder_without_midi / "takes", bars=3, controls=ControlState(kit=kit)))
+    assert "--record, --bars are ignored" in capsys.readouterr().out
+    assert not (folder_without_midi / "takes").exists()
+    assert set(read_midi(folder_without_midi / "demo.mid", kit).pitches.tolist()) <= set(kit.output_notes)

@@ -262,9 +262,9 @@ def perform(rig: Rig) -> None:
     rig.play([*ons, *((at + 1000, bytes((0x89, pitch, 0))) for at, pitch, _ in hits)])
 
 
-def step_notes(section: Section, line: float) -> list[Note]:
+def step_notes(section: Section, boundary_beats: float) -> list[Note]:
     grid = performed_grid()
-    return grid_to_notes(Grid(grid.hits, grid.velocities, np.zeros_like(grid.offsets)), line, section)
+    return grid_to_notes(Grid(grid.hits, grid.velocities, np.zeros_like(grid.offsets)), boundary_beats, section)
 
 
 def half_a_step(section: Section) -> float:

@@ -1,4 +1,4 @@
-"""The song jumps, wraps, halts and starts, on made-up time: nothing of the music is lost, doubled or told wrongly because of it."""
+"""The song jumps, wraps, stops and starts in simulated time: no note is lost or doubled, and every report is right."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def kicks(session: SimulatedSession) -> list[float]:
 
 @pytest.mark.parametrize("last", [START, CONTINUE])
 @pytest.mark.parametrize("lead_s", [0.0, 0.001, 0.004, 0.006])
-def test_a_wrap_told_as_stop_position_start_drops_no_downbeat(last: bytes, lead_s: float) -> None:
+def test_a_wrap_sent_as_stop_position_start_drops_no_downbeat(last: bytes, lead_s: float) -> None:
     sender = Sender(120).say(START).beats(16)
     sender.song += [(sender.at_s - lead_s, message) for message in (STOP, position(0), last)]
     sender.beats(8)
@@ -41,7 +41,7 @@ def test_a_wrap_told_as_stop_position_start_drops_no_downbeat(last: bytes, lead_
 
 
 @pytest.mark.parametrize("late_s", [-0.001, 0.0, 0.0005, 0.002, 0.004])
-def test_a_jump_onto_a_beat_strikes_it_once(late_s: float) -> None:
+def test_a_jump_onto_a_beat_plays_it_once(late_s: float) -> None:
     sender = Sender(120).say(START).ticks(5 * 24)
     sender.song.append((sender.at_s - 0.01, position(48)))
     sender.song.append((sender.at_s + late_s, CLOCK))
@@ -51,7 +51,7 @@ def test_a_jump_onto_a_beat_strikes_it_once(late_s: float) -> None:
 
 
 @pytest.mark.parametrize("after_s", [-0.03, 0.002, 0.01, 0.03, 0.06])
-def test_align_strikes_the_beat_once(after_s: float) -> None:
+def test_align_plays_the_beat_once(after_s: float) -> None:
     sender = Sender(120).say(START).beats(12)
     press(sender, "align", 6 + after_s * 2)
     session = on_the_floor(sender, control_map=MAP).play(sender.at_s - 0.1)
@@ -60,7 +60,7 @@ def test_align_strikes_the_beat_once(after_s: float) -> None:
 
 @pytest.mark.parametrize("bars", [1, 2, 3, 6])
 @pytest.mark.parametrize("mode", ["humanize", "drumify", "respond", "vary"])
-def test_in_a_loop_of_any_length_what_is_played_is_answered(mode: str, bars: int) -> None:
+def test_notes_played_in_a_daw_loop_of_any_length_are_answered(mode: str, bars: int) -> None:
     sender = Sender(120).say(START)
     for _ in range(6):
         for _ in range(bars * 4):
@@ -68,14 +68,14 @@ def test_in_a_loop_of_any_length_what_is_played_is_answered(mode: str, bars: int
         sender.say(position(0))
     session = SimulatedSession(sender.song, mode=mode, options={"drops_echoes": False}).play(sender.at_s - 0.05)
     task = "vary" if mode == "respond" else mode
-    heard = [call[1] for call in session.engine.calls if call[0] == task and call[1].hits.any()]
-    passes = {min(bars * 4, 16), bars * 4 % 16}  # six bars are a pass of four and one of two
-    assert any(grid.hits[::4, 0].sum() in passes for grid in heard)
+    recorded = [call[1] for call in session.engine.calls if call[0] == task and call[1].hits.any()]
+    counts = {min(bars * 4, 16), bars * 4 % 16}  # six bars are a cycle of four bars and one of two
+    assert any(grid.hits[::4, 0].sum() in counts for grid in recorded)
     assert len(session.output.hits()) > bars
 
 
 @pytest.mark.parametrize("start", [0, 4])
-def test_what_is_played_in_a_loop_of_two_bars_comes_back_in_the_next_round(start: int) -> None:
+def test_notes_played_in_a_daw_loop_of_two_bars_are_answered_in_the_next_round(start: int) -> None:
     sender = Sender(120).say(START).beats(start)
     for pitch in (36, 38, 42, 36, 38):
         for _ in range(8):
@@ -87,7 +87,7 @@ def test_what_is_played_in_a_loop_of_two_bars_comes_back_in_the_next_round(start
 
 
 @pytest.mark.parametrize("mode", ["humanize", "respond"])
-def test_in_a_loop_of_two_bars_the_drummer_goes_on_by_itself(mode: str) -> None:
+def test_in_a_daw_loop_of_two_bars_loops_are_generated_without_notes(mode: str) -> None:
     sender = Sender(120).say(START)
     for _ in range(6):
         sender.beats(8).say(position(0))
@@ -95,7 +95,7 @@ def test_in_a_loop_of_two_bars_the_drummer_goes_on_by_itself(mode: str) -> None:
     assert len(session.output.hits()) > 20
 
 
-def test_a_loop_of_the_daw_that_holds_no_line_still_brings_in_what_waits() -> None:
+def test_a_daw_loop_without_a_cycle_boundary_still_brings_in_the_queued_loop() -> None:
     sender = Sender(120).say(START).beats(4)
     for _ in range(4):
         sender.beats(8).say(position(16))
@@ -103,7 +103,7 @@ def test_a_loop_of_the_daw_that_holds_no_line_still_brings_in_what_waits() -> No
     assert [played.loop.index for played in session.played] == [0, 1, 2]
 
 
-def test_a_note_that_anticipates_the_first_beat_is_heard() -> None:
+def test_a_note_that_anticipates_the_first_beat_is_recorded() -> None:
     sender = Sender(120).say(START)
     sender.song.append((NOW_S + 0.005, bytes((0x99, KICK, 90))))
     sender.rest(0.02).beats(18)
@@ -113,7 +113,7 @@ def test_a_note_that_anticipates_the_first_beat_is_heard() -> None:
     assert humanized[-1].offsets[0, 0] == pytest.approx(-0.12, abs=0.01)
 
 
-def test_a_note_within_a_wrap_is_heard_on_the_beat_it_anticipates() -> None:
+def test_a_note_within_a_wrap_is_recorded_on_the_beat_it_anticipates() -> None:
     sender = Sender(120).say(START).beats(16)
     wrap_s = sender.at_s
     sender.song += [(wrap_s - 0.006, message) for message in (STOP, position(0), CONTINUE)]
@@ -124,7 +124,7 @@ def test_a_note_within_a_wrap_is_heard_on_the_beat_it_anticipates() -> None:
     assert np.argwhere(humanized[-1].hits).tolist() == [[0, 0]]
 
 
-def test_notes_played_while_the_song_stands_are_no_part_of_it() -> None:
+def test_notes_played_while_the_song_is_stopped_are_not_recorded() -> None:
     sender = Sender(120)
     for beat in range(8):
         sender.song.append((NOW_S + beat * 0.5, bytes((0x99, KICK, 90))))
@@ -133,14 +133,14 @@ def test_notes_played_while_the_song_stands_are_no_part_of_it() -> None:
     assert [call for call in session.engine.calls if call[0] == "humanize"] == []
 
 
-def test_a_loop_that_a_jump_cuts_is_told_of_at_the_tempo_it_was_played_at() -> None:
+def test_a_loop_cut_by_a_jump_is_reported_at_its_tempo() -> None:
     sender = Sender(120).say(START).beats(5).say(position(0)).beats(4)
     session = SimulatedSession(sender.song, options={"drops_echoes": False}).play(sender.at_s).close()
     assert [played.bpm for played in session.played] == pytest.approx([120, 120], abs=0.5)
 
 
 @pytest.mark.parametrize("name", ["mute kick", "kit ad2"])
-def test_a_loop_is_told_of_as_it_was_heard_and_not_as_it_would_go_on(name: str) -> None:
+def test_a_loop_is_reported_as_it_was_played_and_not_with_later_changes(name: str) -> None:
     sender = Sender(120).say(START).beats(17)
     press(sender, name, 14)
     session = session_of(sender, "generate").play(sender.at_s)
@@ -149,7 +149,7 @@ def test_a_loop_is_told_of_as_it_was_heard_and_not_as_it_would_go_on(name: str) 
 
 
 @pytest.mark.parametrize("offset_s", [-0.1, -0.05, -0.02, 0.02, 0.1])
-def test_however_early_it_plays_the_first_note_sounds(offset_s: float) -> None:
+def test_the_first_note_is_played_at_any_offset(offset_s: float) -> None:
     sender = Sender(120).beats(8).say(START).beats(4)
     session = on_the_floor(sender, offset_s=offset_s).play(sender.at_s - 0.2)
     first_s = session.output.hits()[0][0]
@@ -166,22 +166,22 @@ def test_undo_goes_back_to_a_morph_too() -> None:
     assert len({(p.loop.index, p.loop.source) for p in session.played}) == len({p.loop.index for p in session.played})
 
 
-def test_a_model_that_failed_before_the_start_is_asked_again_at_the_start() -> None:
+def test_a_job_that_failed_before_the_start_is_submitted_again_at_the_start() -> None:
     class Sick(FakeEngine):
         well = False
 
-        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
+        def generate(self, *args: Any, **kwargs: Any) -> list[Grid]:
             if not self.well:
                 self.well = True
                 raise RuntimeError("not yet")
-            return super().generate(*asked, **more)
+            return super().generate(*args, **kwargs)
 
     sender = Sender(120).rest(5).say(START).beats(4)
     session = SimulatedSession(sender.song, engine=Sick(), options={"drops_echoes": False}).play(sender.at_s)
     assert session.output.hits()[0][0] < NOW_S + 5.1
 
 
-def test_hold_that_is_let_go_in_the_last_beat_has_the_four_bars_answered() -> None:
+def test_hold_released_in_the_last_beat_still_answers_the_four_bars() -> None:
     sender = Sender(120).say(START).beats(34)
     sender.song += [(NOW_S + 0.001, bytes((0x99, 38, 90))), (NOW_S + 4.001, bytes((0x99, 38, 90)))]
     press(sender, "hold", 0.5)
@@ -195,7 +195,7 @@ def test_hold_that_is_let_go_in_the_last_beat_has_the_four_bars_answered() -> No
 
 
 @pytest.mark.parametrize("data", [(200, 90), (36, 200), (255, 255)])
-def test_data_beyond_seven_bits_is_no_note_and_no_control(data: tuple[int, int]) -> None:
+def test_data_above_seven_bits_is_neither_note_nor_control(data: tuple[int, int]) -> None:
     sender = Sender(120).say(START)
     for _ in range(64):
         sender.song += [(sender.at_s, bytes((0x99, *data))), (sender.at_s, bytes((0xBF, *data)))]
@@ -205,7 +205,7 @@ def test_data_beyond_seven_bits_is_no_note_and_no_control(data: tuple[int, int])
     assert dict(session.status.unmapped) == {}
 
 
-def test_align_says_so_where_the_song_does_not_run() -> None:
+def test_align_shows_a_sentence_where_the_song_does_not_run() -> None:
     sender = Sender(120).say(START).beats(4).say(STOP).rest(1)
     press(sender, "align", 5)
     session = session_of(sender, "generate").play(sender.at_s)

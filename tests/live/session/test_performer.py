@@ -1,4 +1,4 @@
-"""The whole session on made-up time: clock bytes and notes in, the exact list of notes out."""
+"""A session in simulated time: clock messages and notes give an exact list of notes."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def test_every_loop_is_played_on_its_four_bars_to_the_millisecond(bpm: float) ->
     assert_same_hits(got, expected, within_s=0.0025)
 
 
-def test_a_jittered_clock_gives_notes_that_are_steadier_than_it() -> None:
+def test_a_jittered_clock_gives_steadier_notes() -> None:
     sender = Sender(120, jitter_s=0.001).say(START).beats(64)
     session = SimulatedSession(sender.song).play(sender.at_s)
     got = [h for h in session.output.hits() if NOW_S + 4 < h[0] < NOW_S + 31.5]
@@ -54,7 +54,7 @@ def test_a_session_with_the_same_seed_is_the_same_session() -> None:
     assert first != other
 
 
-def test_stop_silences_at_once_and_nothing_sounds_after_it() -> None:
+def test_stop_ends_all_notes_at_once_and_none_follows() -> None:
     sender = Sender(120).say(START).beats(10.3).say(STOP)
     stop_s = sender.at_s
     session = SimulatedSession(sender.song).play(stop_s + 3)
@@ -63,7 +63,7 @@ def test_stop_silences_at_once_and_nothing_sounds_after_it() -> None:
     assert session.status.state is State.STOPPED
 
 
-def test_a_lost_clock_silences_too() -> None:
+def test_a_lost_clock_ends_all_notes() -> None:
     sender = Sender(120).say(START).beats(10.3)
     session = SimulatedSession(sender.song).play(sender.at_s + 3)
     assert session.output.held() == set()
@@ -71,7 +71,7 @@ def test_a_lost_clock_silences_too() -> None:
     assert session.status.state is State.LOST
 
 
-def test_closing_mid_note_silences_and_sends_all_notes_off() -> None:
+def test_closing_ends_active_notes_and_sends_all_notes_off() -> None:
     sender = Sender(120).say(START).beats(4)
     session = SimulatedSession(sender.song)
     session.play(NOW_S + 4, each=lambda _: None if not session.output.held() else setattr(session.performer, "finished", True))
@@ -111,11 +111,11 @@ def test_a_wrap_of_the_daw_s_four_bar_loop_is_seamless(wrap: list[bytes]) -> Non
     """No note is doubled, dropped or cut; the early first hits before the wrap are not played again after it."""
     straight = Sender(120).say(START).beats(48)
     wrapped = Sender(120).say(START).beats(16).say(*wrap).beats(16).say(*wrap).beats(16)
-    plain, looped = (SimulatedSession(sender.song).play(sender.at_s - 0.1).output for sender in (straight, wrapped))
-    assert_same_hits(looped.hits(), plain.hits(), within_s=0.002)
+    straight_output, looped = (SimulatedSession(sender.song).play(sender.at_s - 0.1).output for sender in (straight, wrapped))
+    assert_same_hits(looped.hits(), straight_output.hits(), within_s=0.002)
 
 
-def test_a_jump_to_another_bar_silences_and_goes_on_from_there() -> None:
+def test_a_jump_to_another_bar_ends_notes_and_continues_from_there() -> None:
     sender = Sender(120).say(START).beats(5).say(position(48)).beats(6)
     jump_s = NOW_S + 2.5
     session = SimulatedSession(sender.song).play(sender.at_s - 0.1)
@@ -147,10 +147,10 @@ def test_a_slow_model_lets_the_last_loop_play_on() -> None:
 
 def test_a_failing_model_lets_the_last_loop_play_on() -> None:
     class Failing(FakeEngine):
-        def generate(self, *asked: Any, **more: Any) -> list[Grid]:
+        def generate(self, *args: Any, **kwargs: Any) -> list[Grid]:
             if self.calls:
                 raise RuntimeError("no more")
-            return super().generate(*asked, **more)
+            return super().generate(*args, **kwargs)
 
     sender = Sender(120).say(START).beats(33)
     session = SimulatedSession(sender.song, engine=Failing()).play(sender.at_s)
@@ -165,23 +165,23 @@ def humanize_session(sender: Sender, **options: object) -> SimulatedSession:
     return SimulatedSession(sender.song, mode="humanize", options={"drops_echoes": False, **options}).play(sender.at_s)
 
 
-def test_what_is_played_in_four_bars_comes_back_humanized_in_the_next_four() -> None:
+def test_four_played_bars_are_humanized_in_the_next_four() -> None:
     played = Grid.from_text("kick " + "X...x...X...x...|" * 4 + "\nsnare " + "....X.......X..-|" * 4)
     sender = Sender(120).say(START).beats(34)
     performance(sender, played, 0)
     session = humanize_session(sender)
-    (_, heard, amount, seed) = session.engine.calls[-1]
-    assert np.array_equal(heard.hits, played.hits)
-    assert np.allclose(heard.offsets, 0, atol=0.02)
+    (_, recorded, amount, seed) = session.engine.calls[-1]
+    assert np.array_equal(recorded.hits, played.hits)
+    assert np.allclose(recorded.offsets, 0, atol=0.02)
     assert (amount, seed) == (1.0, loop_seed(1, 0))
-    answer = FakeEngine().humanize(heard)
+    answer = FakeEngine().humanize(recorded)
     got = [h for h in session.output.hits() if h[0] < NOW_S + 16]
     expected = expected_hits({1: answer}, 120)
     assert min(h[0] for h in got) > NOW_S + 7.9
     assert_same_hits(got, [h for h in expected if h[0] < NOW_S + 16], within_s=0.0025)
 
 
-def test_a_hit_just_before_the_line_is_answered_with_the_four_bars_after_it() -> None:
+def test_a_hit_just_before_a_cycle_is_answered_with_that_cycle() -> None:
     sender = Sender(120).say(START).beats(50)
     sender.song += [(NOW_S + 1.0, bytes((0x99, 38, 90))), (NOW_S + 7.95, bytes((0x99, 36, 90)))]
     session = humanize_session(sender)
@@ -192,7 +192,7 @@ def test_a_hit_just_before_the_line_is_answered_with_the_four_bars_after_it() ->
     assert second.offsets[0, 0] == pytest.approx(-0.4, abs=0.03)
 
 
-def test_when_nothing_was_played_the_last_answer_plays_on() -> None:
+def test_without_played_notes_the_last_answer_repeats() -> None:
     sender = Sender(120).say(START).beats(64)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0)
     session = humanize_session(sender)
@@ -201,10 +201,10 @@ def test_when_nothing_was_played_the_last_answer_plays_on() -> None:
     assert kicks == [16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60]
 
 
-def test_when_nothing_was_played_yet_the_drummer_begins_by_itself() -> None:
+def test_without_any_played_notes_a_loop_is_generated() -> None:
     sender = Sender(120).say(START).beats(50)
     session = humanize_session(sender)
-    assert [asked[:2] for asked in session.engine.calls] == [("generate", loop_seed(1, 0))]
+    assert [call[:2] for call in session.engine.calls] == [("generate", loop_seed(1, 0))]
     assert min(h[0] for h in session.output.hits()) > NOW_S + 7.8
     assert session.status.loop is not None
 
@@ -216,14 +216,14 @@ def test_a_model_that_cannot_generate_stays_silent_until_something_is_played() -
     assert session.engine.calls == []
 
 
-def test_a_model_of_thirty_ms_still_answers_on_the_next_line() -> None:
+def test_a_model_that_takes_thirty_ms_still_answers_in_the_next_cycle() -> None:
     sender = Sender(174).say(START).beats(20)
     performance(sender, Grid.from_text("kick " + "X...............|" * 4), 0, bpm=174)
     session = SimulatedSession(sender.song, mode="humanize", model_s=0.03, options={"drops_echoes": False}).play(sender.at_s)
     assert (session.output.hits()[0][0] - NOW_S) * 174 / 60 == pytest.approx(16.06, abs=0.03)
 
 
-def test_a_model_that_misses_the_line_is_stood_in_for_by_its_draft() -> None:
+def test_a_model_that_is_late_is_replaced_by_its_draft() -> None:
     sender = Sender(240).say(START).beats(34)
     performance(sender, Grid.from_text("kick " + "X...........X...|" * 4 + "\nsnare " + "..............X.|" * 4), 0, bpm=240)
     session = SimulatedSession(sender.song, mode="humanize", model_s=0.1, options={"drops_echoes": False}).play(sender.at_s)
@@ -234,7 +234,7 @@ def test_a_model_that_misses_the_line_is_stood_in_for_by_its_draft() -> None:
     assert_same_hits(got, [h for h in expected_hits({1: FakeEngine().humanize(draft)}, 240) if h[0] < NOW_S + 7.9], within_s=0.0025)
 
 
-def test_what_is_whole_a_beat_before_the_line_is_asked_for_once() -> None:
+def test_a_recording_that_is_complete_a_beat_early_makes_one_job() -> None:
     sender = Sender(120).say(START).beats(40)
     performance(sender, Grid.from_text("kick " + "X...x...........|" * 4), 0)
     session = humanize_session(sender)
@@ -242,7 +242,7 @@ def test_what_is_whole_a_beat_before_the_line_is_asked_for_once() -> None:
     assert len([h for h in session.output.hits() if h[0] < NOW_S + 16]) == 8
 
 
-def test_the_amount_says_how_much_of_the_feel_is_heard() -> None:
+def test_the_humanize_amount_scales_the_expression() -> None:
     played = Grid.from_text("kick " + "X...............|" * 4)
     sender = Sender(120).say(START).beats(34)
     performance(sender, played, 0)
@@ -253,8 +253,8 @@ def test_the_amount_says_how_much_of_the_feel_is_heard() -> None:
     assert first[2] == round((0.6 * 0.9 + 0.4 * 0.45) * 127)
 
 
-def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
-    """Whatever is sent comes back 1.5 ms later; nothing of it counts as a performance."""
+def test_echoes_on_a_shared_bus_are_never_recorded() -> None:
+    """Every sent message comes back 1.5 ms later; none of them is recorded."""
     sender = Sender(120).say(START).beats(40)
     session = SimulatedSession(sender.song)
     source = session.performer.source
@@ -272,7 +272,7 @@ def test_the_drummer_never_hears_itself_on_a_shared_bus() -> None:
     assert session.status.notes_received == 0
 
 
-def test_all_notes_off_bursts_are_no_hits() -> None:
+def test_bursts_of_all_notes_off_are_not_recorded() -> None:
     burst = [bytes((0xB0 | channel, controller, 0)) for channel in range(16) for controller in (120, 123)]
     sender = Sender(120).say(*burst).say(START).beats(2).say(*burst).beats(15)
     session = humanize_session(sender, modes=("humanize",))
@@ -280,7 +280,7 @@ def test_all_notes_off_bursts_are_no_hits() -> None:
     assert session.engine.calls == []
 
 
-def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
+def test_unmapped_pitches_are_counted_and_named() -> None:
     sender = Sender(120).say(START).beats(20)
     sender.song += [(NOW_S + at_s, bytes((0x99, pitch, 90))) for at_s, pitch in ((1.0, 36), (2.0, 60), (3.0, 75), (4.0, 60))]
     session = humanize_session(sender)
@@ -291,19 +291,19 @@ def test_pitches_that_no_voice_hears_are_counted_and_named() -> None:
 
 def test_an_offset_moves_every_note() -> None:
     sender = Sender(120).say(START).beats(12)
-    plain = SimulatedSession(sender.song).play(sender.at_s - 0.1).output.hits()
+    on_time = SimulatedSession(sender.song).play(sender.at_s - 0.1).output.hits()
     late = SimulatedSession(sender.song, options={"offset_s": 0.02}).play(sender.at_s - 0.1).output.hits()
-    assert [h[0] + 0.02 for h in plain[5 : len(late)]] == pytest.approx([h[0] for h in late[5:]], abs=0.003)
+    assert [h[0] + 0.02 for h in on_time[5 : len(late)]] == pytest.approx([h[0] for h in late[5:]], abs=0.003)
 
 
-def test_a_session_of_so_many_bars_ends_by_itself() -> None:
+def test_a_session_ends_after_its_number_of_bars() -> None:
     session = SimulatedSession(clock=InternalClock(240, lead_s=0.1), options={"bars": 8}).play(NOW_S + 60, from_s=NOW_S).close()
     assert session.output.now_s == pytest.approx(NOW_S + 0.1 + 8.0, abs=0.005)
     assert [(played.loop.index, played.bar, played.bpm) for played in session.played] == [(0, 1, 240), (1, 5, 240)]
     assert session.output.held() == set()
 
 
-def test_every_loop_played_is_told_once_with_its_bar_and_tempo() -> None:
+def test_every_played_loop_is_reported_once_with_its_bar_and_tempo() -> None:
     sender = Sender(93.75, jitter_s=0.0005).say(position(64), CONTINUE).beats(40).say(STOP)
     session = SimulatedSession(sender.song).play(sender.at_s + 1)
     assert [(p.loop.index, p.bar) for p in session.played] == [(0, 5), (1, 9), (2, 13)]
@@ -327,7 +327,7 @@ def test_a_recorded_loop_is_a_file_that_reads_as_the_loop(tmp_path: Path) -> Non
 
 
 class Ticker:
-    """A step function that counts, and fails if it is told to."""
+    """A step function that counts its calls, and may fail at the last one."""
 
     def __init__(self, steps: int, error: Exception | None = None) -> None:
         self.left, self.error = steps, error
@@ -351,7 +351,7 @@ def test_the_thread_closes_once_when_it_is_done() -> None:
     assert (ticker.closed, thread.error) == (1, None)
 
 
-def test_a_crash_closes_first_and_is_kept_for_the_main_thread() -> None:
+def test_an_exception_closes_first_and_is_kept_for_the_main_thread() -> None:
     ticker = Ticker(10, RuntimeError("a bug"))
     thread = PerformerThread(ticker.step, ticker.close, lambda: False)
     thread.start()
@@ -367,36 +367,36 @@ def test_sleeping_ends_at_the_deadline_and_not_before() -> None:
     assert naps == pytest.approx([0.0098, 0.0048])
 
 
-class Quiet:
-    """A display that keeps what was said."""
+class FakeDisplay:
+    """A display that keeps the sentences."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.sentences: list[str] = []
 
     def show(self, status: object) -> None: ...
 
     def show_message(self, sentence: str) -> None:
-        self.said.append(sentence)
+        self.sentences.append(sentence)
 
     def close(self) -> None: ...
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself SIGTERM")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_session_with_silence(number: int) -> None:
+def test_a_signal_ends_a_session_and_all_notes(number: int) -> None:
     output = FakeOutput()
     session = SimulatedSession(clock=InternalClock(240, lead_s=0.01), output=output, options={"drops_echoes": False})
     session.performer.generator.start()
     before = signal.getsignal(number)
     threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
-    run_session(session.performer, Quiet())
+    run_session(session.performer, FakeDisplay())
     assert output.hits()
     assert output.held() == set()
     assert output.sent[-1][1] == bytes((0xB9, 123, 0))
     assert signal.getsignal(number) is before
 
 
-def test_a_bug_in_the_performer_silences_and_is_raised() -> None:
+def test_an_exception_in_the_performer_ends_all_notes_and_is_raised() -> None:
     output = FakeOutput()
     session = SimulatedSession(clock=InternalClock(240, lead_s=0.01), output=output, options={"drops_echoes": False})
     session.performer.generator.start()
@@ -410,13 +410,13 @@ def test_a_bug_in_the_performer_silences_and_is_raised() -> None:
 
     session.performer.step = failing  # type: ignore[method-assign]
     with pytest.raises(ZeroDivisionError):
-        run_session(session.performer, Quiet())
+        run_session(session.performer, FakeDisplay())
     assert output.held() == set()
 
 
-def test_trouble_is_said_once() -> None:
-    display = Quiet()
+def test_an_error_is_shown_once() -> None:
+    display = FakeDisplay()
     session = SimulatedSession(clock=InternalClock(300, lead_s=0.01), options={"bars": 2})
     session.performer.generator.start()
     run_session(session.performer, display, error=lambda: "The disk is full.")
-    assert display.said == ["The disk is full."]
+    assert display.sentences == ["The disk is full."]

@@ -29,12 +29,12 @@ def report_of(folder: Path, cache: Path, **options: object) -> Report:
 
 
 def steady(offset_beats: float = 0.0, velocity: float = 100 / 127, voice: int = 0) -> list[Onset]:
-    """One hit on every beat of four bars but the first."""
+    """Returns a hit on every beat of four bars but the first."""
     return [Onset(beat + offset_beats, voice, velocity) for beat in range(1, 16)]
 
 
 def in_meter(path: Path, numerator: int, denominator: int, notes: int) -> None:
-    """Writes a file of some kicks in a meter."""
+    """Writes a file with kicks in a meter."""
     track = mido.MidiTrack([mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)])
     for _ in range(notes):
         track.append(mido.Message("note_on", channel=9, note=36, velocity=80))
@@ -44,7 +44,7 @@ def in_meter(path: Path, numerator: int, denominator: int, notes: int) -> None:
 
 @pytest.fixture
 def folder(groove: Grid, tmp_path: Path) -> Path:
-    """A groove of four bars, a fill of one bar, a waltz, and a broken file."""
+    """A folder with a groove of four bars, a fill of one bar, a file in 3/4, and a broken file."""
     where = tmp_path / "mixed"
     write_midi(where / "groove.mid", groove, 100)
     write_onsets(where / "fill.mid", [Onset(0, 1, 0.5), Onset(1, 1, 0.5)], 140, 4)
@@ -181,7 +181,7 @@ def test_the_page_has_every_table_that_is_not_empty(folder: Path, tmp_path: Path
 
 
 def melody_file(path: Path) -> None:
-    """Four bars of quarter notes that last an eighth each, from 60 up, and a bass."""
+    """Writes four bars of quarter notes, an eighth long each, on pitches from 60 up."""
     track = mido.MidiTrack([mido.MetaMessage("track_name", name="Lead")])
     for number in range(16):
         track.append(mido.Message("note_on", note=60 + number, velocity=80, time=BEAT // 2 if number else 0))
@@ -203,7 +203,7 @@ def test_melodies_are_measured_by_pitch_length_and_rests(tmp_path: Path) -> None
 
 
 def command(monkeypatch: pytest.MonkeyPatch, cache: Path, *arguments: str) -> int | str | None:
-    """Runs the command as a user would; returns its exit status."""
+    """Runs the command and returns its exit status."""
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(data)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))

@@ -1,4 +1,4 @@
-"""Laws of what compares sets of loops: features, overlap, Frechet distance, the nearest training window."""
+"""Laws of the comparison of sets of loops: features, overlap, Frechet distance, nearest training window."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def features(*lines: str, ms: float = 100.0) -> dict[str, float]:
     return dict(zip([*HIT_FEATURES, *EXPRESSION_FEATURES], drum_features(groove, ms * ONES)[0], strict=True))
 
 
-def test_features_are_counted_by_hand() -> None:
+def test_features_equal_counts_by_hand() -> None:
     found = features(
         "kick X.......x.......|X...............", "snare ....X.......X...|....X..........-", "ride x.x.x.x.x.x.x.x.|................"
     )
@@ -42,7 +42,7 @@ def test_features_are_counted_by_hand() -> None:
     assert found["offset sd (ms)"] == 0
 
 
-def test_bars_that_repeat_are_alike_and_others_are_not() -> None:
+def test_repeated_bars_are_similar_and_disjoint_bars_are_not() -> None:
     assert features("kick X...x...x...x...|X...x...x...x...")["bar self-similarity"] == 1
     assert features("kick X...x...x...x...|.x...x...x...x..")["bar self-similarity"] == 0
     assert features("kick X...x...........|X.......x.......")["bar self-similarity"] == pytest.approx(1 / 3)
@@ -51,7 +51,7 @@ def test_bars_that_repeat_are_alike_and_others_are_not() -> None:
 def test_a_hit_before_a_silent_strong_beat_is_syncopated_and_one_on_it_is_not() -> None:
     assert features("kick X...x...x...x...")["syncopation per bar"] == 0
     assert features("kick X......x........")["syncopation per bar"] == 3  # the last eighth before beat 3: -1 against -4
-    assert features("kick ...............x")["syncopation per bar"] == 4  # the loop's own first beat follows
+    assert features("kick ...............x")["syncopation per bar"] == 4  # the first beat of the loop follows
 
 
 def test_offsets_are_measured_at_the_tempo() -> None:
@@ -63,19 +63,19 @@ def test_offsets_are_measured_at_the_tempo() -> None:
     assert found["odd-16th offset (16ths)"] == 0
 
 
-def test_silence_has_features_and_none_is_nan() -> None:
+def test_the_features_of_silence_are_finite() -> None:
     assert np.isfinite(drum_features(np.zeros((2, 64, 27), np.float32), 100 * ONES)).all()
     assert np.isfinite(melody_features(np.zeros((2, 64), np.float32))).all()
 
 
-def test_patterns_have_no_feel() -> None:
+def test_patterns_have_no_features_of_velocity_and_timing() -> None:
     grooves = random_grooves(3)
     assert drum_features(grooves, 100 * ONES, expression=False).shape == (3, len(HIT_FEATURES))
 
 
-def test_melody_features_are_counted_by_hand() -> None:
+def test_melody_features_equal_counts_by_hand() -> None:
     melody = np.zeros((1, 32), np.float32)
-    melody[0, [0, 4, 8, 16]] = [41, 43, 1, 41]  # a note, one two semitones higher that ends after four steps, the first again
+    melody[0, [0, 4, 8, 16]] = [41, 43, 1, 41]  # a note, another two semitones above that ends after four steps, the first again
     found = dict(zip(MELODY_FEATURES, melody_features(melody)[0], strict=True))
     assert found["onsets per bar"] == 1.5
     assert found["pitches used"] == 2
@@ -103,7 +103,7 @@ def test_sets_from_one_distribution_overlap_and_others_do_not() -> None:
     assert nats > 2
 
 
-def test_a_feature_that_never_changes_overlaps_wholly() -> None:
+def test_a_constant_feature_overlaps_completely() -> None:
     constant = np.full(20, 3.0)
     rows = np.ones((1, 20))
     found = overlap(density(own_distances(constant), 1, rows, rows), density(pair_distances(constant, constant), 1, rows, rows))
@@ -111,23 +111,22 @@ def test_a_feature_that_never_changes_overlaps_wholly() -> None:
     assert found[1][0] == pytest.approx(0, abs=1e-9)
 
 
-def test_a_density_is_a_share_and_as_wide_as_scott_says() -> None:
+def test_a_density_equals_that_of_scipy() -> None:
+    kde = pytest.importorskip("scipy.stats").gaussian_kde
     distances = np.abs(np.random.default_rng(1).normal(0, 1, (60, 60)))
     ones = np.ones((1, 60))
-    found = density(distances, 4.0, ones, ones).shares[0]
-    places = (np.arange(256) + 0.5) / 256 * 6 - 1  # a quarter of the top on either side
-    assert found.sum() == pytest.approx(1)
-    mean = (found * places).sum()
-    wanted = distances.var() * (1 + (60 * 60) ** -0.4)
-    assert (found * (places - mean) ** 2).sum() == pytest.approx(wanted, rel=0.02)
+    shares = density(distances, 4.0, ones, ones).shares[0]
+    points, step = np.linspace(-1, 5, 256, endpoint=False, retstep=True)  # a quarter of the top on either side
+    assert shares.sum() == pytest.approx(1)
+    assert np.allclose(shares / step, kde(distances.ravel())(points + step / 2), atol=0.01)
 
 
-def test_frechet_distance_of_a_set_with_itself_is_nothing() -> None:
+def test_the_frechet_distance_of_a_set_to_itself_is_zero() -> None:
     points = moments(np.random.default_rng(0).normal(size=(300, 5)), np.ones((1, 300)))
     assert frechet_distance(points, points)[0] == pytest.approx(0, abs=1e-9)
 
 
-def test_frechet_distance_is_the_closed_form_of_two_gaussians() -> None:
+def test_the_frechet_distance_of_two_gaussians_has_its_closed_form() -> None:
     draw = np.random.default_rng(0)
     points = draw.normal(size=(500, 3))
     points = (points - points.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(points.T, bias=True))).T  # exactly white
@@ -136,7 +135,7 @@ def test_frechet_distance_is_the_closed_form_of_two_gaussians() -> None:
     assert moved[0] == pytest.approx(25 + (2 - 1) ** 2 + (3 - 1) ** 2)
 
 
-def test_weights_count_a_loop_as_often_as_they_say() -> None:
+def test_a_weight_repeats_a_loop() -> None:
     points, weights = np.random.default_rng(0).normal(size=(4, 2)), np.array([[2.0, 0, 1, 1]])
     repeated = points[[0, 0, 2, 3]]
     for ours, theirs in zip(moments(points, weights), moments(repeated, np.ones((1, 4))), strict=True):
@@ -144,35 +143,35 @@ def test_weights_count_a_loop_as_often_as_they_say() -> None:
     assert weighted_quantiles(np.array([5.0, 1, 9, 7]), weights, (0.5, 1.0)).tolist() == [[5, 9]]
 
 
-def test_a_copy_has_distance_nothing_and_is_found() -> None:
+def test_a_copy_is_found_at_distance_zero() -> None:
     train = random_grooves(50)
     (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(train[[7, 31]]))])
     assert found.indices.tolist() == [7, 31]
     assert found.distances.tolist() == [0, 0]
 
 
-def test_the_distance_counts_cells_and_the_nearest_is_the_nearest_of_all() -> None:
-    train, wanted = random_grooves(2500), random_grooves(20, seed=1)  # more than two blocks
-    (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(wanted))])
-    differing = ((train[None, ..., :9] > 0) != (wanted[:, None, ..., :9] > 0)).sum(axis=(2, 3))
+def test_the_distance_counts_differing_cells_and_the_minimum_is_global() -> None:
+    train, queries = random_grooves(2500), random_grooves(20, seed=1)  # more than two blocks
+    (found,) = find_nearest(windows(train), [NearestQuery(hits_key, hits_key(queries))])
+    differing = ((train[None, ..., :9] > 0) != (queries[:, None, ..., :9] > 0)).sum(axis=(2, 3))
     assert found.distances.tolist() == differing.min(axis=1).tolist()
     assert found.indices.tolist() == differing.argmin(axis=1).tolist()
 
 
-def test_several_searches_are_answered_at_once_and_an_empty_one_too() -> None:
+def test_several_searches_run_at_once_and_one_may_be_empty() -> None:
     train = random_grooves(30)
     searches = [
         NearestQuery(tap_key, tap_key(train[[3]])),
         NearestQuery(hits_key, np.zeros((0, 576), np.float32)),
         NearestQuery(others_key(2), others_key(2)(train[[9]])),
     ]
-    tap, nothing, others = find_nearest(windows(train), searches)
+    tap, empty, others = find_nearest(windows(train), searches)
     assert tap.indices.tolist() == [3]
-    assert not len(nothing.indices)
+    assert not len(empty.indices)
     assert others.indices.tolist() == [9]
 
 
-def test_the_voice_left_out_and_the_drum_that_was_tapped_are_not_compared() -> None:
+def test_keys_ignore_the_left_out_voice_and_the_voice_of_a_tap() -> None:
     groove = random_grooves(1)
     other = groove.copy()
     other[..., [2, 11, 20]] = 0
@@ -185,8 +184,8 @@ def test_the_voice_left_out_and_the_drum_that_was_tapped_are_not_compared() -> N
 
 def test_melodies_are_compared_step_by_step() -> None:
     train = random_melodies(40)
-    wanted = train[[11]].copy()
-    wanted[0, :3] = 60 + np.arange(3)
-    (found,) = find_nearest(windows(train), [NearestQuery(melody_key, melody_key(wanted))])
+    query = train[[11]].copy()
+    query[0, :3] = 60 + np.arange(3)
+    (found,) = find_nearest(windows(train), [NearestQuery(melody_key, melody_key(query))])
     assert found.indices.tolist() == [11]
     assert found.distances[0] == pytest.approx(3, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Laws of the scores of what a drummer is requested for: styles that can be told apart are, controls that obey rise."""
+"""Laws of the scores of styles and controls."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ STYLES = ("rock", "jazz")
 
 
 def of_style(style: str, seed: int) -> Array:
-    """Returns a groove (S, 27) of a style: rock has eighths on the hat, jazz plays the ride; the rest is chance."""
+    """Returns a groove (S, 27) of a style: rock has eighths on the closed hat, jazz on the ride; other hits are random."""
     draw = np.random.default_rng([STYLES.index(style), seed])
     hits = (draw.random((64, 9)) < 0.05).astype(np.float32)
     hits[::2, 2 if style == "rock" else 8] = 1
@@ -36,16 +36,16 @@ def of_style(style: str, seed: int) -> Array:
 
 
 def some_windows(first: int, count: int = 120, shuffled: bool = False) -> Windows:
-    """Returns windows of both styles in turns, ten to a take, or with the styles of takes at random."""
+    """Returns windows of alternating styles, ten to a take, or with the styles of takes at random."""
     names = [STYLES[take % 2] for take in range(count // 10)]
     loops = np.stack([of_style(names[number // 10], first + number) for number in range(count)])
     plain = windows(loops, [number // 10 for number in range(count)])
-    told = list(np.random.default_rng(3).permutation(names)) if shuffled else names
-    return Windows(plain.read, plain.numbers, plain.bpm, plain.takes, tuple(f"{name}/one" for name in told))
+    styles = list(np.random.default_rng(3).permutation(names)) if shuffled else names
+    return Windows(plain.read, plain.numbers, plain.bpm, plain.takes, tuple(f"{name}/one" for name in styles))
 
 
-class Obedient:
-    """Plays what it is requested for."""
+class FakeDrummer:
+    """An engine whose loops follow its controls and, if `obeys`, the requested style."""
 
     def __init__(self, obeys: bool = True) -> None:
         self.obeys = obeys
@@ -74,45 +74,45 @@ class Obedient:
         return Grid(grid.hits, grid.velocities, grid.offsets + 0.2 * amount * grid.hits)
 
 
-def test_styles_that_differ_are_told_apart_and_names_at_random_are_not() -> None:
+def test_distinct_styles_are_recognised_and_random_labels_are_not() -> None:
     train, split = some_windows(0), some_windows(500)
     numbers = np.array([STYLES.index(split.styles[take].split("/")[0]) for take in split.takes])
-    features = [style_features(side.loops(np.arange(len(side)))) for side in (train, split)]
+    features = [style_features(windows.loops(np.arange(len(windows)))) for windows in (train, split)]
     clear = fit_classifier(features[0], numbers, train.takes)
     assert balanced_accuracy(clear.predict(features[1]), numbers) == 1
-    muddled = fit_classifier(features[0], np.random.default_rng(0).integers(0, 2, len(numbers)), train.takes)
-    assert 0.2 < balanced_accuracy(muddled.predict(features[1]), numbers) < 0.8
+    random = fit_classifier(features[0], np.random.default_rng(0).integers(0, 2, len(numbers)), train.takes)
+    assert 0.2 < balanced_accuracy(random.predict(features[1]), numbers) < 0.8
 
 
-def test_every_style_counts_the_same_however_often_it_is_played() -> None:
-    true, found = np.array([0] * 90 + [1] * 10), np.zeros(100, np.int64)
-    assert balanced_accuracy(found, true) == pytest.approx(0.5)
+def test_every_style_has_the_same_weight_in_balanced_accuracy() -> None:
+    true, predicted = np.array([0] * 90 + [1] * 10), np.zeros(100, np.int64)
+    assert balanced_accuracy(predicted, true) == pytest.approx(0.5)
 
 
-def test_a_drummer_that_plays_what_it_is_asked_for_is_recognised_as_people_are() -> None:
+def test_loops_of_the_requested_style_are_recognised_like_real_windows() -> None:
     train, split = some_windows(0), some_windows(500)
-    rows = style_tables(Obedient(), train, split)["styles"].rows  # type: ignore[arg-type]
+    rows = style_tables(FakeDrummer(), train, split)["styles"].rows  # type: ignore[arg-type]
     assert rows[REAL]["recognised"].value == 1
     assert rows[GENERATED]["of that of real windows"].value > 0.9
-    rows = style_tables(Obedient(obeys=False), train, split)["styles"].rows  # type: ignore[arg-type]
+    rows = style_tables(FakeDrummer(obeys=False), train, split)["styles"].rows  # type: ignore[arg-type]
     assert rows[GENERATED]["recognised"].value == pytest.approx(0.5, abs=0.1)
 
 
 def test_styles_with_few_windows_are_left_out() -> None:
     few = some_windows(0, 40)
-    assert common_styles(Obedient(), some_windows(0), few) == []  # type: ignore[arg-type]
-    assert style_tables(Obedient(), some_windows(0), few) == {}  # type: ignore[arg-type]
+    assert common_styles(FakeDrummer(), some_windows(0), few) == []  # type: ignore[arg-type]
+    assert style_tables(FakeDrummer(), some_windows(0), few) == {}  # type: ignore[arg-type]
 
 
-def test_what_controls_do_is_measured() -> None:
-    for name, table in control_tables(Obedient()).items():  # type: ignore[arg-type]
+def test_measurements_follow_the_controls() -> None:
+    for name, table in control_tables(FakeDrummer()).items():  # type: ignore[arg-type]
         values = [float(figure.value) for figure in table.rows["model"].values()]
         falls = "stay" in name
         assert values == sorted(values, reverse=falls), name
         assert values[0] != values[-1], name
 
 
-def test_measures_of_controls_are_what_they_say(groove: Grid) -> None:
+def test_measures_of_controls_equal_counts_by_hand(groove: Grid) -> None:
     assert hits_per_bar([groove]) == groove.hits.sum() / 4
     assert weak_sixteenth_share([Grid.from_text("kick xx..xx..|")]) == 0.5
     assert toms_in_last_bar([groove]) == 0
