@@ -70,7 +70,7 @@ def eager(model: Model, inputs: dict[str, Any]) -> Callable[[], object]:
     """Returns a function that decodes in eager PyTorch, from the inputs of `Engine.decode`."""
     latent, noise = (torch.from_numpy(inputs[name]) for name in ("latent", "noise"))
     temperature = torch.full((len(latent),), inputs["temperature"])
-    whole = model.default_inputs(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
+    whole = model.latent_inputs(latent) | {"noise": noise, "temperature": temperature} if isinstance(model, Drummer) else {}
 
     def run() -> object:
         with torch.inference_mode():

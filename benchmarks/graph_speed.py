@@ -26,7 +26,8 @@ import onnx
 import torch
 from decode_latency import eager, interleaved, percentile
 
-from drumvae.bundle.format import DECODER, DRUMMER, BundleInfo, default_bundle, read_bundle, write_bundle_json
+from drumvae.bundle.format import BundleInfo, default_bundle, read_bundle, write_bundle_json
+from drumvae.bundle.schema import DECODER, DRUMMER
 from drumvae.export.onnx.convert import halve, write_graphs
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model, new_model

@@ -17,7 +17,7 @@ from graph_speed import LARGE, bare_info
 from drumvae.bundle.format import write_bundle_json
 from drumvae.export.onnx.convert import halve, write_graphs
 from drumvae.export.onnx.verify import compare
-from drumvae.export.onnx.windows import MOST, validation_windows
+from drumvae.export.onnx.windows import MAX_WINDOWS, validation_windows
 from drumvae.inference.engine import Engine
 from drumvae.inference.providers import NAMES, lacks
 from drumvae.models.build import Model, new_model
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder or zip of MIDI files")
     parser.add_argument("--presets", nargs="*", default=[name for name in presets() if name != LARGE], help=f"by default all but {LARGE}")
-    parser.add_argument("--windows", type=int, default=MOST)
+    parser.add_argument("--windows", type=int, default=MAX_WINDOWS)
     options = parser.parse_args()
     data = source_folder(options.data or groove_zip())
     print("| preset | provider | loops | steps with different hits | largest absolute difference |\n|---|---|---|---|---|")

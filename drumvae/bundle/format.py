@@ -1,7 +1,7 @@
-"""A folder with an exported model in, one checked description of it out: the only door between training and the stage.
+"""Reads, checks and writes a bundle: the folder with an exported model, which is the only interface between training and playing.
 
-A bundle is `bundle.json`, `decoder.onnx`, `encoder.onnx`, and of a drummer `tap_model.onnx`. Nothing in it is executed but the graphs, by
-ONNX Runtime, and nothing outside of its folder is read.
+A bundle is `bundle.json`, `decoder.onnx`, `encoder.onnx`, and for a drummer `tap_model.onnx`. ONNX Runtime runs the graphs; nothing else in
+the folder is executed, and nothing outside of it is read.
 """
 
 import hashlib
@@ -15,175 +15,142 @@ from typing import Any
 from ..music.grid import STEPS_PER_BAR
 from ..music.kit import DEFAULT_KIT, VOICES, Kit
 from ..util.errors import BundleError
-from .schema import meanings
+from .schema import DRUMMER, ENCODINGS, FAMILIES, GRAPHS, LSTM, GraphSpec, TensorSpec, axis_sizes, meanings
+from .tasks import TASKS
 
 FORMAT = 2
-JSON, DECODER, ENCODER, TAP_MODEL = "bundle.json", "decoder.onnx", "encoder.onnx", "tap_model.onnx"
+"""The version of the format. Another one is refused."""
+JSON = "bundle.json"
 CARD = "CARD.md"
-"""For people; no program reads it."""
+"""The model card, for people; no program reads it."""
 GOLDEN = "golden.bin"
-"""What the graphs answered where they were exported (`drumvae.inference.golden`); the first bundles have none."""
-FILES = (JSON, DECODER, ENCODER, TAP_MODEL, CARD, GOLDEN)
-"""Everything that a bundle may hold."""
+"""The outputs of the graphs where they were exported (`drumvae.inference.golden`); a bundle may lack it."""
+FILES = (JSON, *GRAPHS[DRUMMER], CARD, GOLDEN)
+"""Every file that a bundle may hold."""
 PRECISIONS = ("fp32", "fp16", "int8")
-MOST_STEPS, MOST_LATENT = 4096, 65536
-"""More than any loop and latent that can be made sense of: what asks for more is refused before anything is allocated."""
-TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
+MAX_STEPS, MAX_LATENT_SIZE, MAX_STYLES, MAX_LOOP_FACTORS = 4096, 65536, 256, 64
+"""Larger sizes are refused before any memory is allocated."""
 METADATA_KEY = "drumvae"
-LSTM, DRUMMER = "lstm", "drummer"
-FAMILIES = (LSTM, DRUMMER)
-"""What a model needs to be told: a latent, or what is known of a loop."""
-MOST_STYLES, MOST_LOOP_FACTORS = 256, 64
+"""The key of the bundle's description in the metadata of each graph."""
 DECILES = 11
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
-
-Shapes = dict[str, str]
-"""Inputs or outputs by name, a letter for each axis: B loops, S steps, R bars, V voices, G values of a groove, F of how nine voices are
-played, P of a tap, Z latent size, T styles, K loop factors."""
-_DRUMS: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: (
-        {"latent": "BZ", "noise": "BSV", "temperature": "B", "thresholds": "V", "hit_values": "BSV", "hit_mask": "BSV"}
-        | {"teacher_target": "BSG", "teacher_forcing": "BS"},
-        {"groove": "BSG"},
-    ),
-    ENCODER: ({"groove": "BSG"}, {"mean": "BZ", "std": "BZ"}),
-}
-_MELODIES: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: ({"latent": "BZ", "noise": "BS", "temperature": "B", "teacher_target": "BS", "teacher_forcing": "BS"}, {"melody": "BS"}),
-    ENCODER: ({"melody": "BS"}, {"mean": "BZ", "std": "BZ"}),
-}
-_DRUMMER: dict[str, tuple[Shapes, Shapes]] = {
-    DECODER: (
-        {"latent": "BZ", "has_latent": "B", "noise": "BSV", "temperature": "B", "thresholds": "V", "logit_bias": "BSV"}
-        | {"note_noise": "BSF", "loop_noise": "BK", "expression_temperature": "B", "hit_values": "BSV", "hit_mask": "BSV"}
-        | {"expression": "BSF", "expression_mask": "BSV", "tap": "BSP", "has_tap": "B"}
-        | {"style": "BT", "bpm": "B", "density": "B", "fill": "BR", "teacher_target": "BSG", "teacher_forcing": "BS"},
-        {"groove": "BSG"},
-    ),
-    ENCODER: _DRUMS[ENCODER],
-    TAP_MODEL: ({"tap": "BSP", "bpm": "B", "style": "BT"}, {"hit_probability": "BSV"}),
-}
-GRAPHS = {"groove": _DRUMS, "pattern": _DRUMS, "melody": _MELODIES, DRUMMER: _DRUMMER}
-"""The contract: for each encoding, and for a drummer, the inputs and outputs of each graph, in order. Drums are groove tensors."""
-OPTIONAL = ("teacher_target", "teacher_forcing")
-"""Inputs that a decoder of drums may lack: the first ones exported do."""
 
 
 @dataclass(frozen=True)
 class BundleInfo:
-    """Describes an exported model: what `bundle.json` holds."""
+    """Describes an exported model: the contents of `bundle.json`."""
 
     encoding: str
-    """What the model knows of a loop, as in `drumvae.music.encoding`: "groove", "pattern" or "melody"."""
+    """The encoding of a loop, as in `drumvae.music.encoding`: "groove", "pattern" or "melody"."""
     steps: int
     """Sixteenth steps in a loop."""
     latent_size: int
     tasks: tuple[str, ...]
-    """What it can do, of `TASKS`."""
+    """What the model was trained to do, of `TASKS`."""
     kit: Kit
-    """The pitches it was trained to hear and plays."""
+    """The kit of its training data: the input and output notes of each voice."""
     temperature: float
-    """Default spread of what is drawn, above 0."""
+    """Default temperature of sampling, above 0."""
     thresholds: tuple[float, ...]
-    """For each voice, how likely a hit must be, in (0, 1), for the density of real grooves; a melody has none."""
+    """For each voice the probability from which a hit is written, in (0, 1), for the density of real grooves; none for a melody."""
     preset: str
     training: dict[str, Any]
     """The run that it came from: configuration, data, step, machine."""
     scores: dict[str, Any]
-    """Its scores on validation."""
+    """Its scores on the validation windows."""
     licence: str
-    """Of the weights and of the data that they were trained on."""
+    """The licence of the weights and of the training data."""
     version: str
-    """Of the drumvae that exported it."""
+    """The version of drumvae that exported it."""
     precision: str = "fp32"
     """How the weights are stored, of `PRECISIONS`."""
     family: str = LSTM
-    """What it is told, of `FAMILIES`."""
+    """The architecture, of `FAMILIES`."""
     styles: tuple[str, ...] = ()
-    """What a drummer can be asked to play."""
+    """The styles that a drummer can be conditioned on."""
     loop_factors: int = 0
-    """Ways in which a drummer plays a whole loop otherwise."""
+    """The low-rank factors of a drummer's expression that a whole loop shares."""
     densities: tuple[float, ...] = ()
-    """Hits a bar that people play: the least, that of a tenth of the loops, of two tenths, ... and the most; a drummer plays as many."""
+    """Hits in a bar of the training data, of a drummer: the minimum, the nine deciles and the maximum."""
     thresholds_by_task: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Thresholds of tasks that have others than `thresholds`."""
+    """The thresholds of tasks whose thresholds differ from `thresholds`."""
 
     def to_dict(self) -> dict[str, Any]:
-        told = {
-            "format": FORMAT,
-            "kit": self.kit.to_dict(),
-            "voices": list(VOICES),
-            "meanings": meanings(self.encoding, self.family == DRUMMER),
-        }
-        return asdict(self) | told
+        """Returns plain values, and with them the format, the voices and the meaning of every tensor."""
+        facts = {"format": FORMAT, "kit": self.kit.to_dict(), "voices": list(VOICES), "meanings": meanings(self.kind)}
+        return asdict(self) | facts
 
     @property
-    def graphs(self) -> dict[str, tuple[Shapes, Shapes]]:
-        """The inputs and outputs of each of its graphs."""
-        return GRAPHS[DRUMMER if self.family == DRUMMER else self.encoding]
+    def kind(self) -> str:
+        """The kind of model, a key of `schema.GRAPHS`."""
+        return DRUMMER if self.family == DRUMMER else self.encoding
+
+    @property
+    def graphs(self) -> dict[str, GraphSpec]:
+        """The inputs and outputs of each of its graphs, by file name."""
+        return GRAPHS[self.kind]
 
     def thresholds_for(self, task: str) -> tuple[float, ...]:
-        """Returns the thresholds that a task has when hits are written without chance."""
+        """Returns the thresholds of a task at temperature 0."""
         return self.thresholds_by_task.get(task, self.thresholds)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BundleInfo":
-        """Reads what `to_dict` wrote; raises BundleError with the clause that is broken."""
+        """Reads the values of `to_dict`; raises BundleError with every rule that they break."""
         if values.get("format") != FORMAT:
             raise BundleError(f"It is of format {values.get('format')!r:.40}, and this version reads format {FORMAT} alone. {_AGAIN}")
         missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING and f.default_factory is MISSING]
         if missing:
             raise BundleError(f"Its bundle.json lacks {', '.join(missing)}. {_AGAIN}")
-        kept = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
         try:
-            kept |= {"kit": Kit.from_dict(kept["kit"]), "tasks": tuple(kept["tasks"]), "thresholds": tuple(map(float, kept["thresholds"]))}
-            kept |= {"styles": tuple(map(str, kept.get("styles", ()))), "densities": tuple(map(float, kept.get("densities", ())))}
-            by_task = kept.get("thresholds_by_task", {})
-            kept |= {"thresholds_by_task": {str(task): tuple(map(float, each)) for task, each in by_task.items()}}
-            info = cls(**kept)
-            info._check(list(values.get("voices", [])))
+            by_task = {str(task): _numbers(each) for task, each in known.get("thresholds_by_task", {}).items()}
+            known |= {"kit": Kit.from_dict(known["kit"]), "tasks": tuple(known["tasks"]), "thresholds": _numbers(known["thresholds"])}
+            known |= {"styles": tuple(map(str, known.get("styles", ()))), "densities": _numbers(known.get("densities", ()))}
+            info = cls(**known | {"thresholds_by_task": by_task})
+            broken = [rule for rule, kept in info._rules(list(values.get("voices", []))).items() if not kept]
         except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
             raise BundleError(f"Its bundle.json holds a value of the wrong kind ({error}). {_AGAIN}") from None
+        if broken:
+            raise BundleError(f"This bundle violates the schema: {'; '.join(broken)}. {_AGAIN}")
         return info
 
-    def _check(self, voices: list[str]) -> None:
-        wanted = 0 if self.encoding == "melody" else len(VOICES)
-        clauses = {
-            f"its encoding is {self.encoding!r}, of which {list(GRAPHS)} are known": self.encoding in GRAPHS,
+    def _rules(self, voices: list[str]) -> dict[str, bool]:
+        """Returns the rules of a description, each as the sentence that says how it is broken, and whether it is kept."""
+        steps, latent, styles, factors = self.steps, self.latent_size, len(self.styles), self.loop_factors
+        is_drummer, voice_count = self.family == DRUMMER, 0 if self.encoding == "melody" else len(VOICES)
+        rows = (self.thresholds, *self.thresholds_by_task.values())
+        densities_rise = all(0 <= low <= high < MAX_STEPS for low, high in pairwise(self.densities))
+        return {
+            f"its encoding is {self.encoding!r}, not one of {list(ENCODINGS)}": self.encoding in ENCODINGS,
             f"its voices are {voices}, not {list(VOICES)}": voices == list(VOICES),
-            "it hears other pitches than this version": self.kit.input_notes == DEFAULT_KIT.input_notes,
-            f"it has {self.steps} steps and {self.latent_size} latent dimensions, of at most {MOST_STEPS} and {MOST_LATENT}": _is_count(
-                self.steps, MOST_STEPS
-            )
-            and _is_count(self.latent_size, MOST_LATENT),
-            f"its precision is {self.precision!r}, of which {list(PRECISIONS)} are known": self.precision in PRECISIONS,
-            f"its tasks are {list(self.tasks)}, of which {list(TASKS)} are known": bool(self.tasks) and set(self.tasks) <= set(TASKS),
+            "its kit has other input notes than this version": self.kit.input_notes == DEFAULT_KIT.input_notes,
+            f"it has {steps} steps and {latent} latent dimensions, of at most {MAX_STEPS} and {MAX_LATENT_SIZE}": (
+                _is_count(steps, MAX_STEPS) and _is_count(latent, MAX_LATENT_SIZE)
+            ),
+            f"its precision is {self.precision!r}, not one of {list(PRECISIONS)}": self.precision in PRECISIONS,
+            f"its tasks are {list(self.tasks)}, not some of {list(TASKS)}": bool(self.tasks) and set(self.tasks) <= set(TASKS),
             f"its temperature is {self.temperature}, not above 0 and up to 100": 0 < self.temperature <= 100,
-            f"its thresholds are not {wanted}, one for each voice, between 0 and 1": all(
-                len(each) == wanted and all(0 < t < 1 for t in each) for each in (self.thresholds, *self.thresholds_by_task.values())
+            f"its thresholds are not {voice_count}, one for each voice, between 0 and 1": (
+                all(len(row) == voice_count and all(0 < threshold < 1 for threshold in row) for row in rows)
             ),
-            f"its densities are {self.densities}, not {DECILES} numbers that rise, and a drummer has them": (
-                len(self.densities) == (DECILES if self.family == DRUMMER else 0)
-                and all(0 <= low <= high < MOST_STEPS for low, high in pairwise(self.densities))
+            f"its densities are {self.densities}, not {DECILES} numbers that rise, for a drummer alone": (
+                len(self.densities) == (DECILES if is_drummer else 0) and densities_rise
             ),
-            f"its family is {self.family!r}, of which {list(FAMILIES)} are known": self.family in FAMILIES,
-            f"it is a drummer that writes {self.encoding!r}, and a drummer writes grooves of whole bars": self.family != DRUMMER
-            or (self.encoding == "groove" and isinstance(self.steps, int) and self.steps % STEPS_PER_BAR == 0),
-            f"it has {len(self.styles)} styles and {self.loop_factors!r} loop factors, of at most {MOST_STYLES} and {MOST_LOOP_FACTORS}": (
-                len(self.styles) <= MOST_STYLES
-            )
-            and isinstance(self.loop_factors, int)
-            and 0 <= self.loop_factors <= MOST_LOOP_FACTORS,
+            f"its family is {self.family!r}, not one of {list(FAMILIES)}": self.family in FAMILIES,
+            f"it is a drummer of {self.encoding!r}, and a drummer writes grooves of whole bars": (
+                not is_drummer or (self.encoding == "groove" and isinstance(steps, int) and steps % STEPS_PER_BAR == 0)
+            ),
+            f"it has {styles} styles and {factors!r} loop factors, of at most {MAX_STYLES} and {MAX_LOOP_FACTORS}": (
+                styles <= MAX_STYLES and isinstance(factors, int) and 0 <= factors <= MAX_LOOP_FACTORS
+            ),
         }
-        broken = [clause for clause, kept in clauses.items() if not kept]
-        if broken:
-            raise BundleError(f"This bundle does not keep the contract: {'; '.join(broken)}. {_AGAIN}")
 
 
 def default_bundle() -> Path:
-    """Returns the folder of the model that ships with the package; raises BundleError where none does."""
+    """Returns the folder of the model that ships with the package; raises BundleError if none does."""
     folder = Path(str(files("drumvae") / "bundles" / "default"))
-    if not (folder / "bundle.json").is_file():
+    if not (folder / JSON).is_file():
         raise BundleError("No model ships with this copy of drumvae; name one with --bundle, or train one with drumvae-train.")
     return folder
 
@@ -201,7 +168,7 @@ def read_bundle(folder: Path) -> BundleInfo:
 
 
 def read_file(folder: Path, name: str) -> bytes:
-    """Returns what a file of a bundle holds; raises BundleError where it is missing, or is a link that leads out of the folder."""
+    """Returns the contents of a bundle's file; raises BundleError if it is missing, or is a link out of the folder."""
     path = folder / name
     try:
         if not path.is_file():
@@ -214,33 +181,33 @@ def read_file(folder: Path, name: str) -> bytes:
 
 
 def has_golden(folder: Path) -> bool:
-    """Says whether a bundle tells what its graphs should answer; it was read and found whole."""
+    """Returns whether a bundle, which was read without an error, holds golden outputs."""
     return GOLDEN in checksums(_read_json(folder))
 
 
 def checksums(values: dict[str, Any]) -> dict[str, str]:
-    """Returns the checksum of each file that a description names; raises BundleError where it names others than a bundle has."""
+    """Returns the checksum of each file that a description names; raises BundleError if these are not the files of a bundle."""
     graphs = values["graphs"]
-    needed = GRAPHS[DRUMMER] if values.get("family") == DRUMMER else _DRUMS
+    needed = GRAPHS[DRUMMER if values.get("family") == DRUMMER else "groove"]
     for name in graphs:
         if name not in (*needed, GOLDEN):
             raise BundleError(
-                f"This bundle does not keep the contract: it names the file {name!r:.80}, and may name {', '.join(needed)} and"
-                f" {GOLDEN} alone, which lie in its own folder. {_AGAIN}"
+                f"This bundle violates the schema: it names the file {name!r:.80}, and may name {', '.join(needed)} and {GOLDEN} alone,"
+                f" in its own folder. {_AGAIN}"
             )
     missing = [name for name in needed if name not in graphs]
     if missing:
-        raise BundleError(f"This bundle does not keep the contract: it names no {' and no '.join(missing)}. {_AGAIN}")
+        raise BundleError(f"This bundle violates the schema: it names no {' and no '.join(missing)}. {_AGAIN}")
     return {name: graphs[name] for name in needed} | dict(graphs)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
     if not (folder / JSON).is_file():
-        what = "has no bundle.json" if folder.is_dir() else "does not exist"
-        raise BundleError(f"The bundle {folder} {what}. {_AGAIN}")
+        problem = "has no bundle.json" if folder.is_dir() else "does not exist"
+        raise BundleError(f"The bundle {folder} {problem}. {_AGAIN}")
     try:
         values = json.loads(read_file(folder, JSON))
-        if values.get("format", FORMAT) == FORMAT:  # what another one names is none of ours
+        if values.get("format", FORMAT) == FORMAT:  # another format may name other files
             checksums(values)
         else:
             BundleInfo.from_dict(values)
@@ -250,17 +217,15 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
-    """Writes the description of the graphs, and of the recorded answers, that already lie in a folder."""
+    """Writes the description and the checksums of the graphs and golden outputs that are already in a folder."""
     names = [name for name in (*info.graphs, GOLDEN) if (folder / name).is_file()]
     values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in names}}
     (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
 
 
-def shape_of(letters: str, info: BundleInfo, loops: int) -> tuple[int, ...]:
-    """Returns the shape that letters such as "BSV" stand for, for a number of loops."""
-    sizes = {"B": loops, "S": info.steps, "V": len(VOICES), "G": 3 * len(VOICES), "Z": info.latent_size}
-    sizes |= {"R": info.steps // STEPS_PER_BAR, "F": 2 * len(VOICES), "P": 3, "T": len(info.styles), "K": info.loop_factors}
-    return tuple(sizes[letter] for letter in letters)
+def shape_of(tensor: TensorSpec, info: BundleInfo, loops: int) -> tuple[int, ...]:
+    """Returns the shape of an input or output of a bundle's graphs for a number of loops."""
+    return tensor.shape(axis_sizes(loops, info.steps, info.latent_size, len(info.styles), info.loop_factors))
 
 
 def sha256(path: Path) -> str:
@@ -268,5 +233,9 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _is_count(value: object, most: int) -> bool:
-    return isinstance(value, int) and 0 < value <= most
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _is_count(value: object, largest: int) -> bool:
+    return isinstance(value, int) and 0 < value <= largest

@@ -1,4 +1,4 @@
-"""A bundle's description in, its model card in Markdown out."""
+"""Writes a bundle's model card in Markdown."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from .format import BundleInfo
 
 
 def model_card(info: BundleInfo) -> str:
-    """Returns the card that lies beside the graphs; `drumvae-evaluate --card` adds the scores beside trivial baselines."""
+    """Returns the card of a bundle; `drumvae-evaluate --card` adds scores beside those of baselines."""
     facts = info.training
     config = facts.get("config", {})
     melody, bars = info.encoding == "melody", f"{info.steps / STEPS_PER_BAR:g} bars"
@@ -16,7 +16,7 @@ def model_card(info: BundleInfo) -> str:
         "preset": info.preset,
         "tasks": ", ".join(info.tasks),
         "one loop": f"{info.steps} sixteenth steps, {holds[info.encoding]}, latent of {info.latent_size}",
-        "data": f"{facts.get('data', 'unknown')}, its takes of {bars} and more in 4/4",
+        "data": f"{facts.get('data', 'unknown')}, takes of at least {bars} in 4/4",
         "trained on": _part(facts, "train"),
         "validated on": f"{_part(facts, 'validation')}; the best checkpoint {'was' if melody else 'and the thresholds were'} chosen there",
         "trained for": f"{facts.get('step', 0)} steps of {config.get('batch_size', '?')} windows, {facts.get('minutes', 0):.0f} minutes",
@@ -33,14 +33,14 @@ def model_card(info: BundleInfo) -> str:
 
 
 def _part(facts: dict[str, Any], split: str) -> str:
-    """Returns how much of the data a split is."""
+    """Returns the size of a split."""
     takes, windows = (facts.get(name, {}).get(split, 0) for name in ("takes", "windows"))
     return f"{takes} takes, {windows} windows"
 
 
-_DRUMS = """It knows {bars} of 4/4 on a straight sixteenth grid, one hit of a voice a step: flams, drags and triplets are outside of it,
-and so are other meters. It was made to accompany and to sketch; it knows nothing of the song around it.
+_DRUMS = """It writes {bars} of 4/4 on a straight sixteenth grid, with at most one hit of a voice in a step. It cannot write flams, drags,
+triplets or other meters. It is meant for accompaniment and sketches; it has no information on the song around it.
 """
-_MELODIES = """It knows {bars} of 4/4 on a straight sixteenth grid, one note at a time from A0 to C8, all equally loud: chords, triplets and
-other meters are outside of it. It was made to sketch; it knows nothing of the song around it.
+_MELODIES = """It writes {bars} of 4/4 on a straight sixteenth grid, one note at a time from A0 to C8, all equally loud. It cannot write
+chords, triplets or other meters. It is meant for sketches; it has no information on the song around it.
 """

@@ -1,8 +1,7 @@
-"""The bytes of an ONNX graph in, a refusal out where it could do more than compute, before ONNX Runtime sees it.
+"""Refuses an ONNX graph that could do more than compute, before ONNX Runtime opens it.
 
-Reads the file's own format, protocol buffers, as far as the check needs it (numbers of fields as in onnx.proto), because the stage has
-no other reader. Refused are weights that lie in other files, operators that are not ONNX's own, functions, and weights whose shape
-is not what is there.
+It refuses weights in other files, operators that are not ONNX's own, functions, and weights with a false shape. It parses as much of the
+protocol buffers as it needs (field numbers as in onnx.proto), because the live stage does not install the onnx package.
 """
 
 from collections.abc import Iterator
@@ -10,11 +9,11 @@ from typing import NamedTuple
 
 from ..util.errors import BundleError
 
-MOST_NUMBERS = 1 << 28
-"""Largest weight that is taken for one, in numbers: a gigabyte of float32."""
+MAX_NUMBERS = 1 << 28
+"""The largest weight that is accepted, in numbers: a gigabyte of float32."""
 _OWN_DOMAINS = (b"", b"ai.onnx")
-_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}  # a number's, by TensorProto.DataType
-_VARINT, _FIXED64, _PART, _FIXED32 = 0, 1, 2, 5
+_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}  # of a number, by TensorProto.DataType
+_VARINT, _FIXED64, _MESSAGE, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTIONS = 7, 8, 25
 _GRAPH_NODE, _GRAPH_WEIGHT, _GRAPH_SPARSE = 1, 5, 15
 _NODE_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
@@ -23,25 +22,25 @@ _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_PLACE = 1, 2,
 
 
 class _BrokenError(Exception):
-    """Is raised where the bytes end too soon or are none of this format."""
+    """Signals that the bytes end too soon or are not protocol buffers."""
 
 
 class _Field(NamedTuple):
     number: int
     value: int
-    """The number itself, or where a part begins."""
+    """The number itself, or the offset at which a submessage begins."""
     end: int
-    """Where a part ends; where a number stands, 0."""
+    """The offset at which a submessage ends; 0 for a number."""
 
 
 def check_graph(data: bytes, name: str) -> int:
-    """Returns the opset of a graph; raises BundleError, which names the graph, with the clause of the contract that it breaks."""
+    """Returns the opset of a graph; raises BundleError with the graph's name and the rule that it breaks."""
     try:
         return _check_model(data)
     except _BrokenError:
-        raise BundleError(f"{name} is no ONNX graph, or is cut short. Export it again.") from None
+        raise BundleError(f"{name} is not an ONNX graph, or is cut short. Export it again.") from None
     except BundleError as error:
-        raise BundleError(f"{name} does not keep the contract: {error}. Export it again.") from None
+        raise BundleError(f"{name} violates the schema: {error}. Export it again.") from None
 
 
 def _check_model(data: bytes) -> int:
@@ -53,14 +52,14 @@ def _check_model(data: bytes) -> int:
         elif field.number == _MODEL_OPSET:
             opset = max(opset, _opset(data, field))
         elif field.number == _MODEL_FUNCTIONS:
-            raise BundleError("it brings functions of its own, and a bundle's graphs are made of ONNX's operators alone")
+            raise BundleError("it defines functions, and a bundle's graphs may use ONNX's own operators alone")
     if graphs != 1 or not opset:
         raise _BrokenError
     return opset
 
 
 def _opset(data: bytes, part: _Field) -> int:
-    """Returns the version of ONNX's own operators, or 0 for those of another domain."""
+    """Returns the version of the opset, or 0 for operators of another domain."""
     domain, version = b"", 0
     for field in _fields(data, part.value, part.end):
         if field.number == 1:
@@ -112,22 +111,22 @@ def _check_tensor(data: bytes, tensor: _Field) -> None:
         elif field.number == _TENSOR_EXTERNAL or (field.number == _TENSOR_PLACE and field.value):
             place = 1
     if place:
-        raise BundleError("it keeps weights in other files, and a bundle's graphs hold their own")
+        raise BundleError("it keeps weights in other files, and a bundle's graphs must hold their own")
     numbers = 1
     for size in dims:
         numbers *= size
-    if numbers > MOST_NUMBERS or any(size >> 63 for size in dims):
-        raise BundleError(f"it holds a weight of the shape {dims}, and {MOST_NUMBERS} numbers are the most")
+    if numbers > MAX_NUMBERS or any(size >> 63 for size in dims):
+        raise BundleError(f"it holds a weight of the shape {dims}, of more than {MAX_NUMBERS} numbers")
     if raw >= 0 and kind in _BYTES and raw != numbers * _BYTES[kind]:
-        raise BundleError(f"it holds a weight of the shape {dims}, of which {raw} bytes are there")
+        raise BundleError(f"it holds a weight of the shape {dims} in {raw} bytes")
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[_Field]:
-    """Yields the fields of a message; raises _BrokenError where one does not end within it."""
+    """Yields the fields of a message; raises _BrokenError if one does not end within it."""
     while at < end:
         key, at = _number(data, at, end)
         kind = key & 7
-        if kind == _PART:
+        if kind == _MESSAGE:
             length, at = _number(data, at, end)
             if length > end - at:
                 raise _BrokenError
@@ -152,7 +151,7 @@ def _numbers(data: bytes, part: _Field) -> Iterator[int]:
 
 
 def _number(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Returns a number of seven bits a byte, and where it ends."""
+    """Returns a number in the varint encoding, seven bits a byte, and the offset after it."""
     value = shift = 0
     while at < end and shift < 64:
         byte = data[at]

@@ -1,4 +1,4 @@
-"""A bundle in, its card as text for a terminal out."""
+"""Prints a bundle's model card in a terminal."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from .model_card import model_card
 
 
 def card_text(folder: Path) -> str:
-    """Returns the card that lies in a bundle, or one made of its description where none does; raises BundleError where it is not whole.
+    """Returns a bundle's card, or one made from its description if it has none; raises BundleError for an invalid bundle.
 
-    A stranger's card is text and nothing else: what would steer a terminal is left out.
+    Characters that could control the terminal are removed, because anyone may have written the card.
     """
     info = read_bundle(folder)
     text = read_file(folder, CARD).decode("utf-8", "replace") if (folder / CARD).exists() else model_card(info)

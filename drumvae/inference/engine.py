@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle.format import DRUMMER
+from ..bundle.schema import DRUMMER
 from ..music.conditions import UNCONDITIONED, Conditions, check_density
 from ..music.encoding import VOICE_COUNT, groove_to_grid
 from ..music.grid import Array, Grid
@@ -47,7 +47,7 @@ class Engine:
         self.model, self.info = model, model.info
         self.tasks, self.encoding, self.steps, self.styles = self.info.tasks, self.info.encoding, self.info.steps, self.info.styles
         self.encode, self.decode, self.hit_probability = model.encode, model.decode, model.hit_probability
-        self.loop_shape, self.noise_shape, self.has_teacher_forcing = model.loop_shape, model.noise_shape, model.has_teacher_forcing
+        self.loop_shape, self.noise_shape = model.loop_shape, model.noise_shape
         self.provider_reason, self.pop_notice = model.provider_reason, model.pop_notice
         self._strategy = strategy or (ConditionalStrategy(model) if self.info.family == DRUMMER else LatentStrategy(model))
 

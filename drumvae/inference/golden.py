@@ -1,7 +1,7 @@
-"""An engine in, what it answers to a few seeds out, as a file of a bundle: by which any other machine finds whether it plays the same.
+"""Records a bundle's outputs for a few seeds in a file of the bundle, and compares the outputs on another machine with them.
 
-The file is zlib-compressed float32, little endian, of the arrays that `_shapes` lists, one after the other. Their shapes follow from the
-bundle's description, so that the file says nothing of its own size and can ask for no memory.
+The file is zlib-compressed float32, little endian: the arrays that `_shapes` lists, one after the other. Their shapes follow from the
+bundle's description, so that the file cannot state its own size and make a reader allocate memory.
 """
 
 import zlib
@@ -10,123 +10,124 @@ from math import prod
 
 import numpy as np
 
-from ..bundle.format import TAP_MODEL, BundleInfo, shape_of
+from ..bundle.format import BundleInfo, shape_of
+from ..bundle.schema import DECODER, ENCODER, TAP_MODEL
 from ..music.encoding import VOICE_COUNT
 from ..music.grid import Array
 from ..music.inputs import tap_of
 from ..util.errors import BundleError
 from .engine import Engine
+from .parity import LoopDifference, compare_loops, hits_of
 
 LOOPS = 4
 TEMPERATURE = 1.0
 TOLERANCE = 1e-4
-"""Largest difference allowed in any value; hits must be the same."""
-BYTES_TOLERANCE, BYTES_SHARE = 0.1, 0.1
-"""The same for a model that multiplies in bytes, and the share of hits that may differ: a sum that is off in its last digit, as on
-every other processor, may round a state to the next of 127 steps, and what follows is another loop."""
-_SEEDS = 64  # among which loops are looked for that are sure
-_NUDGE = 1e-4  # by which the noise of a loop that is recorded may be off without another loop
-_DRAWN, _COLD, _LOCKED = "drawn", "likeliest", "all hits given"
-_VALUES = ("mean", "std", "hit_probability")
-"""Answers that are no loops."""
+"""Largest difference allowed in any value; hits must be identical."""
+INT8_TOLERANCE, INT8_SHARE = 0.1, 0.1
+"""The same for an int8 model, and the share of hits that may differ. A sum that is off in its last digit, as on every other processor, may
+round a state to the next of 127 steps, after which another loop follows."""
+_SEEDS = 64  # among which loops with stable hits are searched
+_NUDGE = 1e-4  # change of the noise that must not change the hits of a recorded loop
+_SAMPLED, _MOST_LIKELY, _HITS_GIVEN = "sampled", "most likely", "hits given"
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Says how far a machine's answers are from those that were recorded."""
+class GoldenDifference:
+    """Says how far a machine's outputs are from the recorded ones."""
 
-    loops: int
-    cells: int
-    """Hits, or a melody's classes, that differ."""
-    of_cells: int
-    """How many hits there are, or steps of a melody."""
-    value: float
-    """Largest difference of a value, where hits are the same."""
+    loops: LoopDifference
     precision: str
 
     @property
-    def kept(self) -> bool:
+    def within_tolerance(self) -> bool:
+        """Whether the bundle plays here as it did where it was exported."""
         if self.precision == "int8":
-            return self.cells <= BYTES_SHARE * self.of_cells and self.value <= BYTES_TOLERANCE
-        return self.cells == 0 and self.value <= TOLERANCE
+            return self.loops.hits_differing <= INT8_SHARE * self.loops.hits and self.loops.value <= INT8_TOLERANCE
+        return self.loops.hits_differing == 0 and self.loops.value <= TOLERANCE
 
     def sentence(self) -> str:
-        """Returns what was found."""
-        return f"{self.loops} loops: {self.cells} of {self.of_cells} hits differ, values by at most {self.value:.1e}"
+        """Returns the figures in a sentence."""
+        hits = f"{self.loops.hits_differing} of {self.loops.hits} hits differ"
+        return f"{LOOPS} loops: {hits}, values by at most {self.loops.value:.1e}"
 
 
 def record(engine: Engine) -> bytes:
-    """Returns what an engine answers to the first seeds whose loops are sure: that noise which is off a little draws no other."""
+    """Returns the file for an engine's outputs. Only seeds whose hits are stable under a small change of the noise are recorded."""
     found: list[dict[str, Array]] = []
     for seed in range(_SEEDS):
-        draw = np.random.default_rng([seed, 0])
-        asked = {"latent": draw.standard_normal((1, engine.info.latent_size), np.float32)}
-        asked["noise"] = draw.random((1, *engine.noise_shape), np.float32)
-        if len(found) < LOOPS and (_is_sure(engine, **asked) or _SEEDS - seed <= LOOPS - len(found)):
-            found.append(asked)
-    asked = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    arrays = asked | _answers(engine, asked, None)
+        latent, noise = _seed_noise(engine.info, seed)
+        inputs = {"latent": latent[None], "noise": noise[None]}
+        if len(found) < LOOPS and (_is_stable(engine, **inputs) or _SEEDS - seed <= LOOPS - len(found)):
+            found.append(inputs)
+    inputs = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    arrays = inputs | _outputs(engine, inputs, None)
     return zlib.compress(b"".join(arrays[name].astype("<f4").tobytes() for name in _shapes(engine.info)), 9)
 
 
-def difference(engine: Engine, data: bytes) -> Difference:
-    """Returns how far an engine is from what was recorded; raises BundleError where that is not whole."""
-    arrays = _read(data, engine.info)
-    cells = of_cells = 0
-    value = 0.0
-    for name, answer in _answers(engine, arrays, arrays[_DRAWN]).items():
-        expected = arrays[name]
-        if name in _VALUES:
-            value = max(value, float(np.abs(answer - expected).max()))
-            continue
-        differing = _hits(answer) != _hits(expected)
-        cells += int(differing.sum())
-        of_cells += int((_hits(expected) > 0).sum()) if expected.ndim == 3 else expected.size
-        same = ~np.logical_or.accumulate(differing.any(axis=2), axis=1)  # after a step that differs another loop follows
-        value = max(value, float(np.abs(answer - expected)[same].max(initial=0)))
-    return Difference(LOOPS, cells, of_cells, value, engine.info.precision)
+def difference(engine: Engine, data: bytes) -> GoldenDifference:
+    """Compares an engine's outputs with a recorded file; raises BundleError if the file is not whole."""
+    recorded = _read(data, engine.info)
+    total = LoopDifference()
+    for name, output in _outputs(engine, recorded, recorded[_SAMPLED]).items():
+        if name in (_SAMPLED, _MOST_LIKELY, _HITS_GIVEN):
+            total += compare_loops(recorded[name], output)
+        else:
+            total += LoopDifference(value=float(np.abs(output - recorded[name]).max()))
+    return GoldenDifference(total, engine.info.precision)
 
 
-def _is_sure(engine: Engine, latent: Array, noise: Array) -> bool:
+def same_seeds(info: BundleInfo, data: bytes) -> bool:
+    """Returns whether the recorded seeds draw the same latents and noise here, that is whether NumPy's generator is unchanged."""
+    recorded = _read(data, info)
+    drawn = [_seed_noise(info, seed) for seed in range(_SEEDS)]
+    pairs = zip(recorded["latent"], recorded["noise"], strict=True)
+    return all(any(np.array_equal(latent, z) and np.array_equal(noise, n) for z, n in drawn) for latent, noise in pairs)
+
+
+def _seed_noise(info: BundleInfo, seed: int) -> tuple[Array, Array]:
+    generator = np.random.default_rng([seed, 0])
+    noise_shape = shape_of(info.graphs[DECODER].inputs["noise"], info, 1)[1:]
+    return generator.standard_normal(info.latent_size, np.float32), generator.random(noise_shape, np.float32)
+
+
+def _is_stable(engine: Engine, latent: Array, noise: Array) -> bool:
     low, own, high = (engine.decode(latent, np.clip(noise + by, 0, 1), TEMPERATURE) for by in (-_NUDGE, 0, _NUDGE))
-    return np.array_equal(_hits(low), _hits(own)) and np.array_equal(_hits(own), _hits(high))
+    return np.array_equal(hits_of(low), hits_of(own)) and np.array_equal(hits_of(own), hits_of(high))
 
 
-def _answers(engine: Engine, asked: dict[str, Array], drawn: Array | None) -> dict[str, Array]:
-    """Returns what an engine answers; `drawn` are the loops that are encoded and locked, by default those that it draws."""
-    latent = asked["latent"]
-    answers = {_DRAWN: engine.decode(latent, asked["noise"], TEMPERATURE), _COLD: engine.decode(latent)}
-    loops = answers[_DRAWN] if drawn is None else drawn
-    answers["mean"], answers["std"] = engine.encode(loops)
+def _outputs(engine: Engine, inputs: dict[str, Array], sampled: Array | None) -> dict[str, Array]:
+    """Returns an engine's outputs; `sampled` are the loops that are encoded and whose hits are given, by default its own."""
+    latent = inputs["latent"]
+    outputs = {_SAMPLED: engine.decode(latent, inputs["noise"], TEMPERATURE), _MOST_LIKELY: engine.decode(latent)}
+    loops = outputs[_SAMPLED] if sampled is None else sampled
+    outputs |= dict(zip(engine.info.graphs[ENCODER].outputs, engine.encode(loops), strict=True))
     if engine.encoding != "melody":
-        hits = loops[..., :VOICE_COUNT]
-        answers[_LOCKED] = engine.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits), conditioning=_touch(engine, asked))
+        hits, expression = loops[..., :VOICE_COUNT], _expression_noise(engine.info, inputs)
+        outputs[_HITS_GIVEN] = engine.decode(latent, hit_values=hits, hit_mask=np.ones_like(hits), conditioning=expression)
     if TAP_MODEL in engine.info.graphs:
-        answers["hit_probability"] = engine.hit_probability(tap_of(loops))
-    return answers
+        outputs["hit_probability"] = engine.hit_probability(tap_of(loops))
+    return outputs
 
 
-def _touch(engine: Engine, asked: dict[str, Array]) -> dict[str, Array]:
-    """Returns how a drummer is to play hits that are given: as loosely as people, by the draws that there are."""
-    if TAP_MODEL not in engine.info.graphs:
+def _expression_noise(info: BundleInfo, inputs: dict[str, Array]) -> dict[str, Array]:
+    """Returns a drummer's inputs that sample the expression at temperature 1, made of the recorded latents and noise."""
+    if TAP_MODEL not in info.graphs:
         return {}
-    noise, latent = asked["noise"], asked["latent"]
-    moods = np.resize(latent, (len(latent), engine.info.loop_factors)).astype(np.float32)
-    return {"note_noise": np.tile(2 * noise - 1, 2), "loop_noise": moods, "expression_temperature": np.ones(len(noise), np.float32)}
-
-
-def _hits(loops: Array) -> Array:
-    return loops[..., :VOICE_COUNT] if loops.ndim == 3 else loops[..., None]
+    noise, latent = inputs["noise"], inputs["latent"]
+    loop_noise = np.resize(latent, (len(latent), info.loop_factors)).astype(np.float32)
+    return {"note_noise": np.tile(2 * noise - 1, 2), "loop_noise": loop_noise, "expression_temperature": np.ones(len(noise), np.float32)}
 
 
 def _shapes(info: BundleInfo) -> dict[str, tuple[int, ...]]:
-    """Returns the arrays of a file in order, by name."""
-    inputs, outputs = info.graphs["decoder.onnx"]
-    (loop,) = outputs.values()
-    letters = {"latent": inputs["latent"], "noise": inputs["noise"], _DRAWN: loop, _COLD: loop, "mean": "BZ", "std": "BZ"}
-    letters |= {} if info.encoding == "melody" else {_LOCKED: loop}
-    letters |= info.graphs[TAP_MODEL][1] if TAP_MODEL in info.graphs else {}
-    return {name: shape_of(of, info, LOOPS) for name, of in letters.items()}
+    """Returns the shapes of a file's arrays, in order, by name."""
+    decoder, encoder = info.graphs[DECODER], info.graphs[ENCODER]
+    (loop,) = decoder.outputs.values()
+    tensors = {"latent": decoder.inputs["latent"], "noise": decoder.inputs["noise"], _SAMPLED: loop, _MOST_LIKELY: loop, **encoder.outputs}
+    if info.encoding != "melody":
+        tensors[_HITS_GIVEN] = loop
+    if TAP_MODEL in info.graphs:
+        tensors |= info.graphs[TAP_MODEL].outputs
+    return {name: shape_of(tensor, info, LOOPS) for name, tensor in tensors.items()}
 
 
 def _read(data: bytes, info: BundleInfo) -> dict[str, Array]:
@@ -137,21 +138,9 @@ def _read(data: bytes, info: BundleInfo) -> dict[str, Array]:
     except zlib.error:
         whole = b""
     if len(whole) != size:
-        raise BundleError("What the bundle recorded of its answers is not whole; export it again.")
-    arrays, at = {}, 0
+        raise BundleError("The golden outputs of the bundle are not whole; export it again.")
+    arrays, offset = {}, 0
     for name, shape in shapes.items():
-        arrays[name] = np.frombuffer(whole, "<f4", prod(shape), at).reshape(shape).astype(np.float32)
-        at += 4 * prod(shape)
+        arrays[name] = np.frombuffer(whole, "<f4", prod(shape), offset).reshape(shape).astype(np.float32)
+        offset += 4 * prod(shape)
     return arrays
-
-
-def draws_the_same(info: BundleInfo, data: bytes) -> bool:
-    """Says whether the seeds that were recorded draw the same latents and noise here: whether NumPy's generator is still the same."""
-    arrays = _read(data, info)
-    drawn = []
-    for seed in range(_SEEDS):
-        draw = np.random.default_rng([seed, 0])
-        latent = draw.standard_normal(info.latent_size, np.float32)
-        drawn.append((latent, draw.random(arrays["noise"].shape[1:], np.float32)))
-    pairs = zip(arrays["latent"], arrays["noise"], strict=True)
-    return all(any(np.array_equal(latent, z) and np.array_equal(noise, n) for z, n in drawn) for latent, noise in pairs)

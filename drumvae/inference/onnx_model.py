@@ -12,7 +12,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..bundle.format import DECODER, ENCODER, OPTIONAL, TAP_MODEL, BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.format import BundleInfo, default_bundle, read_bundle, shape_of
+from ..bundle.schema import DECODER, ENCODER, TAP_MODEL
 from ..music.grid import Array
 from ..music.sampling import MIN_TEMPERATURE
 from ..util.errors import BundleError
@@ -96,11 +97,6 @@ class OnnxModel:
         """The shape of the noise of one loop: (S, 9), or (S,) of a melody."""
         return shape_of(self.info.graphs[DECODER][0]["noise"], self.info, 0)[1:]
 
-    @property
-    def has_teacher_forcing(self) -> bool:
-        """Whether `decode` can feed a given loop back step by step; the first exported bundles of drums cannot."""
-        return self.graphs.sessions[DECODER].inputs >= set(OPTIONAL)
-
     def encode(self, loops: Array) -> tuple[Array, Array]:
         """Returns mean and standard deviation of the latents, each (B, Z), of groove tensors (B, S, 27) or melody classes (B, S)."""
         if loops.shape[1:] != self.loop_shape:
@@ -135,15 +131,13 @@ class OnnxModel:
             hit_mask: 0 or 1, (B, S, 9).
             thresholds: Probability from which a hit is written, (9,); by default the bundle's.
             teacher_target: Loops that are fed back where `teacher_forcing` is 1; 1 everywhere is teacher forcing.
-            teacher_forcing: 0 or 1, (B, S); needs `has_teacher_forcing`.
+            teacher_forcing: 0 or 1, (B, S).
             conditioning: Further inputs of a drummer's decoder by their names in the schema; a missing one counts as unknown.
 
         Raises:
-            BundleError: The graph cannot run, or has no teacher forcing.
+            BundleError: The graph cannot run.
             ValueError: A temperature without noise.
         """
-        if teacher_forcing is not None and not self.has_teacher_forcing:
-            raise BundleError("This bundle has no teacher forcing; export its run again with drumvae-export onnx.")
         if temperature < MIN_TEMPERATURE:
             temperature = MIN_TEMPERATURE
             noise = None if noise is None else np.full(noise.shape, _NEUTRAL_NOISE)
@@ -158,7 +152,6 @@ class OnnxModel:
             "hit_mask": hit_mask,
             "teacher_target": teacher_target,
             "teacher_forcing": teacher_forcing,
-            "has_latent": np.ones(1, np.float32),
             **conditioning,
         }
         count = len(latent) if noise is None else len(noise)
@@ -194,7 +187,7 @@ class OnnxModel:
         shapes, outputs = self.info.graphs[graph]
         if not count:  # ONNX Runtime crashes on an empty batch
             return [np.zeros(shape_of(letters, self.info, 0), np.float32) for letters in outputs.values()]
-        batched = {name for name, value in feeds.items() if shapes[name][0] == "B" and len(value) == count}
+        batched = {name for name, value in feeds.items() if shapes[name].is_batched and len(value) == count}
         runs = []
         for first in range(0, count, _MAX_BATCH):
             batch = slice(first, first + _MAX_BATCH)
@@ -207,9 +200,10 @@ class OnnxModel:
 
     def _filled(self, name: str, value: Array | None, rows: int) -> Array:
         """Returns an input of the decoder with a row for each loop; a missing one is filled with its neutral value."""
-        shape = shape_of(self.info.graphs[DECODER][0][name], self.info, rows)
+        tensor = self.info.graphs[DECODER].inputs[name]
+        shape = shape_of(tensor, self.info, rows)
         if value is None:
-            return np.full(shape, _NEUTRAL_NOISE if name == "noise" else 0, np.float32)
+            return np.full(shape, tensor.default, np.float32)
         return np.broadcast_to(value, shape) if len(value) == 1 < rows else value
 
 

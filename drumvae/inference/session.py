@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..bundle.format import METADATA_KEY, OPTIONAL, BundleInfo, read_file, shape_of
+from ..bundle.format import METADATA_KEY, BundleInfo, read_file, shape_of
 from ..bundle.safety import check_graph
 from ..music.grid import Array
 from ..util.errors import BundleError
@@ -192,8 +192,7 @@ def _check_graph(session: Any, path: Path, info: BundleInfo) -> None:
     wanted_inputs, wanted_outputs = info.graphs[path.name]
     for kind, wanted, found in (("input", wanted_inputs, session.get_inputs()), ("output", wanted_outputs, session.get_outputs())):
         shapes = {arg.name: tuple(size if isinstance(size, int) else _ANY for size in arg.shape) for arg in found}
-        whole = info.encoding == "melody" or not shapes.keys().isdisjoint(OPTIONAL)
-        expected = {name: shape_of(letters, info, _ANY) for name, letters in wanted.items() if whole or name not in OPTIONAL}
+        expected = {name: shape_of(tensor, info, _ANY) for name, tensor in wanted.items()}
         if shapes != expected:
             raise BundleError(f"{path} violates the schema: its {kind}s are {shapes}, not {expected}. Export it again.")
         others = [arg.name for arg in found if arg.type != "tensor(float)"]

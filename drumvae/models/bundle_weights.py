@@ -1,7 +1,7 @@
-"""A bundle in, the weights of its model out, to be trained further. Reads the graphs' initializers; nothing is run.
+"""Reads the weights of a bundle's model from the initializers of its graphs, for further training.
 
-Every graph's parameters are its initializers under their own names, the scale's weight in half precision.
-The first bundles name the heads otherwise and hold some biases only as the exporter folded them.
+An initializer has the name of its parameter in the module. The weight of `std` is in half precision. The first bundles have no
+`head.` in the names of heads, and only the folded sum of some biases.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _Arrays = dict[str, NDArray[Any]]
-_FORMER_HEAD = "head."  # which the first bundles do not name
-_GATES = [0, 2, 3, 1]  # where torch's gates (input, forget, cell, output) lie in ONNX's (input, output, forget, cell)
+_FORMER_HEAD = "head."  # which is missing in the first bundles
+_GATES = [0, 2, 3, 1]  # indices of torch's gates (input, forget, cell, output) in ONNX's order (input, output, forget, cell)
 _HALF = ".half"
 
 
@@ -40,12 +40,12 @@ def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
         raise BundleError(f"The bundle {folder} holds its weights rounded, as {info.precision}; begin with the one that it was made from.")
     try:
         config = dict(info.training["config"])
-        wanted = new_model(ModelConfig.from_dict(config["model"])).state_dict()
+        expected = new_model(ModelConfig.from_dict(config["model"])).state_dict()
     except (KeyError, TypeError, RunError) as error:
         raise BundleError(f"The bundle {folder} does not say what model it holds ({error}); train anew, or begin with its run.") from None
     found = {Path(name).stem: _read(folder / name) for name in info.graphs}
     weights = {}
-    for name, like in wanted.items():
+    for name, like in expected.items():
         graph, _, own = name.partition(".")
         value = found[graph].get(own, found[graph].get(own.removeprefix(_FORMER_HEAD)))
         if like.numel() == 0:  # marks of steps that a model does without

@@ -1,4 +1,4 @@
-"""The hyperparameters of a model, as plain data; no torch, so that a preset can be listed without it."""
+"""Defines the hyperparameters of a model, without torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,19 +10,19 @@ from ..util.errors import RunError, nearest
 from ..util.settings import from_table
 
 OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorical"}
-"""The output layer that each encoding is learned by."""
+"""The output layer of each encoding."""
 PLANS = ("flat", "conductor", "segments")
 FAMILIES = ("lstm", "drummer")
 LAGS = (1, 2, 4, 8, 16, 32)
-"""How many steps back a drummer's core sees what it wrote."""
+"""Distances in steps at which a drummer's core sees its own hits."""
 READ_SIZE = 16
-"""Numbers that a drummer's latent is read off each step by, and reaches it by."""
+"""Features of each step from which a drummer's latent is computed, and to which it is expanded."""
 TAP_SIZE = 3
-"""Numbers of a step of a tap: struck or not, velocity in [0, 1], offset in [-1, 1]."""
+"""Features of a step of a tap: hit (0 or 1), velocity in [0, 1], offset in [-1, 1]."""
 TAP_VELOCITIES, TAP_OFFSETS = 12, 8
-"""Levels that velocities and offsets of a tap are compared with."""
+"""Levels to which velocities and offsets of a tap are compared."""
 TAP_FEATURES = TAP_SIZE + TAP_VELOCITIES + TAP_OFFSETS + 8
-"""Numbers that a reader of taps is told of each step."""
+"""Features of each step that the tap model reads."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class ModelConfig:
     """Describes a VAE of loops: a bidirectional LSTM encoder, a Gaussian latent, a plan of the loop, an autoregressive LSTM decoder."""
 
     encoding: str = "groove"
-    """What the encoder reads, as in `drumvae.music.encoding`: "groove", "pattern" or "melody"."""
+    """The encoder's input, as in `drumvae.music.encoding`: "groove", "pattern" or "melody"."""
     output: str = "groove"
-    """What the decoder writes: "groove" (hits, velocities, offsets) or "categorical" (one class a step)."""
+    """The decoder's output: "groove" (hits, velocities, offsets) or "categorical" (one class a step)."""
     steps: int = 64
     """Length of a loop, in sixteenth steps."""
     latent_size: int = 256
@@ -44,7 +44,7 @@ class ModelConfig:
     plan: str = "flat"
     """How the latent reaches the steps: "flat" (the same at every step), "conductor" (an LSTM over segments), "segments" (a layer)."""
     segments: int = 1
-    """Parts of the loop that are planned one by one and decoded each from a fresh state; 1 where the plan is flat."""
+    """Parts of the loop, each with its own plan and its own first decoder state; 1 if the plan is flat."""
     conductor_units: tuple[int, ...] = (256, 256)
     """LSTM units of each conductor layer; only a conductor has them."""
     segment_size: int = 64
@@ -52,43 +52,43 @@ class ModelConfig:
     input_keep: float = 1.0
     """Share of every LSTM layer's input that dropout keeps in training, drawn anew each step; 1 keeps all."""
     previous_keep: float = 1.0
-    """Share of the decoder's previous outputs that dropout keeps, beside `input_keep`; low values make it lean on the latent."""
+    """Share of the decoder's previous outputs that dropout keeps, beside `input_keep`; low values make it rely on the latent."""
     bar_readout: bool = False
-    """Whether the latent is read off the encoder at the end of every bar, in each direction, or only at its two ends."""
+    """Whether the latent is computed from the encoder's states at the end of every bar, in each direction, or only at its two ends."""
     position_size: int = 0
-    """Size of a learned mark of each step that tells the decoder where in the loop it is; 0 leaves it to count."""
+    """Size of a learned embedding of each step's position in the decoder; 0 for none."""
     show_hits: bool = False
-    """Whether the decoder is shown, at each step, the hits that are given beforehand (humanize); grooves only."""
+    """Whether the decoder reads the given hits of each step (humanize); grooves only."""
     feel_units: int = 0
-    """Units of a layer that sees the step's hits before velocity and offset are decided; 0 decides all three at once."""
+    """Units of a layer that predicts velocity and offset from the step's hits; 0 predicts all three from the same state."""
     feel_keep: float = 1.0
     """Share of that layer that dropout keeps."""
     family: str = "lstm"
     """"lstm", the systems that were published, or "drummer", one model for every task (`drumvae.models.drummer`)."""
     styles: tuple[str, ...] = ()
-    """What a drummer can be asked to play, as the corpus names it; this and all below only a drummer has."""
+    """Styles that condition a drummer, as the corpus names them; this and all fields below are a drummer's."""
     width: int = 128
-    """Numbers that each step is known by in the transformer layers."""
+    """Features of each step in the transformer layers."""
     heads: int = 4
     """Attention heads of a layer."""
     encoder_layers: int = 2
-    """Transformer layers that read a loop."""
+    """Transformer layers of the encoder."""
     context_layers: int = 4
-    """Transformer layers that read what is known."""
+    """Transformer layers that compute the context from the known parts of a loop."""
     feel_layers: int = 1
-    """Transformer layers that decide how the hits are played."""
+    """Transformer layers that predict the expression of the hits."""
     core_units: int = 96
-    """Units of the recurrent core that writes the hits."""
+    """Units of the recurrent core that predicts the hits."""
     moods: int = 4
-    """Ways in which a whole loop is played otherwise."""
+    """Low-rank factors of the expression that a loop shares."""
     readers: int = 9
-    """Small networks that read a tapped rhythm each by itself (`drumvae.models.listener`); every second begins with an LSTM."""
+    """Members of the tap model's ensemble (`drumvae.models.tap_model`); every second begins with an LSTM."""
     reader_width: int = 72
-    """Numbers that each step is known by in them."""
+    """Features of each step in a member."""
     reader_layers: int = 3
-    """Layers of each."""
+    """Layers of a member."""
     reader_keep: float = 1.0
-    """Share that dropout keeps in their layers."""
+    """Share that dropout keeps in a member's layers."""
     keep: float = 1.0
     """Share that dropout keeps in a drummer's layers."""
 
@@ -107,7 +107,7 @@ class ModelConfig:
                 raise RunError(f"model.{name} is {getattr(self, name)}; it is a share above 0 and up to 1.")
 
     def _check_encoding(self) -> None:
-        """Refuses a decoder whose loss does not fit what is read: trained so, nothing converges."""
+        """Refuses an output whose loss does not fit the encoding; training would not converge."""
         if self.encoding not in OUTPUT_OF:
             raise RunError(f"There is no encoding {self.encoding!r}; {nearest(self.encoding, list(OUTPUT_OF))}")
         wanted = OUTPUT_OF[self.encoding]
@@ -150,7 +150,7 @@ class ModelConfig:
 
     @property
     def feature_size(self) -> int:
-        """Numbers a step that encoder and decoder read."""
+        """Features of a step that encoder and decoder read."""
         return {"groove": GROOVE_SIZE, "pattern": VOICE_COUNT, "melody": MELODY_CLASSES}[self.encoding]
 
     @property
@@ -160,7 +160,7 @@ class ModelConfig:
 
     @property
     def plan_size(self) -> int:
-        """Numbers that tell a step what its part of the loop should be."""
+        """Features of a segment's plan."""
         return {"flat": self.latent_size, "conductor": self.conductor_units[-1], "segments": self.segment_size}[self.plan]
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
+from ..bundle.schema import DECODER, DRUMMER, GRAPHS, axis_sizes
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
-from ..music.sampling import MIN_TEMPERATURE
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
 from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
 from .features import tempo_features
@@ -131,26 +131,31 @@ class DrummerDecoder(nn.Module):
         logits: Tensor = self.hits_context(context) + self.hits_core(states) + self.hits_past(past)
         return logits
 
-    def context(self, latent: Tensor, known: Conditioning) -> Tensor:
+    def context(self, latent: Tensor, conditioning: Conditioning) -> Tensor:
         """Returns the context (B, S, D) of every step for latents (B, Z) and the known parts of loops."""
-        with_expression = known.expression_mask.repeat(1, 1, 2) * known.hit_values.repeat(1, 1, 2)
-        has_tap = known.has_tap[:, None, None].expand(-1, self.steps, -1)
-        fill = known.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
-        inputs = [known.hit_values * known.hit_mask, known.hit_mask, known.expression_mask, known.expression * with_expression]
-        inputs += [known.tap * has_tap, has_tap]
+        with_expression = conditioning.expression_mask.repeat(1, 1, 2) * conditioning.hit_values.repeat(1, 1, 2)
+        has_tap = conditioning.has_tap[:, None, None].expand(-1, self.steps, -1)
+        fill = conditioning.fill.repeat_interleave(STEPS_PER_BAR, dim=1)[..., None]
+        inputs = [
+            conditioning.hit_values * conditioning.hit_mask,
+            conditioning.hit_mask,
+            conditioning.expression_mask,
+            conditioning.expression * with_expression,
+        ]
+        inputs += [conditioning.tap * has_tap, has_tap]
         steps = self.known_proj(torch.cat([*inputs, fill, fill.abs()], dim=-1)) + self.positions()
-        density = known.density[:, None]
+        density = conditioning.density[:, None]
         has_density = (density > 0).to(density.dtype)
         conditions = [
-            known.style,
-            tempo_features(known.bpm),
+            conditioning.style,
+            tempo_features(conditioning.bpm),
             has_density,
             (density / _HITS_A_BAR - 1) * has_density,
-            known.has_latent[:, None],
+            conditioning.has_latent[:, None],
         ]
         steps = steps + self.condition_proj(torch.cat(conditions, dim=-1))[:, None]
-        of_latent = self.latent_step_proj(self.latent_proj(latent * known.has_latent[:, None]).view(-1, self.steps, READ_SIZE))
-        steps = steps + of_latent * known.has_latent[:, None, None]
+        of_latent = self.latent_step_proj(self.latent_proj(latent * conditioning.has_latent[:, None]).view(-1, self.steps, READ_SIZE))
+        steps = steps + of_latent * conditioning.has_latent[:, None, None]
         for layer in self.layers:
             steps = layer(steps)
         result: Tensor = self.context_norm(steps)
@@ -176,14 +181,14 @@ class DrummerDecoder(nn.Module):
         note_noise: Tensor,
         loop_noise: Tensor,
         expression_temperature: Tensor,
-        known: Conditioning,
+        conditioning: Conditioning,
         true_hits: Tensor,
         teacher_forcing: Tensor,
     ) -> Tensor:
         """Decodes grooves (B, S, 27).
 
         Args:
-            latent: Latents (B, Z), used where `known.has_latent` is 1.
+            latent: Latents (B, Z), used where `conditioning.has_latent` is 1.
             noise: Uniform in [0, 1), (B, S, V); decides which hits are sampled.
             temperature: Spread of the hits, above 0, (B,).
             thresholds: In (0, 1), (V,); a higher one means fewer hits.
@@ -191,11 +196,11 @@ class DrummerDecoder(nn.Module):
             note_noise: Standard normal, (B, S, 2 V); samples the expression of each note.
             loop_noise: Standard normal, (B, K); samples the expression that the loop shares.
             expression_temperature: Factor of the expression's deviation, (B,); 0 gives the location.
-            known: The known parts of the loops.
+            conditioning: The known parts of the loops.
             true_hits: Hits (B, S, V) that are fed back where `teacher_forcing` is 1.
             teacher_forcing: 0 or 1, (B, S).
         """
-        context, gates, skip = self.begin(latent, noise, temperature, thresholds, logit_bias, known)
+        context, gates, skip = self.begin(latent, noise, temperature, thresholds, logit_bias, conditioning)
         state = latent.new_zeros(latent.shape[0], self.units)
         nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
         past: list[Tensor] = []
@@ -207,20 +212,24 @@ class DrummerDecoder(nn.Module):
             forced = teacher_forcing[:, step, None]
             past.append(true_hits[:, step] * forced + hits * (1 - forced))
         hits = torch.stack(outputs, dim=1)
-        return self.with_expression(context, hits, note_noise, loop_noise, expression_temperature, known.expression, known.expression_mask)
+        return self.with_expression(
+            context, hits, note_noise, loop_noise, expression_temperature, conditioning.expression, conditioning.expression_mask
+        )
 
     def begin(
-        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Conditioning
+        self, latent: Tensor, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, conditioning: Conditioning
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the context (B, S, D), and each step's gates (B, S, 3 U) and log odds (B, S, V) without its previous hits."""
-        context = self.context(latent, known)
-        threshold = self.hit_threshold(noise, temperature, thresholds, logit_bias, known)
+        context = self.context(latent, conditioning)
+        threshold = self.hit_threshold(noise, temperature, thresholds, logit_bias, conditioning)
         return context, self.core_context(context), self.hits_context(context) - threshold
 
-    def hit_threshold(self, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, known: Conditioning) -> Tensor:
+    def hit_threshold(
+        self, noise: Tensor, temperature: Tensor, thresholds: Tensor, logit_bias: Tensor, conditioning: Conditioning
+    ) -> Tensor:
         """Returns the log odds (B, S, V) above which there is a hit."""
         bias = torch.log(thresholds) - torch.log1p(-thresholds) - logit_bias
-        return GrooveHead.hit_threshold(noise, temperature, bias, known.hit_values, known.hit_mask)
+        return GrooveHead.hit_threshold(noise, temperature, bias, conditioning.hit_values, conditioning.hit_mask)
 
     def step(self, gates: Tensor, skip: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), partial log odds (B, V) and lags (B, L V)."""
@@ -258,52 +267,37 @@ class Drummer(nn.Module):
 
     def unknown(self, loops: int) -> Conditioning:
         """Returns conditioning for a number of loops of which nothing is known."""
-        like, config = self.decoder.known_proj.weight, self.config
-        steps = config.steps
-        shapes = [
-            (),
-            (steps, VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, 2 * VOICE_COUNT),
-            (steps, VOICE_COUNT),
-            (steps, TAP_SIZE),
-            (),
-            (len(config.styles),),
-            (),
-            (),
-            (steps // STEPS_PER_BAR,),
-        ]
-        return Conditioning(*(like.new_zeros(loops, *shape) for shape in shapes))
+        inputs = self._defaults(loops)
+        inputs["has_latent"] = torch.zeros_like(inputs["has_latent"])
+        return Conditioning(**{name: inputs[name] for name in Conditioning._fields})
 
     @torch.no_grad()
     def decode(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Returns loops (B, S, 27) for all inputs of the decoder, by their names in the schema."""
-        draws = ("noise", "temperature", "thresholds", "logit_bias", "note_noise", "loop_noise", "expression_temperature")
-        named = {name: inputs[name] for name in ("latent", *draws, "teacher_forcing")}
-        known = Conditioning(*(inputs[name] for name in Conditioning._fields))
-        result: Tensor = self.decoder(**named, known=known, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
+        conditioning = Conditioning(**{name: inputs[name] for name in Conditioning._fields})
+        named = {name: value for name, value in inputs.items() if name not in Conditioning._fields and name != "teacher_target"}
+        result: Tensor = self.decoder(**named, conditioning=conditioning, true_hits=inputs["teacher_target"][..., :VOICE_COUNT])
         return result
 
-    def default_inputs(self, latent: Tensor) -> dict[str, Tensor]:
+    def latent_inputs(self, latent: Tensor) -> dict[str, Tensor]:
         """Returns all inputs of the decoder, by their names in the schema, for the most likely loops of latents (B, Z).
 
         All conditions but the latents are unknown.
         """
-        count, steps = len(latent), self.config.steps
-        cells, values = (count, steps, VOICE_COUNT), (count, steps, GROOVE_SIZE)
-        known = self.unknown(count)._replace(has_latent=latent.new_ones(count))
-        zeros = {"logit_bias": cells, "note_noise": (count, steps, 2 * VOICE_COUNT), "loop_noise": (count, self.config.moods)}
-        zeros |= {"expression_temperature": (count,)}
-        zeros |= {"teacher_target": values, "teacher_forcing": (count, steps)}
-        even = {"noise": latent.new_full(cells, 0.5), "thresholds": latent.new_full((VOICE_COUNT,), 0.5)}
-        even["temperature"] = latent.new_full((count,), MIN_TEMPERATURE)
-        return known._asdict() | even | {name: latent.new_zeros(shape) for name, shape in zeros.items()} | {"latent": latent}
+        return self._defaults(len(latent)) | {"latent": latent}
+
+    def _defaults(self, loops: int) -> dict[str, Tensor]:
+        """Returns the defaults of all inputs of the decoder, which are in the schema."""
+        config, like = self.config, self.decoder.known_proj.weight
+        sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
+        tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
+        return {tensor.name: like.new_full(tensor.shape(sizes), tensor.default) for tensor in tensors}
 
     @torch.no_grad()
-    def most_likely(self, latent: Tensor, known: Conditioning, thresholds: Tensor | None = None) -> Tensor:
+    def most_likely(self, latent: Tensor, conditioning: Conditioning, thresholds: Tensor | None = None) -> Tensor:
         """Returns the most likely loops (B, S, 27) for latents (B, Z) and the known parts of loops."""
         given = {} if thresholds is None else {"thresholds": thresholds}
-        return self.decode(self.default_inputs(latent) | known._asdict() | given)
+        return self.decode(self.latent_inputs(latent) | conditioning._asdict() | given)
 
 
 def clamp_expression(expression: Tensor) -> Tensor:

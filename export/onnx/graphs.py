@@ -1,4 +1,4 @@
-"""A torch module in, a graph out whose initializers are the module's own parameters under their own names."""
+"""Exports torch modules to ONNX graphs whose initializers keep the names of the modules' parameters."""
 
 import contextlib
 import io
@@ -15,26 +15,36 @@ if TYPE_CHECKING:
 
 OPSET = 20
 EXAMPLES = 2
-"""Loops in an example batch; 1 would be taken for a constant."""
-Example = Mapping[str, Tensor | list[Tensor]]
+"""Loops in an example batch. With 1, the exporter would treat the batch size as a constant."""
+Example = Mapping[str, Tensor | list[Tensor] | dict[str, Tensor]]
+"""Arguments of a module by name, in order."""
 
 
-def export_module(module: nn.Module, example: Example, outputs: Sequence[str], whole: Sequence[str] = ()) -> "Model":
-    """Returns the graph of a module, its batch free.
+def export_module(module: nn.Module, example: Example, outputs: Sequence[str], unbatched: Sequence[str] = ()) -> "Model":
+    """Exports a module to a graph with a free batch size.
 
-    `example` holds its arguments by name, in order; a list of tensors becomes inputs called name_0, name_1, ... The first axis of each
-    is the batch, but of those named in `whole`.
+    Args:
+        module: The module; it is put into evaluation mode.
+        example: Its arguments. A list of tensors becomes the inputs name_0, name_1, ...; a dictionary becomes inputs named by its keys.
+        outputs: The names of the graph's outputs.
+        unbatched: Inputs whose first axis is not the batch.
+
+    Returns:
+        The graph, without the exporter's debug information.
     """
     batch = torch.export.Dim("batch", min=1)
-    shapes = {name: _each(value, None if name in whole else {0: batch}) for name, value in example.items()}
+
+    def shape(name: str) -> dict[int, Any] | None:
+        return None if name in unbatched else {0: batch}
+
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module.eval(),
-            tuple(example.values()),
+            (*example.values(), {}),  # a dictionary in the last place would be taken for keyword arguments
             dynamo=True,
-            input_names=[flat for name, value in example.items() for flat in _flat_names(name, value)],
+            input_names=[name for argument in example.items() for name in _input_names(*argument)],
             output_names=list(outputs),
-            dynamic_shapes=tuple(shapes.values()),
+            dynamic_shapes=tuple(_nested_shapes(name, value, shape) for name, value in example.items()),
             opset_version=OPSET,
             optimize=False,
         )
@@ -44,18 +54,22 @@ def export_module(module: nn.Module, example: Example, outputs: Sequence[str], w
     return program.model
 
 
-def _each(value: Tensor | list[Tensor], shape: Any) -> Any:
-    return [shape] * len(value) if isinstance(value, list) else shape
+def _nested_shapes(name: str, value: Any, shape: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: shape(key) for key in value}
+    return [shape(name)] * len(value) if isinstance(value, list) else shape(name)
 
 
-def _flat_names(name: str, value: Tensor | list[Tensor]) -> list[str]:
+def _input_names(name: str, value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return list(value)
     return [f"{name}_{index}" for index in range(len(value))] if isinstance(value, list) else [name]
 
 
 def _simplify(model: "Model") -> None:
-    """Folds what is constant, and no parameter: folded into one another they could not be told apart again, to be trained further.
+    """Folds constants, but no parameter: folded parameters could not be read back for further training.
 
-    As inputs they are nothing that can be folded; ONNX Runtime does it when it loads the graph.
+    Parameters become graph inputs for the time of the folding. ONNX Runtime folds them when it loads the graph.
     """
     from onnxscript.optimizer import optimize
 
@@ -75,7 +89,7 @@ def _simplify(model: "Model") -> None:
 
 
 def strip_debug_info(model: "Model") -> None:
-    """Drops the stack traces that the exporter leaves in every node: a quarter of the file, and the paths of this machine."""
+    """Removes the stack traces that the exporter stores in every node: a quarter of the file, and paths of this machine."""
     for node in model.graph:
         node.metadata_props.clear()
         node.doc_string = None
@@ -85,7 +99,7 @@ def strip_debug_info(model: "Model") -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the exporter's chatter about itself off the screen."""
+    """Suppresses what the exporter logs, prints and warns of."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

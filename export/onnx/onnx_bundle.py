@@ -1,4 +1,4 @@
-"""A checkpoint in, a verified bundle out: written beside its final name, compared, and only then moved there."""
+"""Exports a checkpoint or a bundle to a new bundle: written beside its final folder, verified, and only then moved there."""
 
 import dataclasses
 import tempfile
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from drumvae import __version__
-from drumvae.bundle.format import CARD, DECILES, DRUMMER, FILES, GOLDEN, PRECISIONS, BundleInfo, read_bundle, write_bundle_json
+from drumvae.bundle import defaults
+from drumvae.bundle.format import CARD, DECILES, FILES, GOLDEN, JSON, PRECISIONS, BundleInfo, read_bundle, write_bundle_json
 from drumvae.bundle.model_card import model_card
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.inference.golden import record
 from drumvae.models.build import Model, new_model
@@ -27,15 +29,8 @@ from .quantization_error import assert_within, quantization_error
 from .verify import Parity, assert_parity, compare
 from .windows import validation_windows
 
-LICENCE = (
-    "Weights: MIT. Trained on the Groove MIDI Dataset v1.0.0 by Jon Gillick, Adam Roberts, Jesse Engel, Douglas Eck and"
-    " David Bamman (Google LLC), CC BY 4.0, https://magenta.tensorflow.org/datasets/groove"
-)
-TEMPERATURE = 0.7
-"""Loops are drawn a little cooler than trained: at 1 their bars repeat each other less than a drummer's do."""
-DRUMMER_TEMPERATURE = 0.85
-"""The same for a drummer: of 0.7, 0.85 and 1 the one whose loops lie nearest to real windows (Frechet distance 4.5, 3.3, 3.9)."""
-OWN_DATA_LICENCE = "As the grooves that it was trained on."
+Say = Callable[[str], None]
+"""Prints a sentence."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Rounding:
     allowed: float = 0.0
     """Share of the hits that may differ."""
     data: Path | None = None
-    """Folder of MIDI files to compare on; by default the windows that are kept in the checkpoint."""
+    """Folder of MIDI files to compare on; by default the windows in the checkpoint."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -56,120 +51,146 @@ class Rounding:
 WHOLE = Rounding()
 
 
-def export_bundle(checkpoint: Path, out: Path, say: Callable[[str], None], replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
-    """Exports a checkpoint into a bundle folder and compares both on seeds and on the windows kept in the checkpoint.
+@dataclass(frozen=True)
+class Source:
+    """Holds what a bundle is made from."""
 
-    Raises BundleError where the folder is taken and `replace` is off, or the graphs differ from the model; then nothing is left.
+    model: Model
+    info: BundleInfo
+    """The description of the bundle in fp32."""
+    card: str | None
+    """The model card; None to make one from the description."""
+    windows: Array
+    """Loops to compare on, (n, S, 27) or (n, S)."""
+    origin: str
+    """What the windows are, in words."""
+
+
+def export_bundle(checkpoint: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
+    """Exports a checkpoint, and compares both on seeds and on the windows in the checkpoint.
+
+    Args:
+        checkpoint: A checkpoint or a run folder.
+        out: The folder of the bundle.
+        say: Called with each finding.
+        replace: Whether a bundle in `out` is replaced.
+        rounding: The precision.
+
+    Returns:
+        The difference from the PyTorch model.
+
+    Raises:
+        BundleError: The folder is taken, or the graphs differ from the model; then nothing is written.
     """
-    _check_place(out, replace)
+    _check_target(out, replace)
     trained = load_trained(checkpoint)
     if "thresholds" not in trained.facts and trained.model.config.encoding != "melody":
-        say("This run did not end by itself, so that no thresholds were chosen: every hit likelier than not is played. --resume mends it.")
+        say("This run did not end by itself, so no thresholds were calibrated: every hit above 0.5 is played. --resume finishes it.")
     halve(trained.model)
     info = bundle_info(trained)
-    return write_bundle(trained.model, info, model_card(info), trained.windows, out, say, rounding)
+    return write_bundle(Source(trained.model, info, model_card(info), trained.windows, "validation windows"), out, say, rounding)
 
 
-def convert_bundle(bundle: Path, out: Path, say: Callable[[str], None], replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
-    """Exports the model of a bundle anew, in another precision or as this version exports; raises BundleError as `export_bundle`."""
-    _check_place(out, replace)
+def convert_bundle(bundle: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
+    """Exports the model of a bundle again, in another precision or by this version; arguments and errors as of `export_bundle`."""
+    _check_target(out, replace)
     info = read_bundle(bundle)
     config, weights = read_weights(bundle)
     model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
     engine = Engine.load(bundle, "cpu", threads=0)
-    draw = np.random.default_rng(1)
-    latent, noise = draw.standard_normal((64, info.latent_size), np.float32), draw.random((64, *engine.noise_shape), np.float32)
+    generator = np.random.default_rng(1)
+    latent = generator.standard_normal((64, info.latent_size), np.float32)
+    windows = engine.decode(latent, generator.random((64, *engine.noise_shape), np.float32), 1.0)
     card = bundle / CARD
     text = card.read_text("utf-8") if card.is_file() and rounding.precision == info.precision else None
     whole = dataclasses.replace(info, precision="fp32", version=__version__)
-    return write_bundle(model, whole, text, engine.decode(latent, noise, 1.0), out, say, rounding, "loops of its own")
+    return write_bundle(Source(model, whole, text, windows, "loops of its own"), out, say, rounding)
 
 
-def write_bundle(
-    model: Model,
-    info: BundleInfo,
-    card: str | None,
-    windows: Array,
-    out: Path,
-    say: Callable[[str], None],
-    rounding: Rounding,
-    of_what: str = "validation windows",
-) -> Parity:
-    """Writes a model as a bundle, whole or rounded, once it is proved to play as the model does."""
+def write_bundle(source: Source, out: Path, say: Say, rounding: Rounding) -> Parity:
+    """Writes a bundle once its graphs are proved to play as the model does; errors as of `export_bundle`."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as unfinished:
-            part = _written(model, info, Path(unfinished) / "bundle")
-            parity = compare(Engine.load(part, "cpu"), model, windows)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as folder:
+            unfinished = Path(folder)
+            bundle = _write_graphs(source.model, source.info, unfinished / "bundle")
+            parity = compare(Engine.load(bundle, "cpu"), source.model, source.windows)
             assert_parity(parity, say)
+            info, card = source.info, source.card
             if rounding.precision != "fp32":
-                info = dataclasses.replace(info, precision=rounding.precision)
-                rounded = _written(model, info, Path(unfinished) / "rounded")
-                whole, lowered = (Engine.load(each, "cpu", threads=0) for each in (part, rounded))
-                if rounding.data:
-                    windows, of_what = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
-                assert_within(quantization_error(whole, lowered, windows, of_what), rounding.precision, rounding.allowed, say)
-                part = rounded
-            (part / GOLDEN).write_bytes(record(Engine.load(part, "cpu")))
-            write_bundle_json(part, info)
-            (part / CARD).write_text(model_card(info) if card is None or rounding.precision != "fp32" else card, "utf-8")
+                info, card = dataclasses.replace(info, precision=rounding.precision), None
+                bundle = _write_rounded(source, info, bundle, unfinished / "rounded", say, rounding)
+            (bundle / GOLDEN).write_bytes(record(Engine.load(bundle, "cpu")))
+            write_bundle_json(bundle, info)
+            (bundle / CARD).write_text(model_card(info) if card is None else card, "utf-8")
             if out.exists():
-                out.replace(Path(unfinished) / "former")
-            part.replace(out)
+                out.replace(unfinished / "former")
+            bundle.replace(out)
     except OSError as error:
         reason = error.strerror or error
         raise BundleError(f"The bundle {out} cannot be written ({reason}); free some space or name another folder.") from None
     return parity
 
 
-def _written(model: Model, info: BundleInfo, folder: Path) -> Path:
+def _write_rounded(source: Source, info: BundleInfo, whole: Path, folder: Path, say: Say, rounding: Rounding) -> Path:
+    """Writes the graphs in the precision of a description; raises BundleError if they depart too far from those in `whole`."""
+    rounded = _write_graphs(source.model, info, folder)
+    windows, origin = source.windows, source.origin
+    if rounding.data:
+        windows, origin = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
+    expected, found = (Engine.load(each, "cpu", threads=0) for each in (whole, rounded))
+    assert_within(quantization_error(expected, found, windows, origin), rounding.precision, rounding.allowed, say)
+    return rounded
+
+
+def _write_graphs(model: Model, info: BundleInfo, folder: Path) -> Path:
     folder.mkdir()
     write_graphs(model, info, folder)
     write_bundle_json(folder, info)
     return folder
 
 
-def _check_place(out: Path, replace: bool) -> None:
-    """Refuses to take the place of anything but a bundle, and of a bundle unasked."""
+def _check_target(out: Path, replace: bool) -> None:
+    """Refuses to replace anything but a bundle, and a bundle unless `replace` is set."""
     if not out.exists():
         return
     found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not ("bundle.json" in found and found <= set(FILES)):
+    if not (JSON in found and found <= set(FILES)):
         raise BundleError(f"{out} is there already and is no bundle, so it is not replaced; name another folder with --out.")
     if not replace:
         raise BundleError(f"{out} is there already; name another folder with --out, or type --replace.")
 
 
 def bundle_info(trained: Trained) -> BundleInfo:
-    """Returns the description that goes into a bundle of a trained model."""
+    """Returns the description of a bundle of a trained model."""
     facts: dict[str, Any] = dict(trained.facts)
     facts.pop("windows_bpm", None)
     by_task = {task: tuple(each) for task, each in facts.pop("thresholds_by_task", {}).items()}
     model = trained.model.config
-    voices = 0 if model.encoding == "melody" else len(DEFAULT_KIT.output_notes)
+    is_drummer, voice_count = model.family == DRUMMER, 0 if model.encoding == "melody" else len(VOICES)
     return BundleInfo(
         encoding=model.encoding,
         steps=model.steps,
         latent_size=model.latent_size,
         tasks=trained.tasks,
         kit=DEFAULT_KIT,
-        temperature=DRUMMER_TEMPERATURE if model.family == DRUMMER else TEMPERATURE,
-        thresholds=tuple(facts.pop("thresholds", [0.5] * voices))[:voices],
+        temperature=defaults.TEMPERATURES[model.family],
+        thresholds=tuple(facts.pop("thresholds", [0.5] * voice_count))[:voice_count],
         preset=trained.preset,
         scores=facts.pop("validation", {}),
         training=facts | {"config": trained.config},
-        licence=LICENCE if "Groove MIDI" in facts.get("data", "") else OWN_DATA_LICENCE,
+        licence=defaults.licence(facts.get("data", "")),
         version=__version__,
         family=model.family,
         styles=model.styles,
-        loop_factors=model.moods if model.family == DRUMMER else 0,
-        densities=densities(trained.windows) if model.family == DRUMMER else (),
+        loop_factors=model.moods if is_drummer else 0,
+        densities=densities(trained.windows) if is_drummer else (),
         thresholds_by_task=by_task,
     )
 
 
 def densities(windows: Array) -> tuple[float, ...]:
-    """Returns the deciles of how many hits a bar has in grooves (n, S, 27), the least and the most among them."""
+    """Returns the minimum, the deciles and the maximum of the hits in a bar of grooves (n, S, 27)."""
     hits = windows[..., : len(VOICES)].sum(axis=(1, 2)) / (windows.shape[1] / STEPS_PER_BAR)
     return tuple(round(float(value), 2) for value in np.quantile(hits, np.linspace(0, 1, DECILES)))

@@ -1,12 +1,10 @@
-"""A decoder in, three small graphs out: what comes before the steps, one step, and what comes after them.
+"""Exports an LSTM decoder as three small graphs: what precedes the steps, one step, and what follows them.
 
-B batch, S steps, V = 9 voices, F features. Each is exported in a second or two, where the whole of it, unrolled by torch, takes a
-minute; `unroll` puts them together.
+B batch, S steps, V = 9 voices, F features. Each part exports in one or two seconds; the whole decoder, unrolled by torch, takes a minute.
+`unroll` joins the parts.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,22 +19,22 @@ from .graphs import EXAMPLES, export_module
 if TYPE_CHECKING:
     from onnx_ir import Model
 
-EACH_STEP = ("gates", "border", "hit_values", "shown", "told")
-"""What every step gets of its own. `Begin` returns it for all steps side by side, (B, S times its size)."""
-ALL_STEPS = ("temperature", "flag")
-"""What is the same at every step."""
+PER_STEP = ("gates", "threshold", "hit_values", "is_forced", "target")
+"""Inputs of a step that each step has of its own. `Begin` returns them for all steps side by side, (B, S times their size)."""
+SHARED = ("temperature", "flag")
+"""Inputs of a step that are the same at every step."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Holds the graphs of `Begin`, `Step` and `End`, whose inputs and outputs have the names of the arguments and results below."""
+    """Holds the graphs of `Begin`, `Step` and `End`."""
 
     begin: "Model"
-    """Inputs of the decoder in; `EACH_STEP`, `ALL_STEPS`, previous, and state_0, state_1, ... of the first segment, then the next."""
+    """Inputs: those of the decoder. Outputs: `PER_STEP`, `SHARED`, previous, and state_0, state_1, ... of each segment in turn."""
     step: "Model"
-    """`EACH_STEP`, `ALL_STEPS`, previous and state_0, state_1, ... in; features, then previous and state_0, ... anew, out."""
+    """Inputs: `PER_STEP`, `SHARED`, previous, state_0, ... Outputs: features, then the next previous and state_0, ..."""
     end: "Model"
-    """features in, loops out."""
+    """Input: features of all steps. Output: loops."""
     inputs: tuple[str, ...]
     """The names of the inputs of `begin`, in order."""
     steps: int
@@ -44,37 +42,30 @@ class Parts:
 
 
 class Begin(nn.Module):
-    """Everything that does not depend on what is played, as at the beginning of `Decoder.forward`."""
+    """Computes everything that does not depend on earlier steps, as the beginning of `Decoder.forward` does."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
 
-    def forward(
-        self,
-        latent: Tensor,
-        noise: Tensor,
-        temperature: Tensor,
-        teacher_target: Tensor,
-        teacher_forcing: Tensor,
-        thresholds: Tensor | None = None,
-        hit_values: Tensor | None = None,
-        hit_mask: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        """Returns all that `Parts.begin` does; melodies have no thresholds and no locks."""
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        """Returns the outputs of `Parts.begin` for the decoder's inputs by name; melodies have no thresholds and no given hits."""
+        noise, temperature, thresholds = inputs["noise"], inputs["temperature"], inputs.get("thresholds")
         nothing = noise.new_zeros(*noise.shape[:2], VOICE_COUNT)
-        hit_values, hit_mask = (nothing if value is None else value for value in (hit_values, hit_mask))
+        hit_values, hit_mask = (inputs.get(name, nothing) for name in ("hit_values", "hit_mask"))
         bias = nothing[0, 0] if thresholds is None else torch.log(thresholds) - torch.log1p(-thresholds)
-        border = self.decoder.head.hit_threshold(noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask)
-        gates, states, flag = self.decoder.begin(latent, hit_mask)
-        told = loop_features(teacher_target, self.decoder.encoding)
-        each = (value.flatten(1) for value in (gates, border, hit_values, teacher_forcing > 0.5, told))
-        previous = latent.new_zeros(latent.shape[0], self.decoder.feature_size)
-        return *each, temperature[:, None], flag, previous, *(value for state in states for value in state)
+        threshold = self.decoder.head.hit_threshold(
+            noise if noise.dim() == 3 else noise[..., None], temperature, bias, hit_values, hit_mask
+        )
+        gates, states, flag = self.decoder.begin(inputs["latent"], hit_mask)
+        target = loop_features(inputs["teacher_target"], self.decoder.encoding)
+        per_step = (value.flatten(1) for value in (gates, threshold, hit_values, inputs["teacher_forcing"] > 0.5, target))
+        previous = noise.new_zeros(noise.shape[0], self.decoder.feature_size)
+        return *per_step, temperature[:, None], flag, previous, *(value for state in states for value in state)
 
 
 class Step(nn.Module):
-    """One step, and what the next one sees of it, as in the loop of `Decoder.forward`."""
+    """Computes one step, and what the next step sees of it, as the loop of `Decoder.forward` does."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -83,18 +74,18 @@ class Step(nn.Module):
     def forward(
         self,
         gates: Tensor,
-        border: Tensor,
+        threshold: Tensor,
         hit_values: Tensor,
-        shown: Tensor,
-        told: Tensor,
+        is_forced: Tensor,
+        target: Tensor,
         temperature: Tensor,
         flag: Tensor,
         previous: Tensor,
         state: list[Tensor],
     ) -> tuple[Tensor, ...]:
-        """Returns all that `Parts.step` does; `shown` (B, 1), from `teacher_forcing`, says whether the next step sees `told`."""
-        features, new = self.decoder.step(gates, previous, state, border, temperature, hit_values, flag)
-        return features, torch.where(shown, told, features), *new
+        """Returns the outputs of `Parts.step`; `is_forced` (B, 1) is a boolean that replaces the features by `target` for the next step."""
+        features, new = self.decoder.step(gates, previous, state, threshold, temperature, hit_values, flag)
+        return features, torch.where(is_forced, target, features), *new
 
 
 class End(nn.Module):
@@ -108,27 +99,27 @@ class End(nn.Module):
         return features_loop(features.reshape(features.shape[0], self.steps, -1), self.encoding)
 
 
-def export_parts(decoder: Decoder, example: Mapping[str, Tensor], output: str) -> Parts:
+def export_parts(decoder: Decoder, example: dict[str, Tensor], output: str) -> Parts:
     """Exports a decoder in three parts; `example` holds its inputs by name, `output` names its output."""
     from .fuse import fuse_sums
 
     begin, step = Begin(decoder), Step(decoder)
-    given = {name: example[name] for name in signature(begin.forward).parameters if name in example}
     with torch.no_grad():
-        begun = begin(*given.values())
-    values = dict(zip((*EACH_STEP, *ALL_STEPS, "previous"), begun, strict=False))
-    states = list(begun[len(values) :])
-    first = {name: values[name].chunk(decoder.steps, dim=1)[0] for name in EACH_STEP}
+        results = begin(example)
+    values = dict(zip((*PER_STEP, *SHARED, "previous"), results, strict=False))
+    states = list(results[len(values) :])
+    first = {name: values[name].chunk(decoder.steps, dim=1)[0] for name in PER_STEP}
     arguments = {**values, **first, "state": states[: len(decoder.state_sizes)]}
-    anew = ["features", "previous_anew", *(f"state_anew_{index}" for index in range(len(decoder.state_sizes)))]
-    written = torch.zeros(EXAMPLES, decoder.steps * decoder.feature_size)
-    one = export_module(step, arguments, anew)
-    fuse_sums(one)
+    step_outputs = ["features", "next_previous", *(f"next_state_{index}" for index in range(len(decoder.state_sizes)))]
+    features = torch.zeros(EXAMPLES, decoder.steps * decoder.feature_size)
+    step_graph = export_module(step, arguments, step_outputs)
+    fuse_sums(step_graph)
+    begin_outputs = [*values, *(f"state_{index}" for index in range(len(states)))]
     return Parts(
-        begin=export_module(begin, given, [*values, *(f"state_{index}" for index in range(len(states)))], whole=["thresholds"]),
-        step=one,
-        end=export_module(End(decoder), {"features": written}, [output]),
-        inputs=tuple(given),
+        begin=export_module(begin, {"inputs": example}, begin_outputs, unbatched=["thresholds"]),
+        step=step_graph,
+        end=export_module(End(decoder), {"features": features}, [output]),
+        inputs=tuple(example),
         steps=decoder.steps,
         segments=decoder.segments,
     )

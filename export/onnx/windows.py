@@ -1,4 +1,4 @@
-"""A folder of MIDI takes in, evenly spaced loops out, on which two versions of a model are compared."""
+"""Cuts evenly spaced windows from a folder of MIDI takes, on which two versions of a model are compared."""
 
 import csv
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from drumvae.music.encoding import grid_to_groove
 from drumvae.music.grid import BEATS_PER_BAR, STEPS_PER_BAR, Array
 from drumvae.util.errors import DataError
 
-MOST = 1000
+MAX_WINDOWS = 1000
 
 
-def validation_windows(folder: Path, steps: int, most: int = MOST) -> Array:
-    """Returns grooves (n, S, 27) of the validation takes of a folder, or of all where no info.csv says which these are.
+def validation_windows(folder: Path, steps: int, most: int = MAX_WINDOWS) -> Array:
+    """Returns grooves (n, S, 27) of the validation takes of a folder, or of all takes if no info.csv names these.
 
-    Files that hold no drums, are no MIDI or shorter than a loop are left out; raises DataError where nothing is left.
+    Files without drums, files that are not MIDI and takes shorter than a loop are left out; raises DataError if nothing is left.
     """
     windows = [window for path in _paths(folder) for window in _cut(path, steps)]
     if not windows:
@@ -39,7 +39,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _cut(path: Path, steps: int) -> Iterator[Array]:
-    """Yields a take's loops, one from each bar."""
+    """Yields a take's windows, one from each bar."""
     try:
         take = read_midi(path)
     except DataError:

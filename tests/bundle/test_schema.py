@@ -1,414 +1,154 @@
-"""A stranger's bundle: one that keeps the contract plays, one that does not is refused with the clause that it breaks."""
+"""The table of tensors: every use of a tensor follows from its row, and a new condition is one row and its use in the model."""
 
 import json
-import re
-import shutil
-import zlib
-from collections.abc import Callable
+from collections import namedtuple
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx")
-
-from helpers.former import STAGE  # noqa: E402
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
-
-from drumvae.bundle.format import GOLDEN, GRAPHS, METADATA_KEY, BundleInfo, default_bundle, read_bundle, sha256, write_bundle_json  # noqa: E402
-from drumvae.export.cli.onnx import app  # noqa: E402
-from drumvae.inference.check import check_bundle  # noqa: E402
-from drumvae.inference.engine import Engine  # noqa: E402
-from drumvae.inference.golden import record  # noqa: E402
-from drumvae.inference.strategy import seed_noise  # noqa: E402
-from drumvae.live.generation.modes import Job  # noqa: E402
-from drumvae.live.generation.supervisor import WorkerProcess  # noqa: E402
-from drumvae.live.generation.worker_main import load_engine  # noqa: E402
-from drumvae.music.encoding import grid_to_groove  # noqa: E402
-from drumvae.util.errors import BundleError  # noqa: E402
-
-pytestmark = pytest.mark.train  # onnx comes with that extra
-Graph = Any
-STEPS, LATENT = 64, 3
-INFO = replace(
-    read_bundle(STAGE),
-    latent_size=LATENT,
-    tasks=("generate", "reconstruct", "humanize"),
-    thresholds=(0.5,) * 9,
-    preset="a stranger's",
-    training={},
-    scores={},
-    licence="CC0",
-    version="none",
+from drumvae.bundle.draws import choice, constant, from_windows, normal, one_hot, taps, uniform, whole_windows
+from drumvae.bundle.format import default_bundle, read_bundle, shape_of
+from drumvae.bundle.schema import (
+    AXES,
+    CONDITIONS,
+    DECODER,
+    DRUMMER,
+    ENCODER,
+    ENCODINGS,
+    GRAPHS,
+    TAP_MODEL,
+    GraphSpec,
+    TensorSpec,
+    axis_sizes,
+    markdown_table,
+    meanings,
+    tensors,
 )
+from drumvae.bundle.tasks import TASK_TABLE, TASKS
+from drumvae.music.grid import Array
+from drumvae.music.inputs import tap_of
 
+SWING = TensorSpec("swing", "B", "how late every second sixteenth is, 0 to 1", default=0.25, draw=uniform(0.1, 0.9))
 
-def value(name: str, letters: str) -> Graph:
-    sizes = {"B": "batch", "S": STEPS, "V": 9, "G": 27, "Z": LATENT}
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [sizes[letter] for letter in letters])
 
-
-def graph(name: str, nodes: list[Graph], weights: dict[str, np.ndarray], opset: int = 20, domain: str = "") -> Graph:
-    inputs, outputs = GRAPHS["groove"][name]
-    tensors = [numpy_helper.from_array(array, each) for each, array in weights.items()]
-    made = helper.make_graph(nodes, name, *([value(*item) for item in shapes.items()] for shapes in (inputs, outputs)), tensors)
-    opsets = [helper.make_opsetid("", opset), *([helper.make_opsetid(domain, 1)] if domain else [])]
-    model = helper.make_model(made, opset_imports=opsets, ir_version=10)
-    helper.set_model_props(model, {METADATA_KEY: json.dumps(INFO.to_dict())})
-    return model
-
-
-def node(kind: str, inputs: str, output: str, **more: Any) -> Graph:
-    return helper.make_node(kind, inputs.split(), [output], **more)
-
-
-def decoder(**more: Any) -> Graph:
-    """A hit wherever noise lies below a fifth, unless it is locked; always as loud, as late as the latent's first number says."""
-    nodes = [
-        node("Less", "noise share", "drawn"),
-        node("Cast", "drawn", "hit", to=TensorProto.FLOAT),
-        node("Greater", "hit_mask half", "kept"),
-        node("Where", "kept hit_values hit", "hits"),
-        node("Mul", "hits loud", "velocities"),
-        node("Slice", "latent zero one one", "first"),
-        node("Tanh", "first", "late"),
-        node("Unsqueeze", "late one", "later"),
-        node("Mul", "hits later", "offsets"),
-        node("Concat", "hits velocities offsets", "groove", axis=2),
-    ]
-    numbers = {"share": 0.2, "half": 0.5, "loud": 0.7}
-    weights = {name: np.array(number, np.float32) for name, number in numbers.items()}
-    return graph("decoder.onnx", nodes, weights | {"zero": np.array([0], np.int64), "one": np.array([1], np.int64)}, **more)
-
-
-def encoder(
-    nodes: list[Graph] | None = None, weights: dict[str, np.ndarray] | None = None, mean: list[Graph] | None = None, **more: Any
-) -> Graph:
-    """The mean of all that is there, thrice, unless nodes are given that make it otherwise of `column` (B, 1); its spread is one."""
-    own = [
-        node("ReduceMean", "groove axes", "flat", keepdims=0),
-        node("Unsqueeze", "flat last", "column"),
-        *(mean or [node("Mul", "column ones", "mean")]),
-        node("Mul", "mean nothing", "none"),
-        node("Add", "none ones", "std"),
-    ]
-    arrays = {"axes": np.array([1, 2], np.int64), "last": np.array([1], np.int64), "ones": np.ones((1, LATENT), np.float32)}
-    arrays["nothing"] = np.array(0, np.float32)
-    return graph("encoder.onnx", own + (nodes or []), arrays | (weights or {}), **more)
-
-
-def bundle(folder: Path, made: dict[str, Graph | bytes] | None = None, info: BundleInfo = INFO) -> Path:
-    folder.mkdir()
-    for name, model in ({"decoder.onnx": decoder(), "encoder.onnx": encoder()} | (made or {})).items():
-        (folder / name).write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-    write_bundle_json(folder, info)
-    return folder
-
-
-def refused(folder: Path) -> str:
-    with pytest.raises(BundleError) as raised:
-        Engine.load(folder, "cpu")
-    assert check_bundle(folder).broken == str(raised.value)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
-def test_a_strangers_bundle_that_keeps_the_contract_plays(tmp_path: Path) -> None:
-    engine = Engine.load(bundle(tmp_path / "bundle"), "cpu")
-    (loop,) = engine.generate(seed=5, temperature=1.0)
-    assert 0.1 < loop.hits.mean() < 0.3
-    assert set(np.unique(loop.velocities)) == {0, np.float32(0.7)}
-    assert engine.generate(5, 1.0) == [loop]
-    humanized = engine.humanize(loop)
-    assert np.array_equal(humanized.hits, loop.hits)
-    assert engine.reconstruct(grid_to_groove(loop)[None]).shape == (1, 64, 27)
-
-
-def test_what_a_stranger_needs_to_know_is_in_the_description_and_in_the_graphs() -> None:
-    for name in ("decoder.onnx", "encoder.onnx"):
-        values = json.loads(onnx.load(str(default_bundle() / name), load_external_data=False).metadata_props[0].value)
-        beside = json.loads((default_bundle() / "bundle.json").read_text())
-        assert {name: beside[name] for name in values} == values
-        assert {"steps", "seeds", *(each for graph in GRAPHS["groove"].values() for shapes in graph for each in shapes)} <= set(
-            values["meanings"]
-        )
-        for wanted in ("encoding", "kit", "tasks", "thresholds", "temperature", "scores", "training", "licence", "voices", "precision"):
-            assert wanted in values
-
-
-def test_the_meaning_of_a_seed_is_what_the_engine_draws() -> None:
-    engine = Engine.load(provider="cpu")
-    size = engine.info.latent_size
-    assert "default_rng([s, n])" in INFO.to_dict()["meanings"]["seeds"]
-    draw = np.random.default_rng([7, 1])
-    latent = draw.standard_normal(size, np.float32)
-    noise = draw.random((64, 9), np.float32)
-    latents, noises = seed_noise(engine.model, 7, 2)
-    assert np.array_equal(latents[1], latent)
-    assert np.array_equal(noises[1], noise)
-
-
-# what breaks a clause
-
-
-def external(model: Graph) -> Graph:
-    (model.graph.initializer[0]).data_location = TensorProto.EXTERNAL
-    entry = model.graph.initializer[0].external_data.add()
-    entry.key, entry.value = "location", "../../etc/passwd"
-    return model
-
-
-def hidden_external() -> Graph:
-    """Within a branch within an attribute."""
-    tensor = external(encoder()).graph.initializer[0]
-    branch = helper.make_graph(
-        [helper.make_node("Constant", [], ["c"], value=tensor)], "branch", [], [helper.make_tensor_value_info("c", 7, [2])]
-    )
-    return encoder([helper.make_node("If", ["yes"], ["unused"], then_branch=branch, else_branch=branch)], {"yes": np.array(True)})
-
-
-def absurd_weight() -> Graph:
-    model = encoder()
-    weight = numpy_helper.from_array(np.ones(2, np.float32), "absurd")
-    weight.dims[:] = [1 << 40, 1 << 20]
-    model.graph.initializer.append(weight)
-    return model
-
-
-def lying_weight() -> Graph:
-    model = encoder()
-    weight = numpy_helper.from_array(np.ones(2, np.float32), "lying")
-    weight.dims[:] = [1 << 20]
-    model.graph.initializer.append(weight)
-    return model
-
-
-def with_function() -> Graph:
-    model = encoder()
-    model.functions.append(helper.make_function("mine", "f", ["x"], ["y"], [node("Relu", "x", "y")], [helper.make_opsetid("", 20)]))
-    return model
-
-
-BROKEN: dict[str, tuple[Callable[[], Graph | bytes], str]] = {
-    "a later opset": (lambda: encoder(opset=99), "it is of opset 99, which ONNX Runtime .* does not know"),
-    "an unknown operator": (lambda: encoder([node("Swing", "groove", "x")]), "knows no operator 'Swing' in opset 20"),
-    "an operator of another domain": (
-        lambda: encoder([node("Run", "groove", "x", domain="evil.ops")], domain="evil.ops"),
-        "uses the operator 'Run' of 'evil.ops', and may use ONNX's own alone",
-    ),
-    "a function": (with_function, "brings functions of its own"),
-    "a truncated graph": (lambda: encoder().SerializeToString()[:-40], "is no ONNX graph, or is cut short"),
-    "nothing": (lambda: b"", "is no ONNX graph, or is cut short"),
-    "a page": (lambda: b"<html>not found</html>", "is no ONNX graph, or is cut short"),
-    "weights elsewhere": (lambda: external(encoder()), "keeps weights in other files"),
-    "hidden weights elsewhere": (hidden_external, "keeps weights in other files"),
-    "an absurd weight": (absurd_weight, r"holds a weight of the shape \[1099511627776, 1048576\]"),
-    "a weight that is not there": (lying_weight, r"of the shape \[1048576\], of which 8 bytes are there"),
-    "another shape": (lambda: encoder_of_other_shape(), "does not keep the contract: its outputs are"),
-    "another description": (lambda: undescribed(), "describes itself otherwise"),
-}
-
-
-def encoder_of_other_shape() -> Graph:
-    model = encoder()
-    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = LATENT + 1
-    return model
-
-
-def undescribed() -> Graph:
-    model = encoder()
-    del model.metadata_props[:]
-    return model
-
-
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_graph_that_breaks_a_clause_is_refused_with_it(tmp_path: Path, what: str) -> None:
-    make, clause = BROKEN[what]
-    assert re.search(clause, refused(bundle(tmp_path / "bundle", {"encoder.onnx": make()})))
-
-
-def test_a_shape_that_no_memory_holds_is_not_allocated(tmp_path: Path) -> None:
-    """Forty gigabytes, which a machine might even lend: the graph is opened, and the run refused by the limit that all graphs share."""
-    mean = [node("ConstantOfShape", "size", "much"), node("ReduceSum", "much", "sum", keepdims=0), node("Mul", "column ones", "row")]
-    model = encoder(mean=[*mean, node("Add", "row sum", "mean")], weights={"size": np.array([10 << 30], np.int64)})
-    engine = Engine.load(bundle(tmp_path / "bundle", {"encoder.onnx": model}), "cpu")
-    with pytest.raises(BundleError, match=r"could not be run \(.*ConstantOfShape.*") as raised:
-        engine.encode(np.zeros((1, 64, 27), np.float32))
-    assert "asks for more memory than" in str(raised.value)
-
-
-def test_a_graph_that_writes_another_shape_than_it_says_is_refused(tmp_path: Path) -> None:
-    mean = [node("Shape", "column", "here"), node("Mul", "here wider", "there"), node("Expand", "column there", "mean")]
-    model = encoder(mean=mean, weights={"wider": np.array([1, LATENT + 2], np.int64)})
-    with pytest.raises(
-        BundleError, match=r"does not keep the contract: it wrote mean in the shape \(1, 5\)|cannot be opened|could not be run"
-    ):
-        Engine.load(bundle(tmp_path / "bundle", {"encoder.onnx": model}), "cpu").encode(np.zeros((1, 64, 27), np.float32))
-
-
-def test_a_graph_that_writes_no_numbers_is_refused_when_it_does(tmp_path: Path) -> None:
-    model = decoder()
-    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
-    engine = Engine.load(bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu")
-    with pytest.raises(BundleError, match="wrote values into groove that are not finite"):
-        engine.generate(0)
-
-
-# the folder
-
-
-def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    values = json.loads((folder / "bundle.json").read_text())
-    change(values)
-    (folder / "bundle.json").write_text(json.dumps(values))
-
-
-@pytest.mark.parametrize("name", ["../outside.onnx", "/etc/passwd", "..\\outside.onnx", "sub/decoder.onnx", "more.onnx"])
-def test_a_path_out_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    folder = bundle(tmp_path / "bundle")
-    (tmp_path / "outside.onnx").write_bytes(b"precious")
-    rewrite(folder, lambda v: v["graphs"].update({name: sha256(tmp_path / "outside.onnx")}))
-    assert f"it names the file {name!r}" in refused(folder)
-
-
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
-    folder = bundle(tmp_path / "bundle")
-    outside = (folder / "encoder.onnx").rename(tmp_path / "outside.onnx")
-    try:
-        (folder / "encoder.onnx").symlink_to(outside)
-    except OSError:
-        pytest.skip("no links can be made here")
-    assert "is a link out of the bundle" in refused(folder)
-
-
-def test_a_bundle_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
-    folder = bundle(tmp_path / "bundle")
-    try:
-        (tmp_path / "link").symlink_to(folder, target_is_directory=True)
-    except OSError:
-        pytest.skip("no links can be made here")
-    assert Engine.load(tmp_path / "link", "cpu").info.preset == "a stranger's"
-
-
-@pytest.mark.parametrize(
-    ("change", "clause"),
-    [
-        (lambda v: v.update(format=1), "of format 1, and this version reads format 2 alone. Type drumvae-export onnx to make a new one"),
-        (lambda v: v.update(format=3, graphs={"weights.bin": ""}), "of format 3, and this version reads format 2 alone"),
-        (lambda v: v.update(steps=10**12), "it has 1000000000000 steps"),
-        (lambda v: v.update(latent_size=10**15), "latent dimensions, of at most 4096 and 65536"),
-        (lambda v: v.update(steps=True, latent_size=-1), "latent dimensions"),
-        (lambda v: v.update(temperature=float("inf")), "its temperature is inf"),
-        (lambda v: v.update(precision="int3"), "its precision is 'int3'"),
-        (lambda v: v.update(graphs=[]), "names no decoder.onnx"),
-        (lambda v: v.update(kit=[]), "kit is not a table of nine voices"),
-        (lambda v: v.update(tasks=3), "wrong kind"),
-    ],
-)
-def test_a_description_that_breaks_a_clause_is_refused_with_it(
-    tmp_path: Path, change: Callable[[dict[str, Any]], object], clause: str
-) -> None:
-    folder = bundle(tmp_path / "bundle")
-    rewrite(folder, change)
-    assert clause in refused(folder)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "null", "[" * 100_000, "\x00"])
-def test_json_that_is_no_description_is_one_sentence(tmp_path: Path, text: str) -> None:
-    folder = bundle(tmp_path / "bundle")
-    (folder / "bundle.json").write_text(text)
-    assert "cannot be read" in refused(folder)
-
-
-# check and show
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(app, list(arguments))
+def random_grooves(count: int, steps: int = 64) -> Array:
+    draw = np.random.default_rng(0)
+    hits = draw.random((count, steps, 9)) < 0.2
+    expression = [hits * draw.uniform(low, 0.9, hits.shape) for low in (0.1, -0.9)]
+    return np.concatenate([hits, *expression], axis=-1).astype(np.float32)
 
 
 @pytest.fixture
-def shipped(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(default_bundle(), tmp_path / "shipped"))
+def with_swing(monkeypatch: pytest.MonkeyPatch) -> TensorSpec:
+    """A row more in the drummer's table."""
+    decoder = GRAPHS[DRUMMER][DECODER]
+    monkeypatch.setitem(GRAPHS[DRUMMER], DECODER, GraphSpec({**decoder.inputs, SWING.name: SWING}, decoder.outputs))
+    return SWING
 
 
-def test_a_bundle_that_is_whole_passes_in_words_and_as_json(shipped: Path) -> None:
-    result = run("check", str(shipped))
-    assert result.exit_code == 0
-    assert "plays as where it was exported" in result.output
-    assert "This bundle is whole and plays here." in result.output
-    found = json.loads(run("check", str(shipped), "--json").stdout)
-    (cpu,) = [each for each in found["providers"] if each["provider"] == "cpu"]
-    assert (found["ok"], found["broken"], cpu["works"], cpu["hits_that_differ"]) == (True, None, True, 0)
-    assert cpu["hits"] > 100
-    assert 0 < cpu["p50_ms"] <= cpu["p99_ms"]
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_every_tensor_has_known_axes_and_a_meaning(kind: str) -> None:
+    for _, _, tensor in tensors(kind):
+        assert set(tensor.axes) <= set(AXES)
+        assert tensor.meaning
 
 
-def test_a_bundle_without_recorded_answers_plays_and_the_check_says_so(shipped: Path) -> None:
-    (shipped / GOLDEN).unlink()
-    rewrite(shipped, lambda v: v["graphs"].pop(GOLDEN))
-    found = check_bundle(shipped)
-    assert found.broken is None
-    assert any("recorded answers: none" in line for line in found.passed)
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_a_default_and_a_drawn_value_have_the_shape_of_their_tensor(kind: str) -> None:
+    sizes = axis_sizes(loops=3, steps=32, latent_size=5, styles=4, loop_factors=2)
+    loops = np.zeros((3, 32), np.float32) if kind == "melody" else random_grooves(3, steps=32)
+    for graph in (DECODER, ENCODER):
+        for tensor in GRAPHS[kind][graph].inputs.values():
+            drawn = tensor.draw(np.random.default_rng(0), tensor.shape(sizes), loops)
+            assert (drawn.shape, drawn.dtype) == (tensor.shape(sizes), np.float32), tensor.name
 
 
-@pytest.mark.parametrize("place", ["a hit", "what is expected of a tap"])
-def test_a_bundle_that_plays_otherwise_than_recorded_is_found(shipped: Path, place: str) -> None:
-    whole = zlib.decompress((shipped / GOLDEN).read_bytes())
-    arrays = np.frombuffer(whole, "<f4").copy()
-    changed = 4 * (read_bundle(shipped).latent_size + 64 * 9) if place == "a hit" else -1  # the first after latents and noise, or the last
-    arrays[changed] = 1 - arrays[changed]
-    (shipped / GOLDEN).write_bytes(zlib.compress(arrays.tobytes()))
-    rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
-    found = check_bundle(shipped)
-    assert found.broken is not None
-    assert "plays otherwise here than where it was exported" in found.broken
-    assert found.to_json()["ok"] is False
+def test_a_draw_stays_in_its_range() -> None:
+    generator, loops = np.random.default_rng(0), random_grooves(3)
+    assert set(np.unique(choice(-1, 1)(generator, (50,), loops))) == {-1, 1}
+    assert np.ptp(uniform(5, 6)(generator, (500,), loops)) < 1
+    assert abs(normal(2.0)(generator, (5000,), loops).std() - 2) < 0.1
+    assert constant(0.7)(generator, (2,), loops).tolist() == [np.float32(0.7)] * 2
+    assert np.array_equal(from_windows(0, 9)(generator, (3, 64, 9), loops), loops[..., :9])
+    assert np.array_equal(whole_windows(generator, loops.shape, loops), loops)
+    assert np.array_equal(taps(generator, (3, 64, 3), loops), tap_of(loops))
+    assert one_hot(generator, (6, 4), loops).sum(axis=1).tolist() == [1] * 6
+    assert one_hot(generator, (6, 0), loops).shape == (6, 0)
 
 
-@pytest.mark.parametrize("data", [b"", b"junk", zlib.compress(b"short"), zlib.compress(bytes(50_000_000))])
-def test_recorded_answers_that_are_not_whole_are_refused_and_never_grow(shipped: Path, data: bytes) -> None:
-    (shipped / GOLDEN).write_bytes(data)
-    rewrite(shipped, lambda v: v["graphs"].update({GOLDEN: sha256(shipped / GOLDEN)}))
-    assert "is not whole" in str(check_bundle(shipped).broken)
+def test_a_new_row_appears_in_shapes_and_meanings_and_documentation(with_swing: TensorSpec) -> None:
+    info = read_bundle(default_bundle())
+    assert shape_of(info.graphs[DECODER].inputs["swing"], info, 3) == (3,)
+    assert info.to_dict()["meanings"]["swing"] == with_swing.meaning
+    assert f"| `{DECODER}` input | `swing` | (B) | {with_swing.meaning} |" in markdown_table(DRUMMER)
+    assert "swing" not in markdown_table("groove")
 
 
-def test_what_is_recorded_is_the_same_wherever_the_same_model_is_recorded(shipped: Path) -> None:
-    assert record(Engine.load(shipped, "cpu")) == (shipped / GOLDEN).read_bytes()
+def test_the_tables_name_every_tensor_once_for_each_graph() -> None:
+    rows = markdown_table(DRUMMER).splitlines()[2:]
+    assert len(rows) == len(set(rows)) == len(list(tensors(DRUMMER)))
+    assert set(meanings(DRUMMER)) == {"steps", "seeds", *(tensor.name for _, _, tensor in tensors(DRUMMER))}
 
 
-def test_a_broken_bundle_ends_the_check_with_its_sentence(tmp_path: Path) -> None:
-    result = run("check", str(bundle(tmp_path / "bundle", {"encoder.onnx": external(encoder())})))
-    assert isinstance(result.exception, BundleError)
-    assert "keeps weights in other files" in str(result.exception)
+def test_the_shipped_description_has_the_meanings_of_this_version() -> None:
+    values = json.loads((default_bundle() / "bundle.json").read_text("utf-8"))
+    assert values["meanings"] == meanings(DRUMMER)
 
 
-def test_the_card_is_shown_and_nothing_of_it_steers_the_terminal(shipped: Path) -> None:
-    assert "drummer_4bar" in run("show", str(shipped)).output
-    (shipped / "CARD.md").write_text("# mine\n\x1b[2J\x1b]0;owned\x07\ttext")
-    assert run("show", str(shipped)).output == "# mine\n[2J]0;owned\ttext\n"
-    (shipped / "CARD.md").unlink()
-    assert "drummer_4bar, a drumvae bundle" in run("show", str(shipped)).output
+def test_every_task_names_encodings_that_can_learn_it() -> None:
+    assert tuple(TASK_TABLE) == TASKS == ("generate", "reconstruct", "humanize", "drumify", "infill")
+    for task in TASK_TABLE.values():
+        assert task.encodings
+        assert set(task.encodings) <= set(ENCODINGS)
 
 
-def test_no_number_that_is_none_comes_out_of_the_models_process(tmp_path: Path) -> None:
-    """As on stage: the loop is not handed over, and a sentence says that the last one plays on."""
-    model = decoder()
-    model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "loud"))
-    maker = WorkerProcess(partial(load_engine, bundle(tmp_path / "bundle", {"decoder.onnx": model}), "cpu"))
-    maker.start()
-    try:
-        maker.ask(Job(0, 1, "generate"))
-        maker.await_first(60)
-        assert maker.take() is None
-        assert not maker.busy
-        assert maker.trouble is not None
-        assert "not finite" in maker.trouble
-        assert maker.trouble.endswith("the last loop plays on.")
-        assert maker.restarts == 0
-    finally:
-        maker.close()
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_new_condition_is_a_row_and_its_use_in_the_model(with_swing: TensorSpec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is exported, has its default when nobody gives it, changes the loops when somebody does, and takes part in the parity test."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from drumvae.bundle.format import BundleInfo, write_bundle_json
+    from drumvae.export.onnx import drummer_parts
+    from drumvae.export.onnx.convert import halve, write_graphs
+    from drumvae.export.onnx.verify import compare, drawn_inputs
+    from drumvae.inference.engine import Engine
+    from drumvae.models import drummer
+    from drumvae.models.config import ModelConfig
+    from drumvae.music.kit import DEFAULT_KIT
+
+    fields = [*drummer.Conditioning._fields, with_swing.name]
+    known = namedtuple("Conditioning", fields)
+    context = drummer.DrummerDecoder.context
+    monkeypatch.setattr(drummer, "Conditioning", known)
+    monkeypatch.setattr(drummer_parts, "Conditioning", known)
+    monkeypatch.setattr(drummer.DrummerDecoder, "context", lambda self, latent, it: context(self, latent, it) + it.swing[:, None, None])
+    config = ModelConfig(family=DRUMMER, steps=16, latent_size=4, width=8, heads=1, encoder_layers=1, context_layers=1, core_units=4)
+    config = replace(config, readers=1, reader_width=8, reader_layers=1)
+    torch.manual_seed(0)
+    model = drummer.Drummer(config).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    halve(model)
+    info = BundleInfo("groove", 16, 4, TASKS, DEFAULT_KIT, 0.7, (0.5,) * 9, "swing", {}, {}, "none", "0", family=DRUMMER)
+    info = replace(info, loop_factors=config.moods, densities=tuple(map(float, range(11))))
+    write_graphs(model, info, tmp_path)
+    write_bundle_json(tmp_path, info)
+    engine, loops = Engine.load(tmp_path, "cpu"), random_grooves(4, steps=16)
+    assert compare(engine, model, loops).within_tolerance
+    drawn = drawn_inputs(info.graphs[DECODER].inputs, info, loops, np.random.default_rng(0))["swing"]
+    assert ((drawn >= 0.1) & (drawn < 0.9)).all()
+    latent = np.random.default_rng(1).standard_normal((4, 4)).astype(np.float32)
+    swings = ({}, *({"swing": np.full(4, swing, np.float32)} for swing in (0.25, 3)))
+    plain, given, other = (engine.decode(latent, conditioning=swing) for swing in swings)
+    assert np.array_equal(plain, given)
+    assert not np.allclose(plain, other)
+
+
+def test_the_conditions_of_the_table_are_those_of_the_model() -> None:
+    drummer = pytest.importorskip("drumvae.models.drummer", reason="needs torch")
+    assert tuple(tensor.name for tensor in CONDITIONS) == drummer.Conditioning._fields
+    assert {"tap", "bpm", "style"} == set(GRAPHS[DRUMMER][TAP_MODEL].inputs)

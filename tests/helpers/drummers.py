@@ -3,7 +3,8 @@
 import warnings
 from pathlib import Path
 
-from drumvae.bundle.format import DRUMMER, BundleInfo, write_bundle_json
+from drumvae.bundle.format import BundleInfo, write_bundle_json
+from drumvae.bundle.schema import DRUMMER
 from drumvae.export.onnx.convert import halve, write_graphs
 from drumvae.models.config import ModelConfig
 from drumvae.music.kit import DEFAULT_KIT, VOICES

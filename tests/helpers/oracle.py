@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from drumvae.bundle.format import DECODER, ENCODER, BundleInfo
+from drumvae.bundle.format import BundleInfo
+from drumvae.bundle.schema import DECODER, ENCODER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
@@ -34,10 +35,10 @@ class _Decoder:
         return [np.concatenate([hits, hits * np.clip(loops[..., 9:18], 0, 1), hits * np.clip(loops[..., 18:], -1, 1)], axis=-1)]
 
 
-def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS, has_teacher_forcing: bool = True) -> Engine:
+def oracle(encoding: str = "groove", steps: int = 64, tasks: tuple[str, ...] = TASKS) -> Engine:
     """Returns an engine whose reconstruction equals its input."""
     shape: tuple[int, ...] = (steps,) if encoding == "melody" else (steps, 27)
-    inputs = {"latent", "noise", "temperature"} | ({"teacher_target", "teacher_forcing"} if has_teacher_forcing else set())
+    inputs = {"latent", "noise", "temperature", "teacher_target", "teacher_forcing"}
     inputs |= set() if encoding == "melody" else {"thresholds", "hit_values", "hit_mask"}
     facts: dict[str, Any] = {"preset": "oracle", "training": {}, "scores": {}, "licence": "", "version": "0"}
     thresholds = () if encoding == "melody" else (0.5,) * 9

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DRUMMER, default_bundle
+from drumvae.bundle.format import default_bundle
+from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import OnnxModel
 from drumvae.music.encoding import grid_to_groove
@@ -35,7 +36,7 @@ def test_another_seed_gives_another_loop(engine: Engine) -> None:
     assert engine.generate(seed=7) != engine.generate(seed=8)
 
 
-def test_a_seeds_loops_do_not_depend_on_how_many_are_asked_for(engine: Engine) -> None:
+def test_loop_n_of_a_seed_does_not_depend_on_the_count(engine: Engine) -> None:
     many = engine.generate(seed=3, count=5)
     assert np.array_equal(many[0].hits, engine.generate(seed=3)[0].hits)
     assert np.array_equal(many[1].hits, engine.generate(seed=3, count=2)[1].hits)
@@ -51,7 +52,7 @@ def test_loops_are_four_bars_with_hits_velocities_and_offsets(engine: Engine) ->
     assert np.ptp(np.stack([loop.offsets for loop in loops])[struck]) > 0
 
 
-def test_temperature_zero_leaves_nothing_to_chance_but_the_latent(engine: Engine) -> None:
+def test_at_temperature_0_noise_changes_nothing(engine: Engine) -> None:
     latent = np.random.default_rng(0).standard_normal((2, engine.info.latent_size), np.float32)
     noise = [np.random.default_rng(seed).random((2, 64, 9), np.float32) for seed in (1, 2)]
     cold = [engine.decode(latent, n, temperature=0.0) for n in noise]
@@ -59,7 +60,7 @@ def test_temperature_zero_leaves_nothing_to_chance_but_the_latent(engine: Engine
     assert not np.array_equal(*(engine.decode(latent, n, temperature=1.0) for n in noise))
 
 
-def test_humanize_keeps_every_hit_and_changes_how_it_is_played(engine: Engine, groove: Grid) -> None:
+def test_humanize_keeps_every_hit_and_changes_its_expression(engine: Engine, groove: Grid) -> None:
     played = engine.humanize(groove)
     assert np.array_equal(played.hits, groove.hits)
     struck = groove.hits > 0
@@ -67,7 +68,7 @@ def test_humanize_keeps_every_hit_and_changes_how_it_is_played(engine: Engine, g
     assert np.abs(played.velocities - groove.velocities)[struck].max() > 0.01
 
 
-def test_amount_zero_is_as_played_and_the_middle_lies_between(engine: Engine, groove: Grid) -> None:
+def test_humanize_by_0_changes_nothing_and_by_half_is_the_mean(engine: Engine, groove: Grid) -> None:
     assert engine.humanize(groove, amount=0.0) == groove
     whole, half = engine.humanize(groove), engine.humanize(groove, amount=0.5)
     assert np.allclose(half.velocities, (groove.velocities + whole.velocities) / 2, atol=1e-6)
@@ -93,7 +94,7 @@ def test_an_amount_out_of_range_is_refused(engine: Engine, groove: Grid, amount:
 
 
 @pytest.mark.parametrize("wrong", [{"seed": -1}, {"temperature": float("nan")}, {"temperature": -1.0}, {"count": 0}])
-def test_draws_out_of_range_are_refused(engine: Engine, wrong: dict[str, float]) -> None:
+def test_seed_temperature_and_count_out_of_range_are_refused(engine: Engine, wrong: dict[str, float]) -> None:
     with pytest.raises(BundleError, match="asked for"):
         engine.generate(**({"seed": 0} | wrong))  # type: ignore[arg-type]
 
@@ -110,7 +111,7 @@ def test_a_higher_density_makes_more_hits(engine: Engine, temperature: float) ->
     assert 1.5 < hits[5] / hits[3] < 2.3
 
 
-def test_a_density_of_one_is_the_models_own(engine: Engine) -> None:
+def test_a_density_of_1_changes_nothing(engine: Engine) -> None:
     assert engine.generate(5, density=1.0) == engine.generate(5)
 
 
@@ -125,18 +126,18 @@ def changed(one: Grid, other: Grid) -> int:
     return int((one.hits != other.hits).sum())
 
 
-def test_an_amount_of_zero_varies_nothing(engine: Engine, groove: Grid) -> None:
+def test_a_variation_by_0_changes_nothing(engine: Engine, groove: Grid) -> None:
     assert engine.vary(groove, 0.0, seed=3) == groove
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_a_loop_drifts_further_by_a_larger_amount(engine: Engine, groove: Grid, temperature: float) -> None:
+def test_a_larger_amount_changes_more_hits(engine: Engine, groove: Grid, temperature: float) -> None:
     amounts = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
     drift = [np.mean([changed(groove, engine.vary(groove, amount, seed, temperature)) for seed in range(8)]) for amount in amounts]
     assert all(nearer < farther for nearer, farther in pairwise(drift))
 
 
-def test_a_loop_that_drifts_little_stays_near_what_was_given_and_not_near_what_the_model_makes_of_it(engine: Engine, groove: Grid) -> None:
+def test_a_small_variation_is_near_the_given_loop_and_not_near_its_reconstruction(engine: Engine, groove: Grid) -> None:
     odd = Grid(*(np.roll(array, (3, 4), axis=(0, 1)) for array in groove.arrays()))  # which nobody plays
     written = engine.reconstruct(grid_to_groove(odd)[None])[0, :, :9]
     assert (written != odd.hits).sum() > 10
@@ -144,14 +145,14 @@ def test_a_loop_that_drifts_little_stays_near_what_was_given_and_not_near_what_t
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_a_loop_that_drifts_all_the_way_has_the_hits_of_the_seeds_own_loop(engine: Engine, groove: Grid, temperature: float) -> None:
+def test_a_variation_by_1_has_the_hits_of_the_seeds_own_loop(engine: Engine, groove: Grid, temperature: float) -> None:
     for seed in range(4):
         (own,) = engine.generate(seed, temperature or (None if engine.info.family == DRUMMER else 0.0))
         assert np.array_equal(engine.vary(groove, 1.0, seed, temperature).hits, own.hits)
 
 
 @pytest.mark.parametrize("amount", [0.6, 0.8, 1.0])
-def test_hits_that_stay_are_played_as_before_and_new_ones_as_the_model_plays(engine: Engine, groove: Grid, amount: float) -> None:
+def test_a_variation_keeps_the_expression_of_hits_that_stay(engine: Engine, groove: Grid, amount: float) -> None:
     played = Grid(groove.hits, groove.velocities * 0.77, groove.hits * 0.123)
     varied = engine.vary(played, amount, seed=1)
     stay, new = varied.hits * played.hits > 0, varied.hits > played.hits
@@ -163,18 +164,18 @@ def test_hits_that_stay_are_played_as_before_and_new_ones_as_the_model_plays(eng
     assert np.abs(varied.offsets[new]).max() > 0
 
 
-def test_a_seed_says_where_a_loop_drifts(engine: Engine, groove: Grid) -> None:
+def test_another_seed_gives_another_variation(engine: Engine, groove: Grid) -> None:
     assert engine.vary(groove, 0.5, seed=1, temperature=0.7) == engine.vary(groove, 0.5, seed=1, temperature=0.7)
     assert engine.vary(groove, 0.5, seed=1) != engine.vary(groove, 0.5, seed=2)
 
 
-def test_a_morph_begins_and_ends_with_exactly_what_was_given(engine: Engine, groove: Grid) -> None:
+def test_a_morph_at_0_and_1_equals_the_given_loops(engine: Engine, groove: Grid) -> None:
     (other,) = engine.generate(seed=4)
     assert engine.morph(groove, other, 0.0) == groove
     assert engine.morph(groove, other, 1.0) == other
 
 
-def test_a_morph_goes_steadily_from_one_loop_to_the_other(engine: Engine, groove: Grid) -> None:
+def test_a_morph_moves_steadily_from_one_loop_to_the_other(engine: Engine, groove: Grid) -> None:
     others = engine.generate(seed=4, count=6)
     ways = [[engine.morph(groove, other, position) for position in (0.02, 0.25, 0.5, 0.75, 0.98)] for other in others]
     from_first = np.mean([[changed(groove, grid) for grid in way] for way in ways], axis=0)
@@ -186,7 +187,7 @@ def test_a_morph_goes_steadily_from_one_loop_to_the_other(engine: Engine, groove
     assert from_last[-1] < 0.1 * apart
 
 
-def test_loops_of_two_lengths_are_not_morphed(engine: Engine, groove: Grid) -> None:
+def test_a_morph_of_loops_of_two_lengths_is_refused(engine: Engine, groove: Grid) -> None:
     with pytest.raises(BundleError, match="from 64 steps to 32"):
         engine.morph(groove, groove.window(0, 32), 0.5)
 
@@ -199,7 +200,7 @@ def test_grids_of_any_length_are_varied_and_morphed(engine: Engine, groove: Grid
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_way_out_of_range_is_refused(engine: Engine, groove: Grid, share: float) -> None:
+def test_an_amount_or_position_out_of_range_is_refused(engine: Engine, groove: Grid, share: float) -> None:
     with pytest.raises(BundleError, match=r"goes from 0 \(as it is\) to 1"):
         engine.vary(groove, share, seed=0)
     with pytest.raises(BundleError, match=r"goes from 0 \(the first loop\) to 1"):
@@ -208,14 +209,14 @@ def test_a_way_out_of_range_is_refused(engine: Engine, groove: Grid, share: floa
         engine.vary(groove, 0.5, seed=-1)
 
 
-def test_variations_of_many_seeds_are_those_of_each(engine: Engine, groove: Grid) -> None:
+def test_variations_of_many_seeds_equal_those_of_each_seed(engine: Engine, groove: Grid) -> None:
     many = engine.variations(groove, 0.5, [1, 2, 3], temperature=0.7)
     for seed, varied in zip((1, 2, 3), many, strict=True):
         assert np.array_equal(varied.hits, engine.vary(groove, 0.5, seed, temperature=0.7).hits)
     assert engine.variations(groove, 0.0, [1, 2]) == [groove, groove]
 
 
-def test_a_way_of_many_places_is_that_of_each_and_its_ends_are_exact(engine: Engine, groove: Grid) -> None:
+def test_morphs_at_many_positions_equal_those_at_each_position(engine: Engine, groove: Grid) -> None:
     (other,) = engine.generate(seed=4)
     way = engine.morphs(groove, other, [0.0, 0.3, 0.7, 1.0])
     assert [way[0], way[-1]] == [groove, other]
@@ -223,11 +224,11 @@ def test_a_way_of_many_places_is_that_of_each_and_its_ends_are_exact(engine: Eng
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_a_loop_that_goes_on_without_drifting_is_the_same_again(engine: Engine, groove: Grid, temperature: float) -> None:
+def test_a_continuation_by_0_repeats_the_loop(engine: Engine, groove: Grid, temperature: float) -> None:
     assert engine.continue_from(groove, 3, seed=1, amount=0.0, temperature=temperature) == [groove] * 3
 
 
-def test_loops_that_go_on_leave_the_given_one_step_by_step(engine: Engine, groove: Grid) -> None:
+def test_continued_loops_move_away_from_the_given_one_step_by_step(engine: Engine, groove: Grid) -> None:
     ways = [engine.continue_from(groove, 6, seed, amount=0.15) for seed in range(8)]
     away = np.mean([[changed(groove, loop) for loop in way] for way in ways], axis=0)
     each = np.mean([[changed(*pair) for pair in pairwise([groove, *way])] for way in ways], axis=0)
@@ -238,14 +239,14 @@ def test_loops_that_go_on_leave_the_given_one_step_by_step(engine: Engine, groov
     assert np.array_equal(ways[0][0].velocities[kept], groove.velocities[kept])
 
 
-def test_how_a_loop_goes_on_does_not_depend_on_how_far_it_is_followed(engine: Engine, groove: Grid) -> None:
+def test_a_continuation_does_not_depend_on_the_count(engine: Engine, groove: Grid) -> None:
     long = engine.continue_from(groove, 4, seed=2, amount=0.3)
     for short, same in zip(engine.continue_from(groove, 2, seed=2, amount=0.3), long, strict=False):
         assert np.array_equal(short.hits, same.hits)
 
 
 @pytest.mark.parametrize(("count", "steps"), [(0, 64), (1, 32), (1, 128)])
-def test_going_on_needs_a_whole_loop(engine: Engine, count: int, steps: int) -> None:
+def test_a_continuation_needs_a_whole_loop_and_a_count_of_1_or_more(engine: Engine, count: int, steps: int) -> None:
     with pytest.raises(BundleError, match=f"{count} loops after {steps} steps"):
         engine.continue_from(Grid.empty(steps), count, seed=0, amount=0.2)
 
@@ -257,20 +258,20 @@ def kicks(letters: str) -> Grid:
 NOTHING = Grid.empty(16)
 
 
-def test_where_a_model_changes_nothing_the_softest_hits_leave_first_and_the_loudest_come_first() -> None:
+def test_where_the_decoding_does_not_change_the_softest_hits_leave_first_and_the_loudest_enter_first() -> None:
     first, last = kicks("X...x...-......."), kicks("..-...X.........")
     way = [latent_morph(first, last, (NOTHING, NOTHING, NOTHING), share) for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
     expected = ("X...x...-.......", "X...x.X.-.......", "X...x.X.........", "X.....X.........", "X.-...X.........", "..-...X.........")
     assert [grid.to_text([0]) for grid in way] == [kicks(letters).to_text([0]) for letters in expected]
 
 
-def test_where_a_model_changes_its_mind_the_hit_changes_and_what_it_writes_for_neither_is_played() -> None:
+def test_a_hit_changes_where_the_decoding_changes() -> None:
     written = (kicks("x...x..........."), kicks("x.X............."), NOTHING)
     placed = latent_morph(kicks("x...x...x......."), kicks("............x..."), written, 0.1)
     assert placed == kicks("x.X.....x.......")
 
 
-def test_a_hit_of_both_grids_glides_from_one_velocity_and_offset_to_the_other() -> None:
+def test_velocity_and_offset_of_a_hit_in_both_grids_are_interpolated() -> None:
     hits = kicks("x...").hits
     first, last = Grid(hits, hits * 0.2, hits * -0.1), Grid(hits, hits * 0.8, hits * 0.3)
     placed = latent_morph(first, last, (NOTHING.window(0, 4),) * 3, 0.25)
@@ -309,7 +310,7 @@ def test_a_tapped_hit_keeps_its_velocity_and_offset(drumifier: Engine, temperatu
     assert answered > 8
 
 
-def test_what_was_tapped_is_read_whatever_drum_it_was_tapped_on(drumifier: Engine) -> None:
+def test_drumify_ignores_the_voice_of_a_tap(drumifier: Engine) -> None:
     moved = Grid(*(np.roll(array, 4, axis=1) for array in RHYTHM.arrays()))
     assert drumifier.drumify(moved, seed=1) == drumifier.drumify(RHYTHM, seed=1)
 
@@ -318,7 +319,7 @@ def test_another_rhythm_gets_another_groove(drumifier: Engine, groove: Grid) -> 
     assert drumifier.drumify(RHYTHM) != drumifier.drumify(groove)
 
 
-def test_voices_that_are_not_filled_in_come_back_exactly(infiller: Engine, groove: Grid) -> None:
+def test_infill_returns_the_other_voices_exactly(infiller: Engine, groove: Grid) -> None:
     played = Grid(groove.hits, groove.velocities * 0.77, groove.hits * 0.123)
     filled = infiller.infill(played, [0, 2], seed=5, temperature=1.0)
     others = [1, 3, 4, 5, 6, 7, 8]
@@ -327,25 +328,25 @@ def test_voices_that_are_not_filled_in_come_back_exactly(infiller: Engine, groov
     assert filled.hits[:, [0, 2]].any()
 
 
-def test_what_a_grid_holds_of_the_voices_to_fill_in_is_not_heard(infiller: Engine, groove: Grid) -> None:
+def test_infill_ignores_the_given_hits_of_the_new_voices(infiller: Engine, groove: Grid) -> None:
     without = Grid(*(np.where(np.arange(9) == 2, 0, array) for array in groove.arrays()))
     assert infiller.infill(groove, [2], seed=5) == infiller.infill(without, [2], seed=5)
 
 
 @pytest.mark.parametrize("voices", [[], [9], [0, -1]])
-def test_voices_that_are_none_are_refused(infiller: Engine, groove: Grid, voices: list[int]) -> None:
+def test_unknown_voices_are_refused(infiller: Engine, groove: Grid, voices: list[int]) -> None:
     with pytest.raises(BundleError, match=r"from 0 \(kick\) to 8 \(ride\)"):
         infiller.infill(groove, voices)
 
 
 @pytest.mark.parametrize("steps", [0, 16, 100])
-def test_grids_of_any_length_are_drumified_and_filled_in(drumifier: Engine, infiller: Engine, groove: Grid, steps: int) -> None:
+def test_grids_of_any_length_are_drumified_and_infilled(drumifier: Engine, infiller: Engine, groove: Grid, steps: int) -> None:
     grid = Grid(*(np.tile(array, (2, 1))[:steps] for array in groove.arrays()))
     assert drumifier.drumify(grid).steps == steps
     assert infiller.infill(grid, [0]).steps == steps
 
 
-def test_a_path_between_loops_begins_and_ends_with_what_they_are_reconstructed_as(engine: Engine) -> None:
+def test_an_interpolation_begins_and_ends_with_reconstructions(engine: Engine) -> None:
     first, last = (grid_to_groove(grid) for grid in engine.generate(seed=4, count=2))
     path = engine.interpolate(first, last, 5)
     assert path.shape == (5, 64, 27)
@@ -355,7 +356,7 @@ def test_a_path_between_loops_begins_and_ends_with_what_they_are_reconstructed_a
         engine.interpolate(first, last, 1)
 
 
-def test_loops_are_reconstructed_the_same_alone_and_among_many(engine: Engine, groove: Grid) -> None:
+def test_a_reconstruction_does_not_depend_on_the_batch(engine: Engine, groove: Grid) -> None:
     loops = np.tile(grid_to_groove(groove), (300, 1, 1))
     loops[299] = 0
     written = engine.reconstruct(loops)
@@ -369,7 +370,7 @@ def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
         engine.reconstruct(np.zeros((1, 32, 27), np.float32))
 
 
-def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, groove: Grid) -> None:
+def test_a_bundle_of_melodies_refuses_drums_and_one_of_drums_refuses_melodies(engine: Engine, groove: Grid) -> None:
     tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
     asked = {
         "generate": lambda: tunes.generate(0),
@@ -387,7 +388,7 @@ def test_drums_are_not_asked_of_melodies_nor_melodies_of_drums(engine: Engine, g
         engine.generate_melodies(0)
 
 
-def test_a_task_that_the_bundle_cannot_do_lists_those_it_can(engine: Engine, groove: Grid) -> None:
+def test_an_unsupported_task_is_refused_with_the_supported_ones(engine: Engine, groove: Grid) -> None:
     only = able(engine, "generate")
     loop = grid_to_groove(groove)
     asked = {

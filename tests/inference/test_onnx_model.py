@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER
+from drumvae.bundle.schema import DECODER
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
-from drumvae.util.errors import BundleError
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +75,3 @@ def test_more_draws_than_one_run_takes_equal_those_of_several_calls(shipped: Onn
 def test_a_temperature_above_the_minimum_needs_noise(former: OnnxModel) -> None:
     with pytest.raises(ValueError, match="needs noise"):
         former.decode(np.zeros((1, 256), np.float32), temperature=0.5)
-
-
-class DecoderWithoutForcing:
-    """A decoder that was exported before teacher forcing; it writes silence."""
-
-    inputs = per_draw = frozenset(("latent", "noise", "temperature", "thresholds", "hit_values", "hit_mask"))
-
-    def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        assert feeds.keys() == self.inputs
-        return [np.zeros((len(feeds["latent"]), 64, 27), np.float32)]
-
-
-def test_a_bundle_without_teacher_forcing_decodes_and_refuses_to_force(former: OnnxModel) -> None:
-    older = OnnxModel(former.info, Graphs({**former.graphs.sessions, DECODER: DecoderWithoutForcing()}, "cpu"))  # type: ignore[dict-item]
-    latent = np.zeros((2, 256), np.float32)
-    assert former.has_teacher_forcing
-    assert not older.has_teacher_forcing
-    assert older.decode(latent).shape == (2, 64, 27)
-    with pytest.raises(BundleError, match="has no teacher forcing"):
-        older.decode(latent, teacher_target=np.zeros((2, 64, 27), np.float32), teacher_forcing=np.ones((2, 64), np.float32))

@@ -1,4 +1,4 @@
-"""Where a model runs: how that is chosen, and what happens where it fails. Providers that this machine lacks are played by fakes."""
+"""Laws of the choice of a provider and of the fallback to the CPU. Fakes stand for providers that this machine lacks."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,8 @@ import onnxruntime as ort
 import pytest
 from helpers.former import STAGE
 
-from drumvae.bundle.format import DECODER, BundleInfo, read_bundle
+from drumvae.bundle.format import BundleInfo, read_bundle
+from drumvae.bundle.schema import DECODER
 from drumvae.inference import onnx_model, providers
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs
@@ -20,8 +21,8 @@ from drumvae.live.generation.worker_main import ModelInfo, run_job_with_notice
 from drumvae.util.errors import BundleError
 
 
-class Elsewhere:
-    """Stands for a session on a GPU: runs on the CPU, as slowly as it is told, and fails when it is told."""
+class FakeGpuSession:
+    """A session on a GPU: runs on the CPU with a delay, and fails on demand."""
 
     def __init__(self, session: Session, slow_s: float = 0.0) -> None:
         self._session, self.inputs, self.per_draw, self.slow_s = session, session.inputs, session.per_draw, slow_s
@@ -29,15 +30,15 @@ class Elsewhere:
 
     def run(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         if self.fails == "nan":
-            return Nowhere(self._session).run(feeds)
+            return NanSession(self._session).run(feeds)
         if self.fails:
             raise BundleError(self.fails)
         time.sleep(self.slow_s)
         return self._session.run(feeds)
 
 
-class Nowhere(Session):
-    """Runs a session and spoils what it writes, before it is looked at."""
+class NanSession(Session):
+    """Runs a session and writes a NaN into its output before the check."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session._session, session._path, session._outputs)
@@ -49,13 +50,13 @@ class Nowhere(Session):
 
 
 class Machine:
-    """A machine with an NVIDIA GPU, in words."""
+    """A machine with an NVIDIA GPU."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.slow_s = 0.0
         self.refuses: str | None = None
         self.no_capture = False
-        self.sessions: list[Elsewhere] = []
+        self.sessions: list[FakeGpuSession] = []
         self.captured: list[str] = []
         patch.setattr(providers, "lacks", lambda name: "" if name in ("cuda", "cpu") else "it is not here")
         patch.setattr(onnx_model, "open_session", self.open)
@@ -67,7 +68,7 @@ class Machine:
         if self.refuses or (capture and self.no_capture):
             raise BundleError(self.refuses or "it cannot be captured")
         self.captured += [name] if capture else []
-        self.sessions.append(Elsewhere(session, self.slow_s))
+        self.sessions.append(FakeGpuSession(session, self.slow_s))
         return self.sessions[-1]
 
 
@@ -82,19 +83,19 @@ def test_an_unknown_provider_names_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "sentence"),
+    ("provider", "sentence"),
     [
         ("cuda", r"CUDA was asked for, but .*: type pip install 'drumvae\[cuda\]'"),
         ("coreml", "CoreML was asked for, but .* was built without it: it comes with onnxruntime on macOS"),
         ("directml", "DirectML was asked for, but .* was built without it: .*pip install onnxruntime-directml"),
     ],
 )
-def test_a_provider_that_is_not_here_is_one_sentence_that_says_what_to_type(
-    monkeypatch: pytest.MonkeyPatch, asked: str, sentence: str
+def test_a_missing_provider_is_refused_with_a_sentence_that_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, provider: str, sentence: str
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [NAMES["cpu"]])
     with pytest.raises(BundleError, match=sentence) as raised:
-        Engine.load(provider=asked)
+        Engine.load(provider=provider)
     assert "--provider cpu or auto" in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -110,7 +111,7 @@ def test_cuda_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert candidates("auto") == ("cpu",)
 
 
-def test_auto_takes_what_is_left_where_there_is_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_only_provider_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "lacks", lambda name: "" if name == "cpu" else "not here")
     engine = Engine.load(provider="auto")
     assert (engine.provider, engine.provider_reason) == ("cpu", "cpu, the only one that works on this machine")
@@ -126,11 +127,11 @@ def test_auto_takes_the_fastest_and_says_why(machine: Machine, slow_s: float, ta
     assert all(f"ms on {name}" in engine.provider_reason for name in ("cpu", "cuda"))
 
 
-def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is counted in runs: a provider of which one run takes longer than all may is run twice, to warm up and to be measured."""
+def test_auto_stops_timing_at_its_limit(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider whose first timed run exceeds the limit runs twice: once to warm up and once to be timed."""
     runs = []
-    run = Elsewhere.run
-    monkeypatch.setattr(Elsewhere, "run", lambda self, feeds: runs.append(self) or run(self, feeds))
+    run = FakeGpuSession.run
+    monkeypatch.setattr(FakeGpuSession, "run", lambda self, feeds: runs.append(self) or run(self, feeds))
     monkeypatch.setattr(onnx_model, "_MAX_TIMING_S", 0.0)
     Engine.load(provider="auto")
     *_, decoder = machine.sessions
@@ -139,13 +140,13 @@ def test_auto_measures_no_longer_than_it_may(machine: Machine, monkeypatch: pyte
 
 @pytest.mark.parametrize("fails", ["opening", "running"])
 def test_auto_takes_the_cpu_where_cuda_is_there_but_does_not_work(machine: Machine, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    def broken(self: Elsewhere, feeds: object) -> list[np.ndarray]:
+    def broken(self: FakeGpuSession, feeds: object) -> list[np.ndarray]:
         raise BundleError("no cuDNN")
 
     if fails == "opening":
         machine.refuses = "no cuBLAS"
     else:
-        monkeypatch.setattr(Elsewhere, "run", broken)
+        monkeypatch.setattr(FakeGpuSession, "run", broken)
     engine = Engine.load(provider="auto")
     assert (engine.provider, engine.provider_reason) == ("cpu", "cpu, the only one that works on this machine")
     assert engine.generate(seed=0)[0].steps == 64
@@ -162,26 +163,24 @@ def test_on_cuda_the_decoder_is_captured_where_it_can_be_and_runs_uncaptured_whe
     assert engine.generate(3) == Engine.load(provider="cpu").generate(3)
 
 
-@pytest.mark.parametrize("trouble", ["out of memory on the device", "nan"])
-def test_a_provider_that_fails_while_it_plays_falls_back_to_the_cpu_in_the_same_job_and_says_so_once(
-    machine: Machine, trouble: str
-) -> None:
+@pytest.mark.parametrize("error", ["out of memory on the device", "nan"])
+def test_a_failing_provider_is_replaced_by_the_cpu_within_the_job_and_reported_once(machine: Machine, error: str) -> None:
     engine = Engine.load(provider="cuda")
     expected = [make_loop(Engine.load(provider="cpu"), Job(index, index, "generate")) for index in range(3)]
     assert run_job_with_notice(engine, make_loop, Job(0, 0, "generate")) == (expected[0], None)
     for session in machine.sessions:
-        session.fails = trouble
-    loop, news = run_job_with_notice(engine, make_loop, Job(1, 1, "generate"))
+        session.fails = error
+    loop, notice = run_job_with_notice(engine, make_loop, Job(1, 1, "generate"))
     assert loop == expected[1]
-    assert news is not None
-    assert news.startswith("The model failed on cuda and runs on the CPU from now on. ")
-    assert ("not finite" if trouble == "nan" else trouble) in news
+    assert notice is not None
+    assert notice.startswith("The model failed on cuda and runs on the CPU from now on. ")
+    assert ("not finite" if error == "nan" else error) in notice
     assert run_job_with_notice(engine, make_loop, Job(2, 2, "generate")) == (expected[2], None)
     assert engine.provider == "cpu"
 
 
-def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opening graphs takes a good part of a bar; the spare was opened at the start."""
+def test_no_graph_is_opened_during_the_fallback(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening graphs takes a good part of a bar, so the fallback is opened at the start."""
     engine = Engine.load(provider="cuda")
     for session in machine.sessions:
         session.fails = "gone"
@@ -190,24 +189,24 @@ def test_no_model_is_loaded_in_a_fall(machine: Machine, monkeypatch: pytest.Monk
     assert engine.provider == "cpu"
 
 
-def test_numbers_that_are_none_never_reach_a_port_and_the_last_loop_plays_on() -> None:
+def test_an_output_that_is_not_finite_is_never_played() -> None:
     engine = Engine.load(provider="cpu")
     sessions = engine.model.graphs.sessions
-    engine.model.graphs = Graphs({**sessions, DECODER: Nowhere(sessions[DECODER])}, "cpu")
-    loop, trouble = run_job_with_notice(engine, make_loop, Job(4, 0, "generate"))
+    engine.model.graphs = Graphs({**sessions, DECODER: NanSession(sessions[DECODER])}, "cpu")
+    loop, error = run_job_with_notice(engine, make_loop, Job(4, 0, "generate"))
     assert loop is None
-    assert trouble is not None
-    assert "not finite" in trouble
-    assert trouble.endswith("the last loop plays on.")
+    assert error is not None
+    assert "not finite" in error
+    assert error.endswith("the last loop plays on.")
 
 
-def test_facts_tell_where_a_model_runs_and_why() -> None:
+def test_model_info_has_the_provider_and_its_reason() -> None:
     facts = ModelInfo.of(Engine.load(provider="cpu"))
     assert (facts.provider, facts.provider_reason) == ("cpu", "cpu, as asked for")
 
 
-def test_inputs_and_outputs_that_stay_in_place_give_the_same_loops_in_every_batch() -> None:
-    """As for a captured graph, here on the CPU: each size has places of its own, and nothing of the last run stays in them."""
+def test_a_bound_session_gives_the_same_loops_for_every_batch_size() -> None:
+    """As for a captured graph, here on the CPU: each batch size has its own buffers, which keep nothing of the run before."""
     info, draw = read_bundle(STAGE), np.random.default_rng(0)
     plain = open_session(STAGE, DECODER, info, "cpu", 1)
     bound = BoundSession(plain._session, plain._path, plain._outputs, "cpu")

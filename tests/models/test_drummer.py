@@ -74,7 +74,7 @@ def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
 
 
 def test_a_looser_touch_moves_what_is_played_and_no_hit(drummer: Drummer) -> None:
-    inputs = drummer.default_inputs(torch.zeros(1, SMALL.latent_size))
+    inputs = drummer.latent_inputs(torch.zeros(1, SMALL.latent_size))
     inputs["note_noise"] = torch.randn(1, 64, 18)
     still = drummer.decode(inputs)
     loose = drummer.decode(inputs | {"expression_temperature": torch.ones(1)})

@@ -25,7 +25,6 @@ _ABOUT = (
     "Decoded from the mean latent. Free-running: every step follows the model's own output. Teacher-forced: every step follows the true"
     " loop, which the baseline of the true bar before also sees."
 )
-CANNOT_FORCE = "this bundle was exported before its decoder could be shown the true loop; export its run again"
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,14 @@ def score_reconstruction(engine: Engine, split: Windows, baselines: dict[str, Pr
     for block in split.blocks("Reconstructing", MODEL_BATCH):
         true, step_ms, takes = split.loops(block), split.step_ms(block), split.takes[block]
         mean, _ = engine.encode(true)
-        predicted = {FREE: engine.decode(mean)}
-        if engine.has_teacher_forcing:
-            predicted[FORCED] = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
+        forced = engine.decode(mean, teacher_target=true, teacher_forcing=np.ones(true.shape[:2], np.float32))
+        predicted = {FREE: engine.decode(mean), FORCED: forced}
         predicted |= {name: baseline(true, np.arange(block.start, block.stop)) for name, baseline in baselines.items()}
         for system, loops in predicted.items():
             whole.add(system, scorer.sums(loops, true, step_ms), takes)
             later.add(system, scorer.sums(loops[:, STEPS_PER_BAR:], true[:, STEPS_PER_BAR:], step_ms), takes)
-    missing = {} if engine.has_teacher_forcing else {FORCED: CANNOT_FORCE}
-    tables = {"all bars": Table(_ABOUT, whole.rows(scorer.metrics), missing, ("f1_by_voice",))}
+    tables = {"all bars": Table(_ABOUT, whole.rows(scorer.metrics), by_voice=("f1_by_voice",))}
     if engine.steps > STEPS_PER_BAR:
         about = "Without the first bar, which the baseline of the repeated first bar copies."
-        tables["later bars"] = Table(about, later.rows(scorer.metrics), missing)
+        tables["later bars"] = Table(about, later.rows(scorer.metrics))
     return TaskScores(tables)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drumvae.bundle.format import TASKS
+from drumvae.bundle.tasks import TASKS
 from drumvae.models.config import ModelConfig
 from drumvae.music.grid import STEPS_PER_BAR
 from drumvae.util.errors import RunError, nearest

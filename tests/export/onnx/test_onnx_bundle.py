@@ -142,11 +142,11 @@ def test_a_bundle_generates_what_its_encoding_is(exported: Exported) -> None:
 def test_a_model_that_differs_is_found(one: Exported) -> None:
     trained = load_trained(one.checkpoint)
     halve(trained.model)
-    assert compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows).kept
+    assert compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows).within_tolerance
     trained.model.decoder.head.hits.bias.data += 1
     parity = compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows)
     assert parity.hit_differences > 0
-    assert not parity.kept
+    assert not parity.within_tolerance
 
 
 def test_a_model_that_only_listens_to_locks_otherwise_is_found(one: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,9 +173,9 @@ def test_a_draw_that_the_tolerance_could_turn_is_not_held_against_an_export(one:
     with torch.no_grad():
         off = trained.model.decoder(**{name: torch.from_numpy(value) for name, value in inputs.items()}, temperature=torch.ones(64)).numpy()
     assert (engine.decode(**inputs, temperature=1.0)[..., :9] != off[..., :9]).any()
-    assert compare(engine, trained.model, trained.windows).kept
+    assert compare(engine, trained.model, trained.windows).within_tolerance
     trained.model.decoder.head.hits.bias.data += 0.5
-    assert not compare(engine, trained.model, trained.windows).kept
+    assert not compare(engine, trained.model, trained.windows).within_tolerance
 
 
 def test_an_export_that_differs_leaves_nothing_behind(ready: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_nothing_but_a_bundle_is_ever_replaced(ready: Exported, tmp_path: Path) 
 
 
 def test_a_bundle_is_replaced_when_asked(ready: Exported) -> None:
-    assert export_bundle(ready.checkpoint, ready.bundle, print, replace=True).kept
+    assert export_bundle(ready.checkpoint, ready.bundle, print, replace=True).within_tolerance
     assert sorted(path.name for path in ready.bundle.parent.iterdir()) == ["best.ckpt", "bundle"]
     assert Engine.load(ready.bundle, "cpu").info.preset == "tiny"
 
@@ -214,7 +214,7 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
     engine = Engine.load(bundle, "cpu", threads=0)
     size = engine.info.latent_size
     windows = np.stack([engine.decode(np.random.default_rng(seed).standard_normal((1, size), np.float32))[0] for seed in range(4)])
-    assert compare(engine, model, windows).kept
+    assert compare(engine, model, windows).within_tolerance
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_drummer_that_differs_where_no_likeliest_loop_shows_it_is_found(change
     engine = Engine.load(default_bundle(), "cpu", threads=0)
     parity = compare(engine, model, loops(ModelConfig.from_dict(config["model"]), 2).numpy())
     assert parity.hit_differences == 0
-    assert not parity.kept
+    assert not parity.within_tolerance
 
 
 @pytest.mark.parametrize(

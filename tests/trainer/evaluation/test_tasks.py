@@ -50,13 +50,6 @@ def test_a_repeated_first_bar_scores_lower_on_later_bars() -> None:
     assert whole > later + 0.1
 
 
-def test_without_teacher_forcing_its_row_is_missing_with_a_reason() -> None:
-    scores = evaluator_of(oracle(has_teacher_forcing=False)).score("reconstruct")
-    assert FORCED not in scores.tables["all bars"].rows
-    assert scores_to_json(scores)["all bars"]["rows"][FORCED] is None
-    assert "not measured, since" in scores_to_markdown("reconstruct", scores)
-
-
 def test_patterns_are_scored_by_hits_only() -> None:
     true = patterns_to_grooves(np.random.default_rng(0).integers(0, 512, (12, 64)))
     found = evaluator_of(oracle("pattern", tasks=("generate", "reconstruct")), true)

@@ -108,7 +108,7 @@ def test_sampled_expression_equals_that_of_a_drummer_with_the_same_factors(drumm
     known = Conditioning(**validation_batch(drummer, "humanize", target, torch.full((2,), 90.0)).inputs)
     generator = torch.Generator().manual_seed(0)
     noise = {"note_noise": torch.randn(2, 64, 18, generator=generator), "loop_noise": torch.randn(2, SMALL.moods, generator=generator)}
-    inputs = drummer.default_inputs(torch.zeros(2, SMALL.latent_size)) | known._asdict() | noise | {"expression_temperature": torch.ones(2)}
+    inputs = drummer.latent_inputs(torch.zeros(2, SMALL.latent_size)) | known._asdict() | noise | {"expression_temperature": torch.ones(2)}
     assert torch.allclose(drummer.decode(inputs), sample_expression(drummer, target, torch.full((2,), 90.0))(factors), atol=1e-6)
 
 
