@@ -222,7 +222,7 @@ def test_a_model_restored_from_a_bundle_plays_the_same(bundle: Path) -> None:
     [
         lambda model: model.tap_model.members[0].out_proj[1].bias.data.add_(0.1),
         lambda model: model.decoder.scale_correction.mul_(1.5),
-        lambda model: model.decoder.expression_head[1].bias.data[18:].add_(0.2),  # spreads and moods
+        lambda model: model.decoder.expression_head[1].bias.data[18:].add_(0.2),  # scales and factors
     ],
     ids=["what it expects of taps", "how loosely it plays", "its spreads"],
 )
