@@ -47,8 +47,8 @@ def main() -> None:
     for number in range(LOOPS):
         style = list(tempi)[number % len(tempi)]
         filled = number % FILL_EVERY == FILL_EVERY - 1
-        asked = Conditions(style, tempi[style], fill=(False, False, False, filled))
-        (loop,) = engine.generate(SEED + number, conditions=asked)
+        conditions = Conditions(style, tempi[style], fill=(False, False, False, filled))
+        (loop,) = engine.generate(SEED + number, conditions=conditions)
         name = f"{number + 1:02}-{style}-{tempi[style]:.0f}bpm{'-fill' if filled else ''}"
         write_midi(options.out / f"{name}.mid", loop, tempi[style])
         rolls.append((name, grid_to_groove(loop)))

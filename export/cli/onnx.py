@@ -1,4 +1,4 @@
-"""The command `drumvae-export`."""
+"""Defines the command `drumvae-export`."""
 
 import signal
 import sys
@@ -17,27 +17,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Turn a trained run into a bundle that drumvae-live plays (onnx), a bundle into a smaller one (convert) and into files of loops"
-    " (midi); see what is in a bundle (show), and whether it plays here (check).",
+    help="Export a trained run to a bundle that drumvae-live plays (onnx), convert a bundle to another precision (convert), render files"
+    " of loops with a bundle (midi), print its model card (show), and verify it on this machine (check).",
 )
 
 BUNDLES = Path("bundles")
 TERMINATED = 143
-"""The exit status of a command that is asked to end, by custom: 128 and the number of the signal."""
+"""The exit status of a command that SIGTERM ended, by convention: 128 and the number of the signal."""
 
 
 Precision = Annotated[
     str,
     typer.Option(help="fp32; fp16, half the size; or int8, a third of the size, and half the time of LSTMs on a CPU.", metavar="NAME"),
 ]
-Allowed = Annotated[
-    float, typer.Option(help="Share of the hits that fp16 or int8 may write otherwise, 0 to 1; more is refused.", min=0, max=1)
-]
+Allowed = Annotated[float, typer.Option(help="Share of the hits that may differ in fp16 or int8, 0 to 1; more is refused.", min=0, max=1)]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of MIDI files, such as the Groove MIDI Dataset, on whose validation takes fp16 or int8 is compared with fp32.",
-        show_default="the windows that are at hand",
+        help="Folder of MIDI files, such as the Groove MIDI Dataset; fp16 or int8 is compared with fp32 on its validation takes.",
+        show_default="the windows in the checkpoint, or loops of the bundle",
     ),
 ]
 
@@ -62,10 +60,10 @@ def onnx_command(
     allow_difference: Allowed = 0.0,
     data: Data = None,
 ) -> None:
-    """Export a run to ONNX and prove that it plays the same.
+    """Export a run to ONNX and verify that it plays the same.
 
-    Writes the graphs and bundle.json, runs them in ONNX Runtime beside PyTorch on fixed seeds and real
-    windows, and leaves no bundle behind whose hits differ or whose values are off by more than 0.0001.
+    Writes the graphs and bundle.json, and compares ONNX Runtime with PyTorch on fixed seeds and real
+    windows. No bundle is written if any hit differs, or any value by more than 0.0001.
     """
     require_extra("Exporting", "train", "torch", "onnxscript")
     from rich.console import Console
@@ -82,7 +80,7 @@ def onnx_command(
     with Console(stderr=True).status(f"Exporting {run}: writing its graphs and comparing them takes a quarter of a minute"):
         export_bundle(run, folder, typer.echo, replace, Rounding(precision, allow_difference, data))
     info = read_bundle(folder)
-    on_stage = info.encoding != "melody" and info.steps == LOOP_STEPS  # the only loops that drumvae-live plays
+    on_stage = info.encoding != "melody" and info.steps == LOOP_STEPS  # drumvae-live plays no others
     typer.echo(f"Bundle: {folder}\nNext: " + (f"drumvae-live --bundle {folder} --demo" if on_stage else f"drumvae-export midi {folder}"))
 
 
@@ -100,10 +98,10 @@ def convert_command(
     allow_difference: Allowed = 0.0,
     data: Data = None,
 ) -> None:
-    """Write a bundle anew in another precision, and say how far it departs.
+    """Convert a bundle to another precision, and report how far it departs.
 
-    Weights are rounded to half precision (fp16) or to bytes (int8), and what then comes out is compared with what the whole model
-    writes. The bundle must be one that drumvae exported, in fp32.
+    Rounds the weights to half precision (fp16) or to bytes (int8), and compares the loops with those of the whole model.
+    The bundle must be one that drumvae exported, in fp32.
     """
     require_extra("Converting", "train", "torch", "onnxscript")
     from rich.console import Console
@@ -124,12 +122,12 @@ def convert_command(
 @app.command("check", epilog="Example: drumvae-export check bundles/mine --json")
 def check_command(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Say whether a bundle is whole, keeps the contract, and plays on this machine as where it was exported.
+    """Check that a bundle is valid, and plays on this machine as it did where it was exported.
 
-    Looks at checksums, shapes, operators and every provider that is here: whether it answers what was recorded at the export, and how
-    long a loop takes. Ends with status 2 where anything is broken.
+    Checks checksums, shapes and operators; compares every provider of this machine with the golden outputs of the export, and measures
+    how long a loop takes. The exit status is 2 if anything is broken.
     """
     import json
 
@@ -145,14 +143,14 @@ def check_command(
     if found.broken:
         raise BundleError(found.broken)
     if not as_json:
-        typer.echo("This bundle is whole and plays here.")
+        typer.echo("This bundle is valid and plays here.")
 
 
 @app.command("show", epilog="Example: drumvae-export show bundles/mine")
 def show_command(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder. By default the model that ships.", show_default=False)] = None,
 ) -> None:
-    """Print a bundle's card: what it knows, what it was trained on, how well it does, and its licence."""
+    """Print a bundle's model card: its tasks, training data, scores and licence."""
     from drumvae.bundle.format import default_bundle
     from drumvae.bundle.show import card_text
 
@@ -163,7 +161,7 @@ app.command("midi", epilog=EPILOG)(midi)
 
 
 def main() -> None:
-    """Runs the command line; a request to end is an error like any other, so that nothing is left half done."""
+    """Runs the command line; SIGTERM ends it like an error, so that unfinished files are removed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     run_app(app)
 

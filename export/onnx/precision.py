@@ -1,9 +1,8 @@
-"""A graph in, the same with its weights in fewer bits out: half precision, or eight bits and a scale for each row.
+"""Stores a graph's weights in fewer bits: half precision, or eight bits and a scale for each row.
 
-fp16 and most of int8 only change how weights are stored: they are widened as the graph is loaded, and everything is computed in
-float32. The decoder's int8 also multiplies in eight bits where a step reads most of its weights, in the LSTM layers, which are what
-one loop takes its time for. What such a layer multiplies is a state of an LSTM, in (-1, 1), so that its scale is known beforehand
-and no loop depends on the others of its batch.
+fp16 and most of int8 change only how weights are stored: they are widened when the graph is loaded, and everything is computed in
+float32. The decoder's int8 also multiplies in eight bits in the LSTM layers, where a step reads most of its weights and spends most of its
+time. Such a layer multiplies an LSTM state, in (-1, 1), so that the scale is fixed and no loop depends on the others of its batch.
 """
 
 import re
@@ -15,14 +14,14 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 HALF, ROWS, SCALE = ".half", ".rows", ".scale"
-"""What the names of rounded weights end with."""
-_LEAST = 1024  # numbers in a weight that is worth rounding
-_STATE = 127  # steps of a state's value from 0 to 1
-_ZERO = 128  # what stands for a state of 0, in 0 to 255
+"""The suffixes of the names of rounded weights."""
+_MIN_SIZE = 1024  # numbers in a weight that is rounded
+_STATE = 127  # quantization steps of a state from 0 to 1
+_ZERO = 128  # the zero point of a state, in 0 to 255
 _WIDEST = 63
-"""Largest weight, of 127: a processor without dot products of bytes adds two products in 16 bits, and would cut off more."""
+"""Largest quantized weight. A processor without int8 dot products adds two products in 16 bits, which would saturate above it."""
 _OF_STATES = re.compile(r"layers\.(\d+\.weight_hh_l0|[1-9]\d*\.weight_ih_l0)")
-"""Weights of the decoder that are multiplied with a state at every step."""
+"""Weights of the decoder that are multiplied by a state at every step."""
 
 
 def lower(model: ir.Model, precision: str, decoder: bool) -> None:
@@ -36,13 +35,13 @@ def lower(model: ir.Model, precision: str, decoder: bool) -> None:
 
 
 def store_half(model: ir.Model, name: str) -> None:
-    """Stores a weight in half precision, cast to float32 as the graph is loaded; exact for weights rounded beforehand."""
+    """Stores a weight in half precision, cast to float32 when the graph is loaded; exact for weights rounded beforehand."""
     _store_half(model, model.graph.initializers[name])
 
 
 def _is_large(value: ir.Value) -> bool:
     tensor = value.const_value
-    return tensor is not None and tensor.dtype == ir.DataType.FLOAT and tensor.size >= _LEAST and len(tensor.shape) > 1
+    return tensor is not None and tensor.dtype == ir.DataType.FLOAT and tensor.size >= _MIN_SIZE and len(tensor.shape) > 1
 
 
 def _array(value: ir.Value) -> NDArray[Any]:
@@ -51,7 +50,7 @@ def _array(value: ir.Value) -> NDArray[Any]:
 
 
 def _constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
-    """Adds an initializer, or returns the one of that name."""
+    """Adds an initializer, or returns the existing one of that name."""
     found = model.graph.initializers.get(name)
     if found is None:
         tensor = ir.tensor(array, name=name)
@@ -61,7 +60,7 @@ def _constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
 
 
 def _take_place(model: ir.Model, weight: ir.Value, nodes: list[ir.Node]) -> None:
-    """Lets the last of some nodes, which open the graph, make what was a weight, under its name."""
+    """Replaces a weight by the output of the last of some nodes, under its name; the nodes go to the front of the graph."""
     assert weight.name is not None
     del model.graph.initializers[weight.name]
     made = nodes[-1].outputs[0]
@@ -85,13 +84,13 @@ def _store_rows(model: ir.Model, weight: ir.Value) -> None:
 
 
 def _rows(weight: NDArray[Any], widest: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Returns a weight in whole numbers up to a widest, and what each row's are to be multiplied with, (..., 1)."""
+    """Returns a weight as integers of at most `widest`, and the scale of each row, (..., 1)."""
     scale = np.maximum(np.abs(weight).max(axis=-1, keepdims=True), 1e-12) / widest
     return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
 def _multiply_bytes(model: ir.Model) -> None:
-    """Replaces c + W h by a product of bytes wherever h is a state."""
+    """Replaces c + W h by an int8 product wherever h is a state."""
     graph = model.graph
     unit = _constant(model, "state.unit", np.array(1 / _STATE, np.float32))
     zero = _constant(model, "state.zero", np.array(_ZERO, np.uint8))
@@ -122,7 +121,7 @@ def _product(model: ir.Model, state: ir.Value, weight: ir.Value, zero: ir.Value,
 
 
 def _replace(model: ir.Model, node: ir.Node, nodes: list[ir.Node]) -> None:
-    """Puts nodes in the place of one, whose shape all of their results have."""
+    """Replaces a node by others whose outputs have its shape."""
     old, new = node.outputs[0], nodes[-1].outputs[0]
     for each in nodes:
         whole = each.op_type == "MatMulInteger"

@@ -339,7 +339,7 @@ def test_a_valid_bundle_passes_as_text_and_as_json(shipped: Path) -> None:
     result = run("check", str(shipped))
     assert result.exit_code == 0
     assert "plays as it did where it was exported" in result.output
-    assert "This bundle is whole and plays here." in result.output
+    assert "This bundle is valid and plays here." in result.output
     found = json.loads(run("check", str(shipped), "--json").stdout)
     (cpu,) = [each for each in found["providers"] if each["provider"] == "cpu"]
     assert (found["ok"], found["broken"], cpu["works"], cpu["hits_that_differ"]) == (True, None, True, 0)

@@ -77,7 +77,7 @@ def test_every_kind_of_model_plays_the_same_after_export(exported: Exported) -> 
     assert exported.parity.value_difference < 1e-4
 
 
-def test_every_weight_comes_out_of_a_bundle_as_it_was_trained(exported: Exported) -> None:
+def test_every_weight_is_read_back_from_a_bundle_unchanged(exported: Exported) -> None:
     trained = load_trained(exported.checkpoint)
     halve(trained.model)
     config, weights = read_weights(exported.bundle)
@@ -88,7 +88,7 @@ def test_every_weight_comes_out_of_a_bundle_as_it_was_trained(exported: Exported
     assert [name for name in expected if not torch.equal(weights[name], expected[name])] == []
 
 
-def test_graphs_do_not_branch_and_hold_no_path_of_the_machine_that_made_them(exported: Exported) -> None:
+def test_graphs_have_no_branches_and_no_paths_of_the_exporting_machine(exported: Exported) -> None:
     here = os.fsencode(Path(onnx_bundle.__file__).parent.parent)
     for path in exported.bundle.glob("*.onnx"):
         assert not {"If", "Loop", "Scan"} & {node.op_type for node in onnx.load(str(path)).graph.node}
@@ -101,7 +101,7 @@ def test_a_batch_of_any_size_is_decoded(exported: Exported) -> None:
         assert engine.decode(np.zeros((count, 8), np.float32)).shape == (count, *engine.loop_shape)
 
 
-def test_what_is_shown_step_by_step_is_what_the_next_step_sees(exported: Exported) -> None:
+def test_a_teacher_forced_step_is_seen_by_the_next_step(exported: Exported) -> None:
     engine = Engine.load(exported.bundle, "cpu")
     draw = np.random.default_rng(0)
     latent, noise = draw.standard_normal((8, 8), np.float32), draw.random((8, *engine.noise_shape), np.float32)
@@ -124,7 +124,7 @@ def test_a_bundle_describes_the_run_it_came_from(exported: Exported) -> None:
     assert "CC BY" not in info.licence
 
 
-def test_a_bundle_generates_what_its_encoding_is(exported: Exported) -> None:
+def test_a_bundle_generates_loops_of_its_encoding(exported: Exported) -> None:
     engine, steps = Engine.load(exported.bundle, "cpu"), exported.config.steps
     if exported.config.encoding == "melody":
         melodies = engine.generate_melodies(1, 1.0, count=3)
@@ -139,7 +139,7 @@ def test_a_bundle_generates_what_its_encoding_is(exported: Exported) -> None:
             engine.generate_melodies(1)
 
 
-def test_a_model_that_differs_is_found(one: Exported) -> None:
+def test_a_model_that_differs_fails_the_parity_test(one: Exported) -> None:
     trained = load_trained(one.checkpoint)
     halve(trained.model)
     assert compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows).within_tolerance
@@ -149,19 +149,19 @@ def test_a_model_that_differs_is_found(one: Exported) -> None:
     assert not parity.within_tolerance
 
 
-def test_a_model_that_only_listens_to_locks_otherwise_is_found(one: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_ignores_given_hits_fails_the_parity_test(one: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = load_trained(one.checkpoint)
     halve(trained.model)
     forward = type(trained.model.decoder).forward
 
-    def deaf(self: object, **inputs: "torch.Tensor") -> "torch.Tensor":
+    def without_given_hits(self: object, **inputs: "torch.Tensor") -> "torch.Tensor":
         return forward(self, **(inputs | {"hit_mask": torch.zeros_like(inputs["hit_mask"])} if "hit_mask" in inputs else inputs))
 
-    monkeypatch.setattr(type(trained.model.decoder), "forward", deaf)
+    monkeypatch.setattr(type(trained.model.decoder), "forward", without_given_hits)
     assert compare(Engine.load(one.bundle, "cpu"), trained.model, trained.windows).hit_differences > 0
 
 
-def test_a_draw_that_the_tolerance_could_turn_is_not_held_against_an_export(one: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_draw_that_the_tolerance_could_change_is_not_compared(one: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     """The head's biases are off by less than the tolerance: where that turns a draw, the loops part, and nobody is to blame."""
     monkeypatch.setattr(verify, "TOLERANCE", 0.05)
     trained = load_trained(one.checkpoint)
@@ -178,14 +178,14 @@ def test_a_draw_that_the_tolerance_could_turn_is_not_held_against_an_export(one:
     assert not compare(engine, trained.model, trained.windows).within_tolerance
 
 
-def test_an_export_that_differs_leaves_nothing_behind(ready: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_differs_leaves_no_files(ready: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_bundle, "compare", lambda *_: Parity(1, 3, 0.0))
     with pytest.raises(BundleError, match="hits on 3 steps"):
         export_bundle(ready.checkpoint, tmp_path / "bundle", print)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_that_is_there_is_not_overwritten_unasked(ready: Exported) -> None:
+def test_an_existing_bundle_is_not_replaced_without_the_option(ready: Exported) -> None:
     with pytest.raises(BundleError, match="--replace"):
         export_bundle(ready.checkpoint, ready.bundle, print)
 
@@ -200,14 +200,14 @@ def test_nothing_but_a_bundle_is_ever_replaced(ready: Exported, tmp_path: Path) 
     assert (precious / "file").read_text() == "years of work"
 
 
-def test_a_bundle_is_replaced_when_asked(ready: Exported) -> None:
+def test_a_bundle_is_replaced_with_the_option(ready: Exported) -> None:
     assert export_bundle(ready.checkpoint, ready.bundle, print, replace=True).within_tolerance
     assert sorted(path.name for path in ready.bundle.parent.iterdir()) == ["best.ckpt", "bundle"]
     assert Engine.load(ready.bundle, "cpu").info.preset == "tiny"
 
 
 @pytest.mark.parametrize("bundle", [default_bundle(), STAGE], ids=["drummer", "lstm"])
-def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path) -> None:
+def test_a_model_restored_from_a_bundle_plays_the_same(bundle: Path) -> None:
     config, weights = read_weights(bundle)
     model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
@@ -222,11 +222,11 @@ def test_a_trained_model_comes_back_as_a_model_that_plays_the_same(bundle: Path)
     [
         lambda model: model.tap_model.members[0].out_proj[1].bias.data.add_(0.1),
         lambda model: model.decoder.scale_correction.mul_(1.5),
-        lambda model: model.decoder.expression_head[1].bias.data[18:].add_(0.2),  # spreads and moods
+        lambda model: model.decoder.expression_head[1].bias.data[18:].add_(0.2),  # scales and factors
     ],
     ids=["what it expects of taps", "how loosely it plays", "its spreads"],
 )
-def test_a_drummer_that_differs_where_no_likeliest_loop_shows_it_is_found(change: Callable[[Any], object]) -> None:
+def test_a_drummer_that_differs_only_in_sampling_or_taps_fails_the_parity_test(change: Callable[[Any], object]) -> None:
     config, weights = read_weights(default_bundle())
     model = new_model(ModelConfig.from_dict(config["model"])).eval()
     model.load_state_dict(weights)
@@ -245,7 +245,7 @@ def test_a_drummer_that_differs_where_no_likeliest_loop_shows_it_is_found(change
         ({"x": 1}, "no setting model.x"),
     ],
 )
-def test_weights_that_do_not_fit_the_model_a_bundle_describes_are_named(
+def test_weights_that_do_not_fit_the_described_model_are_named(
     one: Exported, tmp_path: Path, model: dict[str, object], sentence: str
 ) -> None:
     bundle = Path(shutil.copytree(one.bundle, tmp_path / "bundle"))
@@ -269,7 +269,7 @@ def test_bad_input_is_one_sentence_and_status_2(tmp_path: Path, arguments: list[
 
 
 @pytest.mark.gmd
-def test_the_whole_line_runs_on_real_grooves(gmd: Path, tmp_path: Path) -> None:
+def test_training_and_export_run_on_real_grooves(gmd: Path, tmp_path: Path) -> None:
     """Trains a few steps, exports, and plays the demo with what came out, each by its own command."""
 
     def run(module: str, *arguments: str) -> str:

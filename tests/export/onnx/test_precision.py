@@ -1,4 +1,4 @@
-"""A model in fewer bits: how it is stored, how far it departs, and that too far is refused."""
+"""A rounded model is smaller and departs little from the whole one; one that departs too far is refused."""
 
 import re
 from dataclasses import replace
@@ -50,7 +50,7 @@ def weights_size(folder: Path) -> int:
     return sum(sum(len(each.raw_data) for each in onnx.load(str(path)).graph.initializer) for path in folder.glob("*.onnx"))
 
 
-def test_a_rounded_bundle_is_smaller_says_what_it_is_and_passes_its_check(whole: Path, rounded: Path) -> None:
+def test_a_rounded_bundle_is_smaller_names_its_precision_and_passes_its_check(whole: Path, rounded: Path) -> None:
     info = read_bundle(rounded)
     assert info == replace(read_bundle(whole), precision=rounded.name)
     assert weights_size(rounded) < {"fp16": 0.6, "int8": 0.4}[rounded.name] * weights_size(whole)
@@ -58,7 +58,7 @@ def test_a_rounded_bundle_is_smaller_says_what_it_is_and_passes_its_check(whole:
     assert rounded.name in (rounded / "CARD.md").read_text()
 
 
-def test_a_rounded_model_writes_nearly_what_the_whole_one_writes(whole: Path, rounded: Path) -> None:
+def test_a_rounded_model_writes_nearly_the_loops_of_the_whole_one(whole: Path, rounded: Path) -> None:
     engines = [Engine.load(folder, "cpu") for folder in (whole, rounded)]
     found = quantization_error(*engines, None, "")
     assert found.windows == 1000
@@ -66,14 +66,14 @@ def test_a_rounded_model_writes_nearly_what_the_whole_one_writes(whole: Path, ro
     assert found.share < {"fp16": 0.01, "int8": 0.25}[rounded.name]
 
 
-def test_a_seeds_loops_do_not_depend_on_how_many_are_asked_for_in_fewer_bits(rounded: Path) -> None:
+def test_a_rounded_model_gives_a_seed_the_same_loops_for_any_count(rounded: Path) -> None:
     engine = Engine.load(rounded, "cpu")
     many = engine.generate(seed=3, temperature=1.0, count=40)
     assert [engine.generate(3, 1.0, count)[-1] for count in (1, 7, 40)] == [many[0], many[6], many[39]]
 
 
 @pytest.mark.parametrize("rounded", ["int8"], indirect=True)
-def test_what_is_multiplied_in_bytes_does_not_overflow_sixteen_bits(whole: Path, rounded: Path) -> None:
+def test_products_of_bytes_do_not_overflow_16_bits(whole: Path, rounded: Path) -> None:
     """Processors without dot products of bytes add two products in 16 bits."""
     graph = onnx.load(str(rounded / "decoder.onnx")).graph
     weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
@@ -87,7 +87,7 @@ def test_weights_of_a_rounded_bundle_are_not_trained_further(rounded: Path) -> N
         read_weights(rounded)
 
 
-def test_what_departs_further_than_was_allowed_leaves_nothing_and_says_what_to_type(whole: Path, tmp_path: Path) -> None:
+def test_a_larger_departure_than_allowed_leaves_no_files_and_names_the_option(whole: Path, tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(
         BundleError, match=r"departs from fp32 in [\d.]+% of the hits, and 0.00% was allowed.*--allow-difference [\d.]+"
@@ -101,7 +101,7 @@ def test_what_departs_further_than_was_allowed_leaves_nothing_and_says_what_to_t
 
 
 @pytest.mark.parametrize(("differing", "allowed", "kept"), [(0, 0.0, True), (1, 0.0, False), (10, 0.1, True), (11, 0.1, False)])
-def test_only_what_is_within_what_was_allowed_is_kept(differing: int, allowed: float, kept: bool) -> None:
+def test_only_an_allowed_departure_is_accepted(differing: int, allowed: float, kept: bool) -> None:
     found = QuantizationError(5, "windows", 100, differing, 1, 0.5)
     if kept:
         assert_within(found, "int8", allowed, print)
@@ -111,7 +111,7 @@ def test_only_what_is_within_what_was_allowed_is_kept(differing: int, allowed: f
 
 
 @pytest.mark.parametrize(("kind", "precision"), [("conducted patterns", "int8"), ("melodies", "fp16")])
-def test_classes_and_melodies_can_be_exported_in_fewer_bits(tmp_path: Path, kind: str, precision: str) -> None:
+def test_classes_and_melodies_can_be_rounded(tmp_path: Path, kind: str, precision: str) -> None:
     config: ModelConfig = replace(KINDS[kind], decoder_units=(32,), latent_size=32)
     export_bundle(checkpoint(tmp_path / "best.ckpt", config), tmp_path / precision, print, rounding=Rounding(precision, 1.0))
     assert Engine.load(tmp_path / precision, "cpu").info.precision == precision
@@ -130,14 +130,14 @@ def test_a_bundle_converted_to_its_own_precision_holds_the_same_weights(whole: P
     assert (tmp_path / "again" / "golden.bin").read_bytes() == (whole / "golden.bin").read_bytes()
 
 
-def test_loops_of_a_folder_of_takes_are_cut_at_every_bar(midi_folder: Path) -> None:
+def test_windows_of_takes_begin_at_every_bar(midi_folder: Path) -> None:
     windows = validation_windows(midi_folder, 64)
     assert windows.shape == (10 * 5, 64, 27)  # ten takes of eight bars
     assert len(validation_windows(midi_folder, 64, most=7)) == 7
 
 
 @pytest.mark.gmd
-def test_the_shipped_model_in_bytes_writes_nearly_the_same_on_real_windows(gmd: Path, tmp_path: Path) -> None:
+def test_the_shipped_model_in_int8_writes_nearly_the_same_loops_for_real_windows(gmd: Path, tmp_path: Path) -> None:
     """Two hits of a hundred may differ, and the whole bundle has a third of the size."""
     if gmd.suffix == ".zip":
         pytest.skip("needs the data set as a folder")
