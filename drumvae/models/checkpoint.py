@@ -12,11 +12,11 @@ from .build import Model, new_model
 from .config import ModelConfig
 
 FORMAT = 3
-"""Of what drumvae adds to a checkpoint; a reader refuses any other."""
+"""The version of drumvae's own entries in a checkpoint; another one is refused."""
 KEY = "drumvae"
-"""Where it is found in the checkpoint: format, version, preset, tasks, config, facts, windows."""
+"""The key of these entries: format, version, preset, tasks, config, facts, windows."""
 RUNS = Path("runs")
-"""Where runs are kept when nobody says otherwise."""
+"""The default folder of runs."""
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model out of a checkpoint, ready to be exported."""
+    """A model from a checkpoint, ready to be exported."""
 
     model: Model
     """In evaluation mode, on the CPU."""

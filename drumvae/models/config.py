@@ -14,7 +14,7 @@ OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorica
 PLANS = ("flat", "conductor", "segments")
 FAMILIES = ("lstm", "drummer")
 LAGS = (1, 2, 4, 8, 16, 32)
-"""Distances in steps at which a drummer's core sees its own hits."""
+"""Distances in steps at which a drummer's core reads its own earlier hits."""
 READ_SIZE = 16
 """Features of each step from which a drummer's latent is computed, and to which it is expanded."""
 TAP_SIZE = 3
@@ -50,7 +50,7 @@ class ModelConfig:
     segment_size: int = 64
     """Size of each segment's part of the plan; only a plan of segments has it."""
     input_keep: float = 1.0
-    """Share of every LSTM layer's input that dropout keeps in training, drawn anew each step; 1 keeps all."""
+    """Share of every LSTM layer's input that dropout keeps in training, with a new mask at each step; 1 keeps all."""
     previous_keep: float = 1.0
     """Share of the decoder's previous outputs that dropout keeps, beside `input_keep`; low values make it rely on the latent."""
     bar_readout: bool = False

@@ -125,9 +125,9 @@ def _copy_steps(builder: "GraphBuilder", step: "Graph", per_step: list[list["Val
         given |= {f"lags_{index}": past[number - lag] if number >= lag else silence for index, lag in enumerate(LAGS)}
         copies = constants | by_name(step, given)
         builder.copy(step, copies)
-        step_hits, seen, state = (copies[value] for value in step.outputs)
+        step_hits, fed_back, state = (copies[value] for value in step.outputs)
         hits.append(step_hits)
-        past.append(seen)
+        past.append(fed_back)
     return hits
 
 
