@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def headline(scores: dict[str, Any], figure: Figure) -> tuple[str, str, str] | None:
-    """Returns the model's figure, the trivial guesses that it beats and those that it does not; None where it has no such figure."""
+    """Returns the model's figure, the trivial guesses that it beats and those that it does not; None if it has no such figure."""
     rows = scores["tasks"].get(figure.task, {}).get(figure.table, {}).get("rows", {})
     found = {name: row[figure.name] for name, row in rows.items() if row and row.get(figure.name, {}).get("value") is not None}
     mine = [name for name in found if name.startswith("model") and "teacher" not in name]

@@ -34,7 +34,7 @@ class Session:
     def run(self, feeds: dict[str, Array]) -> list[Array]:
         """Returns the graph's outputs, in the schema's order, for float32 inputs by name.
 
-        Raises BundleError where it cannot run, and where an output is not finite.
+        Raises BundleError if it cannot run, or if an output is not finite.
         """
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
         try:

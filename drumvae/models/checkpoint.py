@@ -21,7 +21,7 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, weights only; raises RunError where it is missing, broken, or from another version."""
+    """Reads a checkpoint, weights only; raises RunError if it is missing, broken, or from another version."""
     if not path.is_file():
         raise RunError(f"There is no checkpoint {path}; train one with drumvae-train.")
     try:
@@ -72,7 +72,7 @@ def load_trained(path: Path) -> Trained:
 
 
 def newest_run(runs: Path = RUNS) -> Path:
-    """Returns the run folder whose best checkpoint is the newest; raises RunError where there is none."""
+    """Returns the run folder whose best checkpoint is the newest; raises RunError if there is none."""
     found = sorted(runs.glob(f"*/{BEST}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise RunError(f"There is no trained run in {runs}; train one with drumvae-train, or name a run.")

@@ -168,5 +168,5 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """Reads what `to_dict` wrote; raises RunError on an unknown field and on a value of the wrong type."""
+        """Reads the result of `to_dict`; raises RunError for an unknown field or a value of the wrong type."""
         return from_table(cls, values, "model.")

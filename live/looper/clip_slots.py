@@ -49,7 +49,7 @@ class ClipSlots:
         self._history.append(loop)
 
     def undo(self) -> Loop | None:
-        """Removes the last loop from the history and returns the one before it; None where there is none."""
+        """Removes the last loop from the history and returns the one before it; None if there is none."""
         if len(self._history) < 2:
             return None
         self._history.pop()

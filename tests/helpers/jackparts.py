@@ -172,7 +172,7 @@ class Drummer:
         return self._shown.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raises RuntimeError with its output where it has ended by itself."""
+        """Raises RuntimeError with its output if it has ended by itself."""
         if self.process.poll() is not None:
             raise RuntimeError(f"drumvae-live ended with status {self.process.returncode}: {self.shown()[-2000:]}")
 
