@@ -1,7 +1,7 @@
 """Starts the model's process, sends it jobs, delivers its replies, and ends it.
 
 The process has no terminal. It has its own process group, so that Ctrl-C does not reach it, and its outputs are discarded from its
-first instruction on. (A multiprocessing child would inherit the terminal: where a session is killed while the model loads, the child's
+first instruction on. (A multiprocessing child would inherit the terminal: if a session is killed while the model loads, the child's
 traceback would be left on the screen.)
 """
 

@@ -54,7 +54,7 @@ class SyncReport:
     port_losses: int = 0
     worker_restarts: int = 0
     stale: int = 0
-    """Hits left out because they were already too late."""
+    """Hits that were dropped because their due time had passed."""
     real_time: bool | None = None
     """Whether the system granted real-time priority; None if it was not requested."""
 
