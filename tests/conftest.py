@@ -6,23 +6,27 @@ from pathlib import Path
 import pytest
 from helpers.grooves import GROOVE
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker a core: more threads would wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are small: more threads only wait for each other
 
 from drumvae.inference.engine import Engine
 from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
 
 SLOW_TESTS = Path(__file__).parent / "slow_tests.txt"
-"""Tests that take more than a second, one name per line; a name without parameters selects all of its parameters."""
+"""Tests that take more than a second, one per line: a file, or a test with or without its parameters."""
 SLOW_MARKS = ("jack", "gmd")
+SLOW_FIXTURES = {"drummer", "drummer_bundle"}
+"""Fixtures that export a model, which takes many seconds unless the bundle is cached."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow the tests that need JACK or the data set, and those listed in slow_tests.txt."""
+    """Marks as slow the tests that need JACK, the data set or an export, and those listed in slow_tests.txt."""
     listed = {line for line in SLOW_TESTS.read_text("utf-8").splitlines() if line and not line.startswith("#")}
     for item in items:
-        if any(item.get_closest_marker(mark) for mark in SLOW_MARKS) or not listed.isdisjoint((item.nodeid, item.nodeid.split("[")[0])):
+        marked = any(item.get_closest_marker(mark) for mark in SLOW_MARKS)
+        exports = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        names = (item.nodeid, item.nodeid.split("[")[0], item.nodeid.split("::")[0])
+        if marked or exports or not listed.isdisjoint(names):
             item.add_marker(pytest.mark.slow)
 
 

@@ -67,6 +67,12 @@ def test_files_and_commands_that_documents_name_exist(document: Path) -> None:
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= targets
 
 
+def test_every_listed_slow_test_exists() -> None:
+    for line in (ROOT / "tests" / "slow_tests.txt").read_text("utf-8").splitlines():
+        path, _, name = line.partition("::")
+        assert line.startswith("#") or f"def {name.split('[')[0]}" in (ROOT / path).read_text("utf-8"), line
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no executable bit")
 @pytest.mark.parametrize("script", [".ci/run", "tools/environment.sh"])
 def test_scripts_can_be_run(script: str) -> None:
