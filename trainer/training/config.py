@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drumvae.bundle.tasks import TASKS
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import DrummerConfig, ModelConfig, VAEConfig
 from drumvae.music.grid import STEPS_PER_BAR
 from drumvae.util.errors import RunError, nearest
 from drumvae.util.settings import from_table, to_toml
@@ -65,7 +65,7 @@ class TrainConfig:
     """The preset that the run is based on."""
     about: str = ""
     """A description of the preset in a few words."""
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=VAEConfig)
     """The encoding and the architecture of the model."""
     min_duration_s: float = 0.0
     """Takes shorter than this are left out, in seconds."""
@@ -160,7 +160,7 @@ class TrainConfig:
         encoding = self.model.encoding
         if sum(getattr(self, name) for name in SHARES) > 1 + 1e-9:
             raise RunError(f"{', '.join(SHARES)} are more than 1 together; the rest of 1 trains reconstruction.")
-        drums_only = tuple(name for name in ("continue_share", "generate_share") if self.model.family != "drummer")
+        drums_only = tuple(name for name in ("continue_share", "generate_share") if not isinstance(self.model, DrummerConfig))
         for name in drums_only:
             if getattr(self, name):
                 raise RunError(
@@ -202,7 +202,7 @@ class TrainConfig:
         model = values.get("model", {})
         if not isinstance(model, Mapping):
             return self.from_dict(own | dict(values))  # raises RunError
-        return self.from_dict(own | dict(values) | {"model": own["model"] | dict(model)})
+        return self.from_dict(own | dict(values) | {"model": self.model.changed(model).to_dict()})
 
     def save(self, path: Path) -> None:
         """Writes all settings as TOML, for `--config`."""
