@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drumvae.bundle.tasks import TASKS
+from drumvae.bundle.tasks import GENERATE, RECONSTRUCT, TASK_TABLE
 from drumvae.models.config import DrummerConfig, ModelConfig, VAEConfig
 from drumvae.music.grid import STEPS_PER_BAR
 from drumvae.util.errors import RunError, nearest
@@ -166,17 +166,17 @@ class TrainConfig:
                 raise RunError(
                     f"{name} is {getattr(self, name)}, but only a drummer learns that task; set {name} to 0, or choose a drummer's preset."
                 )
-        impossible = {"pattern": ("humanize_share",), "melody": SHARES}.get(encoding, ())
-        for name in impossible:
-            if getattr(self, name):
+        for name in SHARES:
+            task = TASK_TABLE.get(name.removesuffix("_share"))
+            if task and encoding not in task.encodings and getattr(self, name):
                 raise RunError(f"{name} is {getattr(self, name)}, but a {encoding} cannot be trained for that task; set {name} to 0.")
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks of a model with this configuration."""
         rest = 1 - sum(getattr(self, name) for name in SHARES)
-        shares = {"reconstruct": rest if rest > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in SHARES}
-        return ("generate", *(task for task, share in shares.items() if share and task in TASKS and task != "generate"))
+        shares = {RECONSTRUCT: rest if rest > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in SHARES}
+        return (GENERATE, *(task for task, share in shares.items() if share and task in TASK_TABLE and task != GENERATE))
 
     @property
     def learned_tasks(self) -> tuple[str, ...]:
