@@ -53,7 +53,7 @@ def _start(command: Sequence[str], text: str) -> "subprocess.Popen[str]":
 
 
 def lateness(process: "subprocess.Popen[str]") -> Late:
-    """Waits until a program exits and returns its lateness at each deadline in milliseconds; (n,), empty where it could not run."""
+    """Waits until a program exits and returns its lateness at each deadline in milliseconds; (n,), empty if it could not run."""
     assert process.stdout
     with process:
         return np.array([int(line) / 1e6 for line in process.stdout])

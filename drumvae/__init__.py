@@ -1,9 +1,10 @@
-"""drumvae: a drummer that plays along through a virtual MIDI port.
+"""A drummer for DAWs: it follows MIDI clock and plays loops of a neural network.
 
-.mid - midifile - Grid - tensors - models + trainer - checkpoint - export - bundle
-                   |                                                          |
-  DAW - ports - clock - timebase - recorder - Grid - generator - engine <----+
-                          +--------- player <--------- Grid - ports - DAW
+Training:  .mid -> midi -> Grid -> music.encoding -> models, trainer -> checkpoint -> export -> bundle
+Playing:   DAW -> live.midi_io -> live.clock -> recorder -> Grid -> live.generation -> inference.Engine (reads the bundle)
+           Engine -> Grid -> player (on the clock's Timeline) -> live.midi_io -> DAW
+
+docs/architecture.md describes every package.
 """
 
 __version__ = "0.1.0"

@@ -44,6 +44,6 @@ for voice, name in enumerate(voices):
     ]
     if hits[:, voice].any():
         print(f"{name:<10} {''.join(letters)}")
-struck = hits > 0
-late_steps = offsets[struck].mean() / 2  # an offset of 1 is half a sixteenth; positive is late
-print(f"{int(hits.sum())} hits, mean velocity {127 * velocities[struck].mean():.0f}, mean offset {late_steps:+.3f} steps")
+is_hit = hits > 0
+late_steps = offsets[is_hit].mean() / 2  # an offset of 1 is half a sixteenth; positive is late
+print(f"{int(hits.sum())} hits, mean velocity {127 * velocities[is_hit].mean():.0f}, mean offset {late_steps:+.3f} steps")

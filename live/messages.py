@@ -1,4 +1,4 @@
-"""Defines the values that pass between the rooms: timestamped messages, played loops and the status. All of them are frozen."""
+"""Defines the values that pass between the packages of `live`: timestamped messages, played loops, the status. All are frozen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Output(Protocol):
 
     @property
     def reconnect_count(self) -> int:
-        """How often the port was lost and has come back."""
+        """How many times the port was reopened after it was lost."""
 
     def send(self, message: bytes) -> None:
         """Sends at once."""
@@ -70,7 +70,7 @@ class Status:
     notes_received: int = 0
     """How many notes were recorded in the session."""
     unmapped: Mapping[int, int] = field(default_factory=dict)
-    """How many notes arrived on each pitch that no voice of the input kit has."""
+    """How many notes arrived on each pitch that the input kit does not map."""
     echoes: int = 0
     """How many copies of sent notes were dropped."""
     hits_played: int = 0
@@ -80,7 +80,7 @@ class Status:
     filled_slots: frozenset[int] = frozenset()
     """The numbers of the slots that hold a loop."""
     fill_pending: bool = False
-    """Whether a loop to come ends in a requested fill."""
+    """Whether a coming loop ends in a requested fill."""
     synced: bool = False
     """Whether the tempo has been followed long enough to be reliable."""
     jitter_ms: float = 0.0

@@ -55,7 +55,7 @@ def _sleep_about_until(deadline_s: float) -> float:
 
 
 def raise_priority(priority: int = PRIORITY) -> bool:
-    """Sets the priority of the calling thread; returns False where the system refuses real-time priority.
+    """Sets the priority of the calling thread; returns False if the system refuses real-time priority.
 
     Threads and processes that it starts have the ordinary one.
     """

@@ -1,4 +1,4 @@
-"""Fixtures that many tests share, and what a test skips for when the machine lacks it."""
+"""Fixtures that many tests share, and the skips of tests whose requirements are missing."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,12 @@ from drumvae.midi.io import write_midi
 from drumvae.music.grid import Grid
 
 SLOW_TESTS = Path(__file__).parent / "slow_tests.txt"
-"""Tests that take more than a second, one name a line; a name without its parameters stands for all of them."""
+"""Tests that take more than a second, one name per line; a name without parameters selects all of its parameters."""
 SLOW_MARKS = ("jack", "gmd")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what needs JACK or the data set, and what is listed in slow_tests.txt."""
+    """Marks as slow the tests that need JACK or the data set, and those listed in slow_tests.txt."""
     listed = {line for line in SLOW_TESTS.read_text("utf-8").splitlines() if line and not line.startswith("#")}
     for item in items:
         if any(item.get_closest_marker(mark) for mark in SLOW_MARKS) or not listed.isdisjoint((item.nodeid, item.nodeid.split("[")[0])):
@@ -37,7 +37,7 @@ def gmd() -> Path:
     """The Groove MIDI Dataset: a folder or a zip."""
     where = os.environ.get("DRUMVAE_GMD")
     if where and Path(where).exists():
-        return Path(where).resolve()  # commands run elsewhere
+        return Path(where).resolve()  # commands run in other folders
     if os.environ.get("DRUMVAE_REQUIRE_GMD"):
         pytest.fail("the data set is required here: DRUMVAE_GMD names no folder or zip")
     pytest.skip("needs the Groove MIDI Dataset: set DRUMVAE_GMD to its folder or zip")
@@ -45,7 +45,7 @@ def gmd() -> Path:
 
 @pytest.fixture(scope="session")
 def bundle_cache(request: pytest.FixtureRequest) -> Path:
-    """Where exported bundles are kept between runs."""
+    """The folder in which exported bundles are cached between runs."""
     return Path(request.config.cache.mkdir("bundles"))
 
 

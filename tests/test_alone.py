@@ -1,4 +1,4 @@
-"""The model plays where NumPy and ONNX Runtime are all that is installed."""
+"""The model plays if only NumPy and ONNX Runtime are installed."""
 
 import subprocess
 import sys

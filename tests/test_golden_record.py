@@ -1,4 +1,4 @@
-"""What the commands and the stage did when the record was written, they do still: see golden_runs.py."""
+"""The commands and a live session have the same output as in the golden record: see helpers/golden_runs.py."""
 
 from pathlib import Path
 

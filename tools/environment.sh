@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes or completes an environment:  tools/environment.sh FOLDER [dev]
-# Base is what plays; dev is everything. A Python for which python-rtmidi has a wheel (3.11, 3.12) goes before newer ones, for
-# which pip must compile it; where that fails the rest is installed, and everything but real ports works.
+# Without dev, only drumvae-live and the file tools are installed; with dev, everything. A Python for which python-rtmidi has a wheel
+# (3.11, 3.12) has precedence over newer ones, for which pip must compile it. If that fails, the rest is installed, and everything but
+# real ports works.
 set -eu
 cd "$(dirname "$0")/.."
 folder=$1

@@ -1,4 +1,4 @@
-"""Prints what a categorical decoder could at best have cost on groove tensors: why that pair never converged.
+"""Prints the lowest loss that a categorical decoder can reach on groove tensors, which explains why that pair did not converge.
 
     python tools/mismatch_floor.py DATA
 
@@ -15,11 +15,11 @@ from drumvae.trainer.data.corpus import load_corpus
 
 
 def main() -> None:
-    """Prints the cost in nats a window of the best constant guess and of perfect knowledge."""
+    """Prints the loss of the best constant prediction and of a perfect prediction, in nats per window."""
     corpus = load_corpus(Path(sys.argv[1]))
     grooves = corpus.grooves(corpus.windows("train")[::10])  # overlapping windows: every tenth says the same
     grooves[..., 18:] *= -1  # the published tensors count early as positive
-    target = np.clip(grooves, 0, None)  # what is negative would cost less than nothing
+    target = np.clip(grooves, 0, None)  # negative values would have a negative loss
     constant = target.mean(axis=(0, 1)) / target.mean(axis=(0, 1)).sum()
     total = target.sum(axis=-1, keepdims=True)
     perfect = np.where(total > 0, target / np.maximum(total, 1e-9), 1.0)

@@ -26,13 +26,13 @@ from drumvae.trainer.training.settings import read_toml
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 KEPT_PLOTS = ("latent_map.png", "reconstruct_rolls.png", "humanize_rolls.png", "drumify_rolls.png", "infill_rolls.png")
 SHEET = "loops/sheet.png"
-"""What `loops_by_style.py` leaves, of a model that knows styles."""
+"""The contact sheet that `loops_by_style.py` writes for a model that knows styles."""
 HEADING = "# Results"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Says where a task's headline figure stands in the scores."""
+    """The location of a task's headline figure in the scores."""
 
     task: str
     table: str
@@ -96,7 +96,7 @@ def record(run: Path, bundle: Path, data: Path, note: str) -> None:
 
 
 def kept_note(home: Path) -> str:
-    """Returns what was said of an earlier run of the preset."""
+    """Returns the note of an earlier run of the preset."""
     return str(json.loads((home / "run.json").read_text("utf-8"))["note"]) if (home / "run.json").exists() else ""
 
 
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def headline(scores: dict[str, Any], figure: Figure) -> tuple[str, str, str] | None:
-    """Returns the model's figure, the trivial guesses that it beats and those that it does not; None where it has no such figure."""
+    """Returns the model's figure, the trivial guesses that it beats and those that it does not; None if it has no such figure."""
     rows = scores["tasks"].get(figure.task, {}).get(figure.table, {}).get("rows", {})
     found = {name: row[figure.name] for name, row in rows.items() if row and row.get(figure.name, {}).get("value") is not None}
     mine = [name for name in found if name.startswith("model") and "teacher" not in name]

@@ -33,6 +33,7 @@ MAX_STEPS, MAX_LATENT_SIZE, MAX_STYLES, MAX_LOOP_FACTORS = 4096, 65536, 256, 64
 METADATA_KEY = "drumvae"
 """The key of the bundle's description in the metadata of each graph."""
 DECILES = 11
+"""The nine deciles, the minimum and the maximum."""
 _AGAIN = "Type drumvae-export onnx to make a new one, or name another."
 
 
@@ -46,16 +47,16 @@ class BundleInfo:
     """Sixteenth steps in a loop."""
     latent_size: int
     tasks: tuple[str, ...]
-    """What the model was trained to do, of `TASKS`."""
+    """The tasks that the model was trained for, from `TASKS`."""
     kit: Kit
     """The kit of its training data: the input and output notes of each voice."""
     temperature: float
     """Default temperature of sampling, above 0."""
     thresholds: tuple[float, ...]
-    """For each voice the probability from which a hit is written, in (0, 1), for the density of real grooves; none for a melody."""
+    """Hit probability thresholds of the voices, in (0, 1), calibrated to the density of real grooves; empty for a melody."""
     preset: str
     training: dict[str, Any]
-    """The run that it came from: configuration, data, step, machine."""
+    """The training run: configuration, data, step, machine."""
     scores: dict[str, Any]
     """Its scores on the validation windows."""
     licence: str
@@ -63,20 +64,20 @@ class BundleInfo:
     version: str
     """The version of drumvae that exported it."""
     precision: str = "fp32"
-    """How the weights are stored, of `PRECISIONS`."""
+    """The storage type of the weights, one of `PRECISIONS`."""
     family: str = LSTM
-    """The architecture, of `FAMILIES`."""
+    """The architecture, one of `FAMILIES`."""
     styles: tuple[str, ...] = ()
     """The styles that a drummer can be conditioned on."""
     loop_factors: int = 0
     """The low-rank factors of a drummer's expression that a whole loop shares."""
     densities: tuple[float, ...] = ()
-    """Hits in a bar of the training data, of a drummer: the minimum, the nine deciles and the maximum."""
+    """Hits per bar in the training data of a drummer: the minimum, the nine deciles and the maximum."""
     thresholds_by_task: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """The thresholds of tasks whose thresholds differ from `thresholds`."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain values, and with them the format, the voices and the meaning of every tensor."""
+        """Returns the fields as plain values, with the format, the voices and the meaning of every tensor."""
         facts = {"format": FORMAT, "kit": self.kit.to_dict(), "voices": list(VOICES), "meanings": meanings(self.kind)}
         return asdict(self) | facts
 
@@ -96,7 +97,7 @@ class BundleInfo:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "BundleInfo":
-        """Reads the values of `to_dict`; raises BundleError with every rule that they break."""
+        """Reads the values of `to_dict`; raises BundleError that lists every broken rule."""
         if values.get("format") != FORMAT:
             raise BundleError(f"It is of format {values.get('format')!r:.40}, and this version reads format {FORMAT} alone. {_AGAIN}")
         missing = [f.name for f in fields(cls) if f.name not in values and f.default is MISSING and f.default_factory is MISSING]
@@ -116,7 +117,7 @@ class BundleInfo:
         return info
 
     def _rules(self, voices: list[str]) -> dict[str, bool]:
-        """Returns the rules of a description, each as the sentence that says how it is broken, and whether it is kept."""
+        """Returns whether each rule of a description holds, by the sentence that reports its violation."""
         steps, latent, styles, factors = self.steps, self.latent_size, len(self.styles), self.loop_factors
         is_drummer, voice_count = self.family == DRUMMER, 0 if self.encoding == "melody" else len(VOICES)
         rows = (self.thresholds, *self.thresholds_by_task.values())
@@ -156,7 +157,7 @@ def default_bundle() -> Path:
 
 
 def read_bundle(folder: Path) -> BundleInfo:
-    """Reads and checks a bundle's description and the checksums of its files; raises BundleError with what is wrong."""
+    """Reads and checks a bundle's description and the checksums of its files; raises BundleError that names the problem."""
     values = _read_json(folder)
     for name, expected in checksums(values).items():
         if hashlib.sha256(read_file(folder, name)).hexdigest() != expected:
@@ -168,7 +169,7 @@ def read_bundle(folder: Path) -> BundleInfo:
 
 
 def read_file(folder: Path, name: str) -> bytes:
-    """Returns the contents of a bundle's file; raises BundleError if it is missing, or is a link out of the folder."""
+    """Returns the contents of a bundle's file; raises BundleError if it is missing, or a link to a file outside the folder."""
     path = folder / name
     try:
         if not path.is_file():
@@ -181,12 +182,12 @@ def read_file(folder: Path, name: str) -> bytes:
 
 
 def has_golden(folder: Path) -> bool:
-    """Returns whether a bundle, which was read without an error, holds golden outputs."""
+    """Returns whether a valid bundle holds golden outputs."""
     return GOLDEN in checksums(_read_json(folder))
 
 
 def checksums(values: dict[str, Any]) -> dict[str, str]:
-    """Returns the checksum of each file that a description names; raises BundleError if these are not the files of a bundle."""
+    """Returns the checksum of each file in a description; raises BundleError if these are not the files of a bundle."""
     graphs = values["graphs"]
     needed = GRAPHS[DRUMMER if values.get("family") == DRUMMER else "groove"]
     for name in graphs:
@@ -217,7 +218,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
 
 
 def write_bundle_json(folder: Path, info: BundleInfo) -> None:
-    """Writes the description and the checksums of the graphs and golden outputs that are already in a folder."""
+    """Writes `bundle.json`: the description, and the checksums of the graphs and golden outputs that are in the folder already."""
     names = [name for name in (*info.graphs, GOLDEN) if (folder / name).is_file()]
     values = info.to_dict() | {"graphs": {name: sha256(folder / name) for name in names}}
     (folder / JSON).write_text(json.dumps(values, indent=1) + "\n", "utf-8")

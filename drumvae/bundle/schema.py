@@ -48,7 +48,7 @@ class TensorSpec(NamedTuple):
     """A letter of `AXES` for each axis."""
     meaning: str
     default: float = 0.0
-    """The value that stands for a missing input: unknown, or no effect."""
+    """The value of a missing input: unknown, or no effect."""
     draw: Draw = constant(0.0)
     """How a parity test draws it, given windows of real grooves."""
 
@@ -156,7 +156,7 @@ CONDITIONS = (
     TensorSpec("density", "B", "hits in a bar; 0 if unknown", draw=uniform(5, 30)),
     TensorSpec("fill", "BR", "for each bar 1 (a fill), -1 (no fill) or 0 (unknown)", draw=choice(-1, 0, 1)),
 )
-"""What a drummer's decoder is given of a loop. A new condition is a row here, and its use in the model."""
+"""The conditioning inputs of a drummer's decoder. To add one, add a row here and read it in the model."""
 
 _DRUMMER_DRAWS = _per_draw(
     _NOISE,
@@ -174,7 +174,7 @@ _DRUMMER_DRAWS = _per_draw(
     ),
     *_TEACHER,
 )
-"""Inputs of a drummer's decoder with a row for each draw; of the conditions, a single row may serve all draws."""
+"""Inputs of a drummer's decoder that have a row for each draw; the conditions may have a single row for all draws."""
 _DRUMMER_LATENT = _LATENT._replace(meaning=f"{_LATENT.meaning}; 0 and not read where `has_latent` is 0")
 _HIT_PROBABILITY = TensorSpec("hit_probability", "BSV", "in (0, 1): probability of each hit given the tap alone")
 
@@ -216,7 +216,7 @@ def tensors(kind: str) -> Iterator[tuple[str, str, TensorSpec]]:
 
 
 def meanings(kind: str) -> dict[str, str]:
-    """Returns what each tensor of a kind of model means, its range, and what a step and a seed are."""
+    """Returns the meaning and range of each tensor of a kind of model, and the definitions of its steps and seeds."""
     steps = "sixteenth notes of 4/4, 16 a bar" + ("" if kind == "melody" else "; the loop is circular")
     seeds = _DRUMMER_SEEDS if kind == DRUMMER else _SEEDS
     return {"steps": steps, "seeds": seeds} | {tensor.name: tensor.meaning for _, _, tensor in tensors(kind)}

@@ -1,4 +1,4 @@
-"""Lists the tasks of a model in one table: their names, what each reads, and which encodings can learn it."""
+"""Lists the tasks of a model in one table: their names, their inputs, and the encodings that can learn them."""
 
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ class Task(NamedTuple):
 
     name: str
     reads: str
-    """What is given to the model, in words."""
+    """The input of the model, in words."""
     encodings: tuple[str, ...]
     """Encodings whose models can learn it. Both families can learn every task."""
     chooses_hits: bool
-    """Whether the most likely hits are written without chance, so that the task has thresholds of its own."""
+    """Whether the task normally writes the most likely hits, without sampling, so that it has thresholds of its own."""
 
 
 TASK_TABLE = {

@@ -46,7 +46,7 @@ class CheckReport:
 
     bundle: str
     broken: str | None = None
-    """The sentence that says what is wrong, or None."""
+    """A sentence about the problem, or None."""
     passed: list[str] = field(default_factory=list)
     """The findings in order, a sentence each."""
     info: BundleInfo | None = None
@@ -70,7 +70,7 @@ class CheckReport:
 
 
 def check_bundle(folder: Path) -> CheckReport:
-    """Checks a bundle on every provider of this machine; the report holds what is broken."""
+    """Checks a bundle on every provider of this machine; problems are in the report."""
     report = CheckReport(str(folder))
     try:
         _check(folder, report)

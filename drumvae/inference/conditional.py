@@ -1,4 +1,4 @@
-"""Implements the musical verbs for the drummer, a model that is conditioned on the known parts of a loop and needs no latent for it.
+"""Implements the musical verbs for the drummer, a model that is conditioned on the given parts of a loop instead of a latent.
 
 B windows, S steps of a window, V = 9 voices, Z latent size.
 """
@@ -32,7 +32,7 @@ _BOOSTS = (1.0, 2.0, 4.0, 8.0)
 
 
 class ConditionalStrategy:
-    """Gives the decoder the known hits, expression, tap and conditions of a loop. Sampled hits also get sampled expression.
+    """Feeds the given hits, expression, tap and conditions of a loop to the decoder. Sampled hits also get sampled expression.
 
     Thread-safe: no.
     Realtime-safe: no.
@@ -60,15 +60,15 @@ class ConditionalStrategy:
         return playable(self._model.decode(self._no_latent(count), noise, temperature, thresholds=thresholds, conditioning=inputs))
 
     def humanize(self, loops: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
-        known_hits = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
-        inputs = _inputs(loops, known_hits, np.zeros_like(known_hits), conditioning)
+        hit_mask = np.ones((*loops.shape[:2], VOICE_COUNT), np.float32)
+        inputs = _inputs(loops, hit_mask, np.zeros_like(hit_mask), conditioning)
         return self._decode(inputs, windows, seed, temperature, "humanize")
 
     def drumify(self, taps: Array, windows: Windows, seed: int, temperature: float, conditioning: Conditioning) -> Array:
-        """Returns the most likely groove, or above temperature 0 a sampled one, for the taps of windows.
+        """Returns the most likely grooves for the taps of windows, or sampled ones above temperature 0.
 
-        For a grid without a tap it returns the loops that `generate` makes of the seed, one after the other; temperature 0 then
-        means the bundle's own, because all seeds would get the same loop otherwise.
+        For a grid without a tap it returns the consecutive loops of `generate` for the seed. Temperature 0 then means the bundle's
+        default, because otherwise all seeds would give the same loop.
         """
         if windows.grid_steps and not taps.any() and "generate" in self._info.tasks:
             count = -(-windows.grid_steps // windows.size)
@@ -83,7 +83,7 @@ class ConditionalStrategy:
         tap_model = self._model.hit_probability(inputs["tap"], inputs["bpm"], inputs["style"])
         probability += (1 - _SAMPLES_WEIGHT) * (tap_model - probability)
         likely = probability >= LIKELY_HIT
-        hits = np.where(_unanswered(taps, likely)[..., None], _most_likely_voice(probability), likely)
+        hits = np.where(_missed_taps(taps, likely)[..., None], _most_likely_voice(probability), likely)
         return self._play(hits, probability, inputs, windows, seed, "drumify")
 
     def infill(
@@ -104,9 +104,9 @@ class ConditionalStrategy:
         return self._play(hits, probability, inputs, windows, seed, "infill")
 
     def variation_target(self, seed: int, steps: int, temperature: float, conditioning: Conditioning) -> Target:
-        """Returns the latents and noise of the loops that `generate` makes of a seed, one after the other, and these loops.
+        """Returns the consecutive loops of `generate` for a seed, with their latents and noise.
 
-        Temperature 0 means the bundle's own, because all seeds would get the same loop otherwise.
+        Temperature 0 means the bundle's default, because otherwise all seeds would give the same loop.
         """
         size = self._info.steps
         length = window_starts(steps, size)[-1] + size
@@ -120,10 +120,10 @@ class ConditionalStrategy:
         return staggered_morph(first, last, decoded, position)
 
     def continue_from(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditioning: Conditioning) -> list[Grid]:
-        """Writes each half of a loop after the half before it.
+        """Generates each half of a loop as a continuation of the half before it.
 
-        `amount` is the probability that a bar is written anew. A hit that was there in the loop before keeps its velocity and offset.
-        Temperature 0 means the bundle's own, because all seeds would continue alike otherwise.
+        `amount` is the probability that a bar is replaced. A hit that the previous loop also has keeps its velocity and offset.
+        Temperature 0 means the bundle's default, because otherwise all seeds would give the same continuation.
         """
         loops = [grid_to_groove(grid)]
         for number in range(count):
@@ -137,22 +137,22 @@ class ConditionalStrategy:
     def _continue_half(
         self, loop: Array, half: int, amount: float, generator: np.random.Generator, temperature: float, conditioning: Conditioning
     ) -> Array:
-        """Returns a loop (S, 27) in which some bars of one half are written anew, after its other half."""
+        """Returns a loop (S, 27) in which some bars of one half are replaced by a continuation of the other half."""
         size = self._info.steps // 2
         new_bars = np.repeat(generator.random(size // STEPS_PER_BAR) < amount, STEPS_PER_BAR)
         if not new_bars.any():
             return loop
-        place = slice(half * size, half * size + size)
+        this_half = slice(half * size, half * size + size)
         context = np.zeros((1, *loop.shape), np.float32)
-        context[0, :size] = np.roll(loop, -place.stop, axis=0)[:size]  # the half that is played before it
+        context[0, :size] = np.roll(loop, -this_half.stop, axis=0)[:size]  # the half that is played before it
         mask = np.zeros((1, self._info.steps, VOICE_COUNT), np.float32)
         mask[:, :size] = 1
         inputs, seed = _inputs(context, mask, mask, conditioning), int(generator.integers(2**32))
         decoded = self._decode(inputs, Windows(1, self._info.steps, self._info.steps), seed, temperature, "generate")
         written = playable(decoded, mask)[0, size:]
-        in_both = np.tile(written[:, :VOICE_COUNT] * loop[place, :VOICE_COUNT] > 0, 3)
+        in_both = np.tile(written[:, :VOICE_COUNT] * loop[this_half, :VOICE_COUNT] > 0, 3)
         continued = loop.copy()
-        continued[place] = np.where(new_bars[:, None], np.where(in_both, loop[place], written), loop[place])
+        continued[this_half] = np.where(new_bars[:, None], np.where(in_both, loop[this_half], written), loop[this_half])
         return continued
 
     def _sample_tapped(self, inputs: dict[str, Array], taps: Array, windows: Windows, seed: int, temperature: float) -> Array:
@@ -164,10 +164,10 @@ class ConditionalStrategy:
         logit_bias = np.zeros((*taps.shape[:2], VOICE_COUNT), np.float32)
         grooves = sample(logit_bias)
         for boost in _BOOSTS:
-            unanswered = _unanswered(taps, grooves[..., :VOICE_COUNT])
-            if not unanswered.any():
+            missed = _missed_taps(taps, grooves[..., :VOICE_COUNT])
+            if not missed.any():
                 break
-            logit_bias[unanswered] = boost
+            logit_bias[missed] = boost
             grooves = sample(logit_bias)
         return grooves
 
@@ -192,13 +192,13 @@ class ConditionalStrategy:
     def _play(
         self, hits: Array | NDArray[np.bool_], probability: Array, inputs: dict[str, Array], windows: Windows, seed: int, task: str
     ) -> Array:
-        """Returns grooves (B, S, 27) with the playable ones of the hits, given the known ones, and the most likely expression."""
-        grooves = np.concatenate([hits, hits * probability, np.zeros_like(probability)], axis=-1)  # velocity decides what stays
+        """Removes unplayable hits, except the given ones, and returns grooves (B, S, 27) with the most likely expression."""
+        grooves = np.concatenate([hits, hits * probability, np.zeros_like(probability)], axis=-1)  # the velocity is the priority
         played = playable(np.asarray(grooves, np.float32), inputs["hit_mask"])[..., :VOICE_COUNT]
         return self._decode(inputs | {"hit_values": played, "hit_mask": np.ones_like(played)}, windows, seed, 0.0, task)
 
     def _decode(self, inputs: Mapping[str, Array], windows: Windows, seed: int, temperature: float, task: str) -> Array:
-        """Returns grooves (B, S, 27) decoded with the random numbers of a seed."""
+        """Decodes grooves (B, S, 27) with the random numbers of a seed."""
         generator = np.random.default_rng(seed)
         noise = windows.per_step(generator.random, VOICE_COUNT)
         conditioning = {name: value for name, value in inputs.items() if name not in ("hit_values", "hit_mask")}
@@ -220,12 +220,12 @@ class ConditionalStrategy:
         return np.interp(chances, np.linspace(0, 1, len(self._info.densities)), self._info.densities).astype(np.float32)
 
 
-def _inputs(loops: Array, known_hits: Array, known_expression: Array, conditioning: Conditioning) -> dict[str, Array]:
-    """Returns decoder inputs for windows (B, S, 27), in which hits and expression are known where the masks (B, S, V) are 1."""
+def _inputs(loops: Array, hit_mask: Array, expression_mask: Array, conditioning: Conditioning) -> dict[str, Array]:
+    """Returns decoder inputs for windows (B, S, 27); hits and expression are given in the cells whose mask (B, S, V) is 1."""
     hits, expression = loops[..., :VOICE_COUNT], loops[..., VOICE_COUNT:]
     inputs = _repeated(conditioning, len(loops))
-    inputs |= {"hit_values": hits * known_hits, "hit_mask": known_hits}
-    inputs |= {"expression_mask": known_expression * hits, "expression": expression * np.tile(known_expression, 2)}
+    inputs |= {"hit_values": hits * hit_mask, "hit_mask": hit_mask}
+    inputs |= {"expression_mask": expression_mask * hits, "expression": expression * np.tile(expression_mask, 2)}
     return inputs | {"has_latent": np.zeros(len(loops), np.float32)}
 
 
@@ -239,6 +239,6 @@ def _most_likely_voice(probability: Array) -> NDArray[np.bool_]:
     return np.asarray(probability.argmax(axis=-1)[..., None] == np.arange(VOICE_COUNT))
 
 
-def _unanswered(taps: Array, hits: Array | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Returns a mask (B, S) of the steps that are tapped in taps (B, S, 27) and have none of the hits (B, S, V)."""
+def _missed_taps(taps: Array, hits: Array | NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Returns a mask (B, S) of the steps that are tapped in taps (B, S, 27) and have no hit in `hits` (B, S, V)."""
     return np.asarray((taps[..., TAP_VOICE] > 0.5) & (hits.max(axis=-1) < 0.5))

@@ -78,7 +78,7 @@ class Engine:
             seed: From 0.
             temperature: Spread of the hits: 0 is the most likely loop, 1 samples as trained; by default the bundle's own.
             count: Loops, at least 1.
-            density: 0 (silence) to 2. Multiplies the odds of every hit by its square, which gives about as many times the hits.
+            density: 0 (silence) to 2, about the factor on the number of hits. The odds of every hit are multiplied by its square.
             conditions: Style, tempo, density and fills.
             complexity: -1 to 1; moves hits between strong and weak sixteenths.
 
@@ -126,11 +126,12 @@ class Engine:
         return grid.blended(Grid(grid.hits, played.velocities, played.offsets), amount)
 
     def drumify(self, grid: Grid, seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
-        """Writes a groove for a rhythm, of which it reads times and velocities but not the voices.
+        """Returns a groove for a rhythm. Only the times and velocities of the rhythm are read, not its voices.
 
-        At every tapped step the loudest written hit takes the tap's velocity and offset exactly. Temperature 0 writes the most likely
-        hits; above it the seed samples others. A drummer's bundle writes a hit at every tapped step where it can. Other bundles may
-        leave it empty. For a grid without hits, a drummer's bundle that can generate returns the seed's own loops.
+        At every tapped step, the loudest hit of the groove gets exactly the tap's velocity and offset. Temperature 0 gives the most
+        likely hits; above it the seed samples them. A drummer's bundle places a hit at every tapped step where possible; other
+        bundles may leave a tapped step empty. For a grid without hits, a drummer's bundle that can generate returns the loops of
+        `generate` for the seed.
 
         Raises:
             BundleError: As `generate`.
@@ -147,13 +148,13 @@ class Engine:
     def infill(
         self, grid: Grid, voices: Sequence[int], seed: int = 0, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> Grid:
-        """Writes some voices anew and keeps the others exactly.
+        """Replaces some voices and keeps the others exactly.
 
         Args:
-            grid: Any number of steps; its hits of the new voices are ignored.
-            voices: Numbers of the voices to write, 0 to 8.
+            grid: Any number of steps; its hits of the replaced voices are ignored.
+            voices: Indices of the voices to replace, 0 to 8.
             seed: From 0.
-            temperature: 0 writes the most likely hits; above it the seed samples others.
+            temperature: 0 gives the most likely hits; above it the seed samples them.
             conditions: Style, tempo, density and fills.
 
         Raises:
@@ -174,10 +175,10 @@ class Engine:
     # from loop to loop
 
     def vary(self, grid: Grid, amount: float, seed: int, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED) -> Grid:
-        """Moves the grid by `amount` towards the seed's own loop, 0 (unchanged) to 1 (the hits of `generate` with this seed).
+        """Moves the grid by `amount` towards the loop of a seed: 0 is unchanged, 1 has the hits of `generate` with this seed.
 
         Hits that stay keep their velocity and offset; new ones get the model's. `temperature` 0 takes the most likely hits.
-        A grid longer than a loop moves towards the seed's first loops, one after the other.
+        A grid longer than a loop moves towards the first loops of the seed, one after the other.
 
         Raises:
             BundleError: As `generate`.
@@ -187,7 +188,7 @@ class Engine:
     def variations(
         self, grid: Grid, amount: float, seeds: Sequence[int], temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> list[Grid]:
-        """Returns what `vary` returns for each seed, decoded in one run."""
+        """Returns the result of `vary` for each seed, decoded in one run."""
         self._check_task("reconstruct", "drums")
         for seed in seeds:
             check_sampling(seed, temperature)
@@ -206,7 +207,7 @@ class Engine:
         return self.morphs(first, last, [position])[0]
 
     def morphs(self, first: Grid, last: Grid, positions: Sequence[float]) -> list[Grid]:
-        """Returns what `morph` returns at each position, decoded in one run; positions are angles of the arc between the latents."""
+        """Returns the result of `morph` at each position, decoded in one run; a position is a share of the angle between the latents."""
         self._check_task("reconstruct", "drums")
         for position in positions:
             check_share("A position", position, "the first loop", "the last")
@@ -221,14 +222,14 @@ class Engine:
     def continue_from(
         self, grid: Grid, count: int, seed: int, amount: float, temperature: float = 0.0, conditions: Conditions = UNCONDITIONED
     ) -> list[Grid]:
-        """Returns loops that follow a loop, each a change of the one before it.
+        """Returns loops that continue a loop; each is a variation of the one before it.
 
         Args:
             grid: A loop of S steps.
             count: Loops, at least 1.
             seed: From 0.
-            amount: 0 repeats the loop. 1 writes every bar anew with a drummer's bundle, and lets the latent move anywhere with others.
-            temperature: 0 is the bundle's own with a drummer's bundle, and the most likely hits with others.
+            amount: 0 repeats the loop. 1 replaces every bar with a drummer's bundle, and decodes unrelated latents with other bundles.
+            temperature: 0 means the bundle's default with a drummer's bundle, and the most likely hits with other bundles.
             conditions: Style, tempo, density and fills.
 
         Raises:
@@ -289,7 +290,7 @@ class Engine:
             raise BundleError(f"This bundle writes {own} and was asked to {task} {kind}; name a bundle of {kind}.")
 
     def _temperature(self, seed: int, temperature: float | None, count: int) -> float:
-        """Returns the given temperature or the bundle's own; raises BundleError where nothing can be sampled."""
+        """Returns the given temperature or the bundle's default; raises BundleError for an invalid seed, temperature or count."""
         temperature = self.info.temperature if temperature is None else temperature
         check_sampling(seed, temperature)
         if count < 1:
@@ -309,7 +310,7 @@ class Engine:
 
 
 def check_share(name: str, share: float, at_0: str, at_1: str) -> None:
-    """Raises BundleError where a share is not in [0, 1]; says what the two ends mean."""
+    """Raises BundleError if a share is not in [0, 1]; `at_0` and `at_1` describe the two ends in the message."""
     if not 0 <= share <= 1:
         raise BundleError(f"{name} of {share:g} was asked for; it goes from 0 ({at_0}) to 1 ({at_1}).")
 

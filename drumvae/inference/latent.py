@@ -54,25 +54,25 @@ class LatentStrategy:
         return self._translate(loops, windows, seed, temperature, hits, np.broadcast_to(~new_voices, hits.shape))
 
     def variation_target(self, seed: int, steps: int, temperature: float, conditioning: Conditioning) -> Target:
-        """Returns the latents and noise of a seed's loops, one after the other.
+        """Returns the latents and the noise of each window for the consecutive loops of a seed.
 
-        Between two loops the latent is on the arc between theirs, and every step has the noise of its place.
+        The latent of a window that overlaps two loops is on the arc between theirs. Every step keeps the noise of its loop.
         """
         size = self._model.info.steps
         starts = window_starts(steps, size)
         latents, noise = seed_noise(self._model, seed, -(-starts[-1] // size) + 1)
-        places = [divmod(start, size) for start in starts]
-        targets = [latents[n] if not rest else slerp(latents[n], latents[n + 1], [rest / size])[0] for n, rest in places]
+        positions = [divmod(start, size) for start in starts]
+        targets = [latents[n] if not rest else slerp(latents[n], latents[n + 1], [rest / size])[0] for n, rest in positions]
         return Target(np.stack(targets), cut_windows(np.concatenate(noise), steps, size), None)
 
     def morph(self, first: Grid, last: Grid, decoded: tuple[Grid, Grid, Grid], position: float) -> Grid:
         return latent_morph(first, last, decoded, position)
 
     def continue_from(self, grid: Grid, count: int, seed: int, amount: float, temperature: float, conditioning: Conditioning) -> list[Grid]:
-        """Walks through the latents: each next one is on the arc from the one before towards a new draw, `amount` of the way.
+        """Decodes a random walk: each latent is on the arc from the previous one to a new draw, `amount` of the way.
 
         A hit changes where the decoding differs from the decoding of the given loop; hits that stay keep their velocity and offset.
-        Only the given loop is read, and not what came before it.
+        Only the given loop is read, not the loops before it.
         """
         start = self._model.encode(grid_to_groove(grid)[None])[0]  # (1, Z)
         draws, noise = seed_noise(self._model, seed, count)
@@ -87,7 +87,7 @@ class LatentStrategy:
         return [latent_morph(grid, grid, (before, after, before), 0.0) for before, after in pairs]
 
     def _encode(self, loops: Array, windows: Windows, temperature: float, generator: np.random.Generator) -> Array:
-        """Returns latents (B, Z): the means, or above temperature 0 draws around them."""
+        """Returns latents (B, Z): the means, or samples around them above temperature 0."""
         mean, std = self._model.encode(loops)
         draws = windows.per_window(generator.standard_normal, self._model.info.latent_size)
         return np.asarray(mean + np.float32(temperature) * std * draws)
@@ -101,7 +101,7 @@ class LatentStrategy:
         hit_values: Array | None = None,
         hit_mask: Array | None = None,
     ) -> Array:
-        """Returns the grooves (B, S, 27) that are decoded from the latents of windows (B, S, 27)."""
+        """Encodes windows (B, S, 27) and returns the grooves (B, S, 27) decoded from their latents."""
         generator = np.random.default_rng(seed)
         latent = self._encode(loops, windows, temperature, generator)
         noise = windows.per_step(generator.random, VOICE_COUNT)

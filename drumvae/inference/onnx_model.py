@@ -54,9 +54,9 @@ class OnnxModel:
         Args:
             bundle: The folder; by default the bundle that ships with the package.
             provider: One of `drumvae.inference.providers.PROVIDERS`. "auto" times a few runs on each that works here and keeps the fastest.
-            threads: Threads of a run: 1 on stage, 0 for all cores.
+            threads: Threads of a run: 1 for a live session, 0 for all cores.
 
-        Where a run on another provider fails, this run and all later ones use the CPU, whose graphs are opened here as well.
+        If a run on another provider fails, it is repeated on the CPU, and all later runs use the CPU. Its graphs are opened here too.
 
         Raises:
             BundleError: The bundle is not valid, or the provider is missing on this machine.
@@ -126,7 +126,7 @@ class OnnxModel:
         Args:
             latent: Latents (B, Z).
             noise: Uniform in [0, 1), (B, S, 9) or for melodies (B, S); decides each draw.
-            temperature: Spread of the draws. Below `MIN_TEMPERATURE` the most likely loop is written and the noise is ignored.
+            temperature: Spread of the draws. Below `MIN_TEMPERATURE` the result is the most likely loop and the noise is ignored.
             hit_values: Hits (B, S, 9), kept where `hit_mask` is 1; drums only.
             hit_mask: 0 or 1, (B, S, 9).
             thresholds: Probability from which a hit is written, (9,); by default the bundle's.

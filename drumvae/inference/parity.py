@@ -55,5 +55,5 @@ def compare_loops(expected: Array, found: Array, counted: NDArray[np.bool_] | No
 
 
 def hits_of(loops: Array) -> Array:
-    """Returns what must be identical: the hits (B, S, 9) of grooves, the classes (B, S, 1) of melodies."""
+    """Returns the values that must be identical: the hits (B, S, 9) of grooves, or the classes (B, S, 1) of melodies."""
     return loops[..., :VOICE_COUNT] if loops.ndim == 3 else loops[..., None]

@@ -41,7 +41,7 @@ def candidates(wanted: str) -> tuple[str, ...]:
 
 
 def lacks(provider: str) -> str:
-    """Returns a clause that says what a provider lacks on this machine, or an empty string."""
+    """Returns a clause about a missing requirement of a provider on this machine, or an empty string."""
     import onnxruntime as ort
 
     if NAMES[provider] not in ort.get_available_providers():

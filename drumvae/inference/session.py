@@ -13,7 +13,7 @@ from ..music.grid import Array
 from ..util.errors import BundleError
 from .providers import NAMES, SILENT, could_not_start
 
-_ANY = 0  # stands for a free dimension, such as the batch
+_ANY = 0  # marks a free dimension, such as the batch
 _MAX_BYTES = 12 << 30  # of memory for a graph; ONNX Runtime refuses to allocate more
 
 
@@ -34,7 +34,7 @@ class Session:
     def run(self, feeds: dict[str, Array]) -> list[Array]:
         """Returns the graph's outputs, in the schema's order, for float32 inputs by name.
 
-        Raises BundleError where it cannot run, and where an output is not finite.
+        Raises BundleError if it cannot run, or if an output is not finite.
         """
         arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
         try:
@@ -58,7 +58,7 @@ class BoundSession(Session):
     """
 
     MAX_BOUND = 4
-    """The largest batch on stage is 3, for a variation or a morph."""
+    """The largest batch in a live session is 3, for a variation or a morph."""
 
     def __init__(self, session: Any, path: Path, outputs: list[str], device: str) -> None:
         super().__init__(session, path, outputs)

@@ -1,4 +1,4 @@
-"""Defines what differs between model families, and the random numbers and thresholds that all of them use.
+"""Defines the interface that each model family implements, and the random numbers and thresholds that all families share.
 
 B windows, S steps of a window, V = 9 voices, Z latent size.
 """
@@ -21,14 +21,14 @@ _MIN_DENSITY = 1e-2  # below it thresholds rise no further, as they must stay be
 
 
 class Target(NamedTuple):
-    """Describes where a variation leads to."""
+    """The target of a variation."""
 
     latents: Array
     """Of each window, (B, Z)."""
     noise: Array
     """(B, S, V)."""
     grid: Grid | None
-    """None where it is the decoding of these latents with this noise."""
+    """None if it is the decoding of these latents with this noise."""
 
 
 class Strategy(Protocol):
@@ -58,11 +58,11 @@ class Strategy(Protocol):
         temperature: float,
         conditioning: Conditioning,
     ) -> Array:
-        """Returns windows (B, S, 27) in which the voices where `new_voices` (V,) is True are written anew."""
+        """Returns windows (B, S, 27) in which the voices whose `new_voices` (V,) is True are replaced."""
         ...
 
     def variation_target(self, seed: int, steps: int, temperature: float, conditioning: Conditioning) -> Target:
-        """Returns where a seed leads a grid of a number of steps."""
+        """Returns the target towards which a seed moves a grid of `steps` steps."""
         ...
 
     def morph(self, first: Grid, last: Grid, decoded: tuple[Grid, Grid, Grid], position: float) -> Grid:

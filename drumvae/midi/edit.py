@@ -29,7 +29,7 @@ def edited_bytes(
         file: The file to edit.
         changed: For each note to change, one of `Track.paired_notes`, the note that replaces it; None removes it.
         added: New notes; a track index after the last one makes a new track named drumvae.
-        loop_end_tick: The end of the loop that the file is; None where it is not a loop.
+        loop_end_tick: The end of the loop that the file is; None if it is not a loop.
     """
     count = max([len(file.tracks), *(note.track + 1 for note in added)])
     return midi_bytes((_edited_track(file, index, changed, added, loop_end_tick) for index in range(count)), file.ticks_per_beat)

@@ -62,13 +62,13 @@ class Song(Timing):
     """Holds the pitched instruments of one file; channel 10 is left out."""
 
     parts: tuple[Part, ...]
-    """One for each track, channel and program that plays a note, in the order of the file; empty where only drums play."""
+    """One for each track, channel and program that plays a note, in the order of the file; empty if only drums play."""
 
 
 def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
     """Reads the drums of a MIDI file of type 0 or 1.
 
-    `drumvae.midi.tracks.drum_channels` decides which channels are drums. Raises DataError where the file is missing, empty, truncated,
+    `drumvae.midi.tracks.drum_channels` decides which channels are drums. Raises DataError if the file is missing, empty, truncated,
     huge or not MIDI, and NoDrumsError where it holds no drums.
     """
     file, timing = parse_file(path)
@@ -93,7 +93,7 @@ def read_midi(path: Path, kit: Kit = DEFAULT_KIT) -> Performance:
 def read_notes(path: Path) -> Song:
     """Reads the pitched instruments of a MIDI file of type 0 or 1, with the true ends of their notes.
 
-    A note ends at the first note-off of its pitch after it, or with its track where there is none. Raises DataError where the file
+    A note ends at the first note-off of its pitch after it, or with its track where there is none. Raises DataError if the file
     is missing, empty, truncated or not MIDI.
     """
     file, timing = parse_file(path)

@@ -14,7 +14,7 @@ class MidiNote(NamedTuple):
     tick: int
     """The tick of its note-on."""
     end_tick: int | None
-    """The tick of its note-off; None where the file has none."""
+    """The tick of its note-off; None if the file has none."""
     channel: int
     """0 to 15."""
     pitch: int
@@ -28,7 +28,7 @@ class MidiNote(NamedTuple):
     on_index: int | None = None
     """The index of its note-on in `Track.events`; None for a note that is not in the file."""
     off_index: int | None = None
-    """The index of its note-off in `Track.events`; None where there is none."""
+    """The index of its note-off in `Track.events`; None if there is none."""
 
     def moved(self, tick: int, velocity: int) -> "MidiNote":
         """Returns the note at another tick, with the same length and another velocity."""

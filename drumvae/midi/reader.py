@@ -1,4 +1,4 @@
-"""Reads a MIDI file into messages and timing, or raises an error that says what is wrong with it."""
+"""Reads a MIDI file into messages and timing; raises an error that names the problem of an unreadable file."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ _MOST_MB = 2  # a million notes take 6 MB at least, minutes and gigabytes to rea
 def open_midi(data: bytes) -> "MidiFile":
     """Returns the messages of a MIDI file; the only place where mido reads one.
 
-    Raises ValueError, with a clause that says what is wrong, where the data is not a MIDI file.
+    Raises ValueError, with a clause that names the problem, if the data is not a MIDI file.
     """
     import mido
 
@@ -28,7 +28,7 @@ def open_midi(data: bytes) -> "MidiFile":
 
 
 def parse_file(path: Path) -> tuple[ParsedMidi, Timing]:
-    """Reads a file of type 0 or 1; raises DataError where it is missing, broken, larger than 2 MB, or not counted in beats."""
+    """Reads a file of type 0 or 1; raises DataError if it is missing, broken, larger than 2 MB, or not counted in beats."""
     data = _read_bytes(path)
     try:
         file = ParsedMidi.from_mido(open_midi(data))

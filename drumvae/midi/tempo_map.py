@@ -32,7 +32,7 @@ class Timing:
 
     @classmethod
     def from_file(cls, file: ParsedMidi) -> "Timing":
-        """Reads tempi and meters from the first track, where the standard puts them; raises ValueError where they make no sense."""
+        """Reads tempi and meters from the first track, where the standard puts them; raises ValueError if they make no sense."""
         if not file.tracks:
             raise ValueError("it has no track")
         last_tick = max(track.length_ticks for track in file.tracks)

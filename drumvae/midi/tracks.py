@@ -119,7 +119,7 @@ def drum_channels(file: ParsedMidi, kit: Kit) -> set[tuple[int, int]]:
     """Returns the channels that play drums, as (track, channel).
 
     Channel 10 plays drums. In a file without notes there, the tracks whose names mention drums do; without those, every track does,
-    provided that the kit maps at least half of the notes. Raises NoDrumsError, with a clause, where it maps fewer.
+    provided that the kit maps at least half of the notes. Raises NoDrumsError, with a clause, if it maps fewer.
     """
     notes = list(file.notes)
     named = {track.index for track in file.tracks if any(word in track.name.lower() for word in _DRUM_WORDS)}

@@ -1,1 +1,1 @@
-"""The architecture in PyTorch; nothing here knows about data or training. Import `drumvae.models.vae`."""
+"""Defines the network architectures in PyTorch; they do not depend on data or training."""

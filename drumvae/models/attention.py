@@ -1,4 +1,4 @@
-"""Defines the transformer layers that read a loop as a whole. B batch, S steps, D width."""
+"""Defines transformer layers over the steps of a loop. B batch, S steps, D width."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from ..music.grid import STEPS_PER_BAR
 
 
 class LoopDropout(nn.Module):
-    """Drops the same features at every step of a loop (Gal and Ghahramani 2016): as good as a mask for each step, and much faster."""
+    """Drops the same features at every step of a loop (Gal and Ghahramani 2016): as accurate as a mask for each step, and much faster."""
 
     def __init__(self, drop: float) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class TransformerBlock(nn.Module):
 
     def forward(self, steps: Tensor) -> Tensor:
         """Returns steps (B, S, D) for steps (B, S, D)."""
-        size, count, width = steps.shape
-        qkv = self.qkv(self.ln1(steps)).view(size, count, 3, self.heads, width // self.heads)
+        batch, count, width = steps.shape
+        qkv = self.qkv(self.ln1(steps)).view(batch, count, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each (B, heads, S, D / heads)
         scores = query @ key.transpose(2, 3) * (width // self.heads) ** -0.5
         attn = torch.softmax(scores, dim=-1).to(value.dtype) @ value  # the fused kernel's gradient is slower on a CPU
-        steps = steps + self.dropout(self.proj(attn.transpose(1, 2).reshape(size, count, width)))
+        steps = steps + self.dropout(self.proj(attn.transpose(1, 2).reshape(batch, count, width)))
         result: Tensor = steps + self.dropout(self.fc2(self.dropout(gelu(self.fc1(self.ln2(steps)), approximate="tanh"))))
         return result
 

@@ -25,10 +25,10 @@ _HALF = ".half"
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
-    """Returns the configuration of the run that a bundle came from, and the state of its model.
+    """Returns the configuration of a bundle's training run, and the state dict of its model.
 
-    Exactly what was exported: of two biases that the exporter added up, as in the first bundles, the first is their sum and
-    the other 0, which is the same model. Raises BundleError where the bundle is not whole or lacks a parameter.
+    The weights are exactly the exported ones. In the first bundles the exporter added up two biases; then the first is their sum and the
+    second 0, which is the same model. Raises BundleError if the bundle is incomplete or lacks a parameter.
     """
     import torch
 
@@ -48,7 +48,7 @@ def read_weights(folder: Path) -> tuple[dict[str, Any], dict[str, "Tensor"]]:
     for name, like in expected.items():
         graph, _, own = name.partition(".")
         value = found[graph].get(own, found[graph].get(own.removeprefix(_FORMER_HEAD)))
-        if like.numel() == 0:  # marks of steps that a model does without
+        if like.numel() == 0:  # an empty position embedding
             value = np.zeros(like.shape)
         if value is None or value.shape != like.shape:
             raise BundleError(f"The bundle {folder} does not hold {name} as it was trained; begin with the run that it came from.")

@@ -12,16 +12,16 @@ from .build import Model, new_model
 from .config import ModelConfig
 
 FORMAT = 3
-"""Of what drumvae adds to a checkpoint; a reader refuses any other."""
+"""The version of drumvae's own entries in a checkpoint; another one is refused."""
 KEY = "drumvae"
-"""Where it is found in the checkpoint: format, version, preset, tasks, config, facts, windows."""
+"""The key of these entries: format, version, preset, tasks, config, facts, windows."""
 RUNS = Path("runs")
-"""Where runs are kept when nobody says otherwise."""
+"""The default folder of runs."""
 BEST, LAST = "best.ckpt", "last.ckpt"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, weights only; raises RunError where it is missing, broken, or from another version."""
+    """Reads a checkpoint, weights only; raises RunError if it is missing, broken, or from another version."""
     if not path.is_file():
         raise RunError(f"There is no checkpoint {path}; train one with drumvae-train.")
     try:
@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model out of a checkpoint, ready to be exported."""
+    """A model from a checkpoint, ready to be exported."""
 
     model: Model
     """In evaluation mode, on the CPU."""
@@ -72,7 +72,7 @@ def load_trained(path: Path) -> Trained:
 
 
 def newest_run(runs: Path = RUNS) -> Path:
-    """Returns the run folder whose best checkpoint is the newest; raises RunError where there is none."""
+    """Returns the run folder whose best checkpoint is the newest; raises RunError if there is none."""
     found = sorted(runs.glob(f"*/{BEST}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise RunError(f"There is no trained run in {runs}; train one with drumvae-train, or name a run.")

@@ -15,7 +15,7 @@ OUTPUT_OF = {"groove": "groove", "pattern": "categorical", "melody": "categorica
 """The output layer of each encoding."""
 PLANS = ("flat", "conductor", "segments")
 LAGS = (1, 2, 4, 8, 16, 32)
-"""Distances in steps at which a drummer's core sees its own hits."""
+"""Distances in steps at which a drummer's core reads its own earlier hits."""
 READ_SIZE = 16
 """Features of each step from which a drummer's latent is computed, and to which it is expanded."""
 TAP_SIZE = 3
@@ -128,7 +128,7 @@ class VAEConfig(ModelConfig):
     segment_size: int = 64
     """Size of each segment's part of the plan; only a plan of segments has it."""
     input_keep: float = 1.0
-    """Share of every LSTM layer's input that dropout keeps in training, drawn anew each step; 1 keeps all."""
+    """Share of every LSTM layer's input that dropout keeps in training, with a new mask at each step; 1 keeps all."""
     bar_readout: bool = False
     """Whether the latent is computed from the encoder's states at the end of every bar, in each direction, or only at its two ends."""
     position_size: int = 0

@@ -2,10 +2,10 @@
 
 B batch, S steps, V = 9 voices, Z latent size, D width, U units of the core, T styles, R bars, K low-rank factors, L lags.
 
-Inputs are hits, expression (velocities and offsets), a tapped rhythm, style, tempo, density and fills, each with a mask or a flag for
-known, and a latent that describes a whole loop. Transformer layers turn them into a context for every step. A small recurrent core
-then samples the hits step by step, and sees its own hits up to two bars back, which keeps a sample consistent. Last, layers that see
-all hits predict the expression: a location, a scale, and low-rank factors shared by the loop, because a drummer who rushes one hit
+Inputs are hits, expression (velocities and offsets), a tapped rhythm, style, tempo, density and fills, and a latent that encodes a whole
+loop. Each has a mask or a flag that marks it as known. Transformer layers turn the inputs into a context for every step. A small recurrent
+core then samples the hits step by step. It reads its own hits up to two bars back, which keeps a sample consistent. Finally, layers that
+read all hits predict the expression: a location, a scale, and low-rank factors shared by the loop, because a drummer who rushes one hit
 rushes the next.
 """
 
@@ -202,12 +202,12 @@ class DrummerDecoder(nn.Module):
         """
         context, gates, skip = self.begin(latent, noise, temperature, thresholds, logit_bias, conditioning)
         state = latent.new_zeros(latent.shape[0], self.units)
-        nothing = noise.new_zeros(noise.shape[0], VOICE_COUNT)
+        silence = noise.new_zeros(noise.shape[0], VOICE_COUNT)
         past: list[Tensor] = []
         outputs = []
         for step in range(self.steps):
-            seen = torch.cat([past[step - lag] if step >= lag else nothing for lag in LAGS], dim=-1)
-            hits, state = self.step(gates[:, step], skip[:, step], seen, state)
+            past_hits = torch.cat([past[step - lag] if step >= lag else silence for lag in LAGS], dim=-1)
+            hits, state = self.step(gates[:, step], skip[:, step], past_hits, state)
             outputs.append(hits)
             forced = teacher_forcing[:, step, None]
             past.append(true_hits[:, step] * forced + hits * (1 - forced))
@@ -231,10 +231,17 @@ class DrummerDecoder(nn.Module):
         bias = torch.log(thresholds) - torch.log1p(-thresholds) - logit_bias
         return GrooveHead.hit_threshold(noise, temperature, bias, conditioning.hit_values, conditioning.hit_mask)
 
-    def step(self, gates: Tensor, skip: Tensor, seen: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a step's hits (B, V) and the new state (B, U), from its gates (B, 3 U), partial log odds (B, V) and lags (B, L V)."""
-        state = core_step(gates + linear(seen, self.core_past.weight), self.core_state(state), state)
-        odds = skip + linear(state, self.hits_core.weight) + linear(seen, self.hits_past.weight)
+    def step(self, gates: Tensor, skip: Tensor, past_hits: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a step's hits (B, V) and the new state (B, U).
+
+        Args:
+            gates: The gates of the step, (B, 3 U).
+            skip: The log odds of its hits without its previous hits, (B, V).
+            past_hits: The hits of the steps `LAGS` before it, (B, L V).
+            state: The state after the step before, (B, U).
+        """
+        state = core_step(gates + linear(past_hits, self.core_past.weight), self.core_state(state), state)
+        odds = skip + linear(state, self.hits_core.weight) + linear(past_hits, self.hits_past.weight)
         return (odds > 0).to(odds.dtype), state
 
     def with_expression(
@@ -247,7 +254,7 @@ class DrummerDecoder(nn.Module):
         expression: Tensor,
         expression_mask: Tensor,
     ) -> Tensor:
-        """Returns hits (B, S, V) with sampled expression, (B, S, 27); the known expression stays."""
+        """Returns grooves (B, S, 27): hits (B, S, V) with sampled expression, or the given one where `expression_mask` is 1."""
         distribution = self.expression(context, hits)
         deviation = self.scale_correction * distribution.deviation(note_noise, loop_noise)
         sampled = clamp_expression(distribution.loc + expression_temperature[:, None, None] * deviation)
@@ -266,7 +273,7 @@ class Drummer(nn.Module):
         self.tap_model = TapEnsemble(config)
 
     def unknown(self, loops: int) -> Conditioning:
-        """Returns conditioning for a number of loops of which nothing is known."""
+        """Returns conditioning in which everything is unknown, for a number of loops."""
         inputs = self._defaults(loops)
         inputs["has_latent"] = torch.zeros_like(inputs["has_latent"])
         return Conditioning(**{name: inputs[name] for name in Conditioning._fields})
@@ -287,7 +294,7 @@ class Drummer(nn.Module):
         return self._defaults(len(latent)) | {"latent": latent}
 
     def _defaults(self, loops: int) -> dict[str, Tensor]:
-        """Returns the defaults of all inputs of the decoder, which are in the schema."""
+        """Returns the schema's default of every input of the decoder."""
         config, like = self.config, self.decoder.known_proj.weight
         sizes = axis_sizes(loops, config.steps, config.latent_size, len(config.styles), config.moods)
         tensors = GRAPHS[DRUMMER][DECODER].inputs.values()
@@ -301,7 +308,7 @@ class Drummer(nn.Module):
 
 
 def clamp_expression(expression: Tensor) -> Tensor:
-    """Clamps velocities and offsets (..., 2 V) to the range of notes: from MIDI velocity 1 up, and before half a step late."""
+    """Clamps velocities and offsets (..., 2 V) to the range of notes: velocity at least 1/127, offset less than half a step late."""
     velocities, offsets = expression.chunk(2, dim=-1)
     return torch.cat([velocities.clamp(1 / 127, 1.0), offsets.clamp(-1.0, 0.9999)], dim=-1)
 

@@ -20,8 +20,8 @@ _MAX_DISTANCE = 32
 def loop_features(loops: Tensor, encoding: str) -> Tensor:
     """Returns features (B, S, F): the groove itself, the nine hits of a pattern, the one-hot class of a melody.
 
-    A pattern is read as its nine hits and not as one of 512 classes. That is smaller, and an unseen pattern is similar to those
-    with the same voices.
+    A pattern is represented by its nine hits and not by one of 512 classes. That is smaller, and a pattern that is not in the training
+    data resembles those with the same voices.
     """
     if encoding == "melody":
         return (loops[..., None] == torch.arange(MELODY_CLASSES, device=loops.device)).to(torch.float32)
@@ -46,9 +46,9 @@ def tempo_features(bpm: Tensor) -> Tensor:
 def tap_features(tap: Tensor) -> Tensor:
     """Returns features (B, S, F) of taps (B, S, 3): hit (0 or 1), velocity in [0, 1], offset in [-1, 1].
 
-    They are the tap itself; velocity and offset as distances to evenly spaced levels, which tells ghost notes from accents; the
-    velocity relative to the maximum, to the mean, to the tap before and to the one after; the distance to these two; and the mean
-    velocity and the number of all taps.
+    The features are: the tap itself; velocity and offset as distances to evenly spaced levels, which separates ghost notes from accents;
+    the velocity relative to the maximum, the mean, the previous tap and the next tap; the distances to the previous and the next tap; and
+    the mean velocity and the number of all taps.
     """
     hit, velocity, offset = torch.split(tap, 1, dim=-1)
     velocity_levels = torch.exp(-(((velocity - torch.linspace(0, 1, TAP_VELOCITIES, device=tap.device)) / 0.09) ** 2)) * hit

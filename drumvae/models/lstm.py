@@ -47,7 +47,7 @@ def lstm_weights(layer: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class InputDropout(nn.Module):
-    """Keeps a share of its input in training, drawn anew for every element, and scales it up to the same mean."""
+    """Keeps a share of the elements of its input in training, and scales them up to the same mean."""
 
     def __init__(self, keep: float) -> None:
         super().__init__()

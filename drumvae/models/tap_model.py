@@ -1,8 +1,8 @@
 """Predicts the probability of every hit for a tapped rhythm. B batch, S steps, V = 9 voices, T styles, F features of a step.
 
-A drummer samples one consistent loop. What most drummers would play at a tap is a separate question: the probability of every hit by
-itself. The mean of an ensemble of small networks is a better estimate of it than any of them (Lakshminarayanan, Pritzel and Blundell
-2017), the more so the less alike they are. They differ in first weights and training batches, and every second one has an LSTM.
+A drummer samples one consistent loop. The tap model instead estimates the probability of every hit by itself, given the tap. The mean of
+an ensemble of small networks is a better estimate than any of its members (Lakshminarayanan, Pritzel and Blundell 2017), especially if the
+members differ. They differ in initial weights and training batches, and every second one has an LSTM.
 """
 
 import torch
@@ -16,7 +16,7 @@ from .lstm import new_lstm, run_lstm
 
 
 class TapEncoder(nn.Module):
-    """Reads a tapped rhythm as a whole; with `recurrent` its first layer is a bidirectional LSTM."""
+    """One member of the ensemble: transformer layers over a tapped rhythm; with `recurrent` the first one is a bidirectional LSTM."""
 
     def __init__(self, config: DrummerConfig, recurrent: bool) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class TapEncoder(nn.Module):
 
 
 class TapEnsemble(nn.Module):
-    """Averages the probabilities of several encoders of taps."""
+    """Averages the probabilities of several tap encoders."""
 
     def __init__(self, config: DrummerConfig) -> None:
         super().__init__()

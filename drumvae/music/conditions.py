@@ -70,7 +70,7 @@ UNCONDITIONED = Conditions()
 
 
 def one_hot_style(style: str | None, styles: Sequence[str]) -> Array:
-    """Returns a style as a one-hot vector (T,), zeros for None; raises BundleError, with the nearest names, where it is unknown."""
+    """Returns a style as a one-hot vector (T,), zeros for None; raises BundleError, with the nearest names, if it is unknown."""
     if style is not None and style not in styles:
         known = nearest(style, list(styles)) if styles else "it knows no styles."
         raise BundleError(f"This bundle does not know the style {style!r}; {known}")

@@ -136,7 +136,7 @@ class Grid:
     def from_text(cls, text: str) -> "Grid":
         """Parses lines such as `kick  X...x...x.......|`: `-` is soft (0.25), `x` medium (0.5), `X` loud (0.9); offsets are 0.
 
-        Raises ValueError where a voice or a letter is unknown or the lines differ in length.
+        Raises ValueError if a voice or a letter is unknown or the lines differ in length.
         """
         rows: dict[int, str] = {}
         for line in filter(None, map(str.strip, text.splitlines())):

@@ -48,7 +48,7 @@ class Kit:
         object.__setattr__(self, "_voice_of", table)
 
     def _problem(self) -> str:
-        """Returns the first problem and its cure; an empty text where there is none."""
+        """Returns the first problem and its cure; an empty text if there is none."""
         if len(self.input_notes) != len(VOICES) or len(self.output_notes) != len(VOICES):
             return f"it needs {len(VOICES)} voices."
         inputs = [(pitch, voice) for voice, pitches in enumerate(self.input_notes) for pitch in pitches]
@@ -66,7 +66,7 @@ class Kit:
         return ""
 
     def voice_of(self, pitch: int) -> int | None:
-        """Returns the voice of a pitch, or None where it is unmapped.
+        """Returns the voice of a pitch, or None if it is unmapped.
 
         Thread-safe: yes.
         Realtime-safe: yes.
@@ -84,7 +84,7 @@ class Kit:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Kit":
-        """Reads the values of `to_dict`; raises BundleError where they are not a kit of nine voices."""
+        """Reads the values of `to_dict`; raises BundleError if they are not a kit of nine voices."""
         try:
             rows: Sequence[Sequence[int]] = values["input_notes"]
             input_notes = tuple(tuple(int(pitch) for pitch in row) for row in rows)

@@ -28,7 +28,7 @@ class KitRow:
     title: str
     """The name of the instrument."""
     trap: str
-    """A warning: what goes wrong with other notes, or has to be set in the instrument."""
+    """A warning about notes that the instrument maps differently, or about a setting of the instrument."""
 
 
 @cache
@@ -48,7 +48,7 @@ def kit_rows() -> list[KitRow]:
 def kit_named(text: str) -> Kit:
     """Returns a known kit by its name or title in any case and punctuation, or the kit of a TOML file.
 
-    Raises KitError, with the nearest names, where there is neither, and as `read_kit`.
+    Raises KitError, with the nearest names, if there is neither, and as `read_kit`.
     """
     for name, row in known_kits().items():
         if _folded(text) in (_folded(name), _folded(row.title)):
@@ -60,7 +60,7 @@ def kit_named(text: str) -> Kit:
 
 
 def read_kit(path: Path) -> Kit:
-    """Reads a kit from a TOML file and names it after the file; raises KitError, which says what is wrong, where that fails."""
+    """Reads a kit from a TOML file and names it after the file; raises KitError that names the problem."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -75,7 +75,7 @@ def read_kit(path: Path) -> Kit:
 
 
 def _kit(name: str, table: Mapping[str, Any], known: Mapping[str, KitRow]) -> Kit:
-    """Builds a kit from its table and its base; raises ValueError with what is wrong."""
+    """Builds a kit from its table and its base; raises ValueError that names the problem."""
     base = _base(table.get("base", DEFAULT_KIT.name), known)
     voices = _voices(table)
     chokes = _pitches(table["chokes"], "chokes") if "chokes" in table else base.chokes

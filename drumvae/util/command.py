@@ -45,7 +45,7 @@ def show_version(requested: bool) -> None:
 
 
 def require_extra(what: str, extra: str, *modules: str) -> None:
-    """Raises RunError, with the pip command to type, where a module of an optional extra is not installed; imports none of them.
+    """Raises RunError, with the pip command to type, if a module of an optional extra is not installed; imports none of them.
 
     Args:
         what: The activity that needs the modules, as the first words of the sentence ("Training").

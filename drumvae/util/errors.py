@@ -1,4 +1,4 @@
-"""Defines the errors that a user can cause or fix; each message says what was requested, what there is, and what to type."""
+"""Defines the errors that a user can cause or fix; each message has the request, the situation and the fix."""
 
 
 class DrumVAEError(Exception):

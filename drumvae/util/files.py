@@ -7,7 +7,7 @@ from .errors import DataError
 
 
 def check_writable(folder: Path, what: str, advice: str) -> None:
-    """Makes a folder and writes a probe file into it; raises DataError, which ends with the advice, where that fails."""
+    """Makes a folder and writes a probe file into it; raises DataError, which ends with the advice, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".drumvae-probe"
@@ -18,7 +18,7 @@ def check_writable(folder: Path, what: str, advice: str) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a temporary file beside a path, and renames it when it is complete; raises DataError where that fails.
+    """Writes a temporary file beside a path, and renames it when it is complete; raises DataError if that fails.
 
     The temporary file is removed after any failure: a full disk, or a signal handler that raises.
     """

@@ -194,7 +194,7 @@ def _write_all(loops: Sequence["RenderedLoop"], paths: Sequence[Path]) -> None:
 
 
 def _report_input(file: "DrumFile") -> None:
-    """Prints what may surprise the user about an input file: its meter, its kit, unmapped notes."""
+    """Prints notices about an input file: its meter, its kit, unmapped notes."""
     from drumvae.music.kit import DEFAULT_KIT
 
     if not file.timing.four_four:
@@ -207,7 +207,7 @@ def _report_input(file: "DrumFile") -> None:
 
 
 def _report_output(engine: "Engine", request: "RenderRequest", paths: Sequence[Path], sheet: Path | None) -> None:
-    """Prints the names of the files, the seed, and what to do next."""
+    """Prints the names of the files, the seed, and the next step."""
     seed = f", seed {request.seed}" if request.uses_seed else ""
     names = paths[0].name if len(paths) == 1 else f"{paths[0].name} to {paths[-1].name}"
     what = f"{request.count} loops of" if request.task == "generate" and request.count > 1 else f"{_files(request.count)} of"

@@ -98,9 +98,9 @@ def convert_command(
     allow_difference: Allowed = 0.0,
     data: Data = None,
 ) -> None:
-    """Convert a bundle to another precision, and report how far it departs.
+    """Convert a bundle to another precision, and report the difference.
 
-    Rounds the weights to half precision (fp16) or to bytes (int8), and compares the loops with those of the whole model.
+    Rounds the weights to half precision (fp16) or to bytes (int8), and compares the loops with those of the fp32 model.
     The bundle must be one that drumvae exported, in fp32.
     """
     require_extra("Converting", "train", "torch", "onnxscript")

@@ -36,7 +36,7 @@ class RenderedLoop:
     roll: Array
     """For the sheet: a groove (S, 27), or melody classes (S,)."""
     write: Callable[[Path], None]
-    """Writes the file; raises DataError where that fails."""
+    """Writes the file; raises DataError if that fails."""
 
 
 def render_loops(engine: Engine, request: RenderRequest, files: Sequence[DrumFile] = ()) -> list[RenderedLoop]:
@@ -64,7 +64,7 @@ def render_loops(engine: Engine, request: RenderRequest, files: Sequence[DrumFil
 
 
 def read_files(request: RenderRequest) -> tuple[DrumFile, ...]:
-    """Reads the files of a request; raises DataError where one cannot be used."""
+    """Reads the files of a request; raises DataError if one cannot be used."""
     return tuple(DrumFile.read(path, request.input_kit, every_note=request.task == "drumify") for path in request.files)
 
 
@@ -81,7 +81,7 @@ def file_names(request: RenderRequest, out: Path) -> list[Path]:
 
 
 def check_free(paths: Sequence[Path], replace: bool) -> None:
-    """Raises DataError where a file exists already and `replace` is not set."""
+    """Raises DataError if a file exists already and `replace` is not set."""
     taken = [path for path in paths if path.exists()]
     if taken and not replace:
         raise DataError(f"{taken[0]} is there already; name another folder with --out, or type --replace.")
@@ -109,7 +109,7 @@ def _fills(request: RenderRequest, bars: int) -> tuple[bool, ...] | None:
 
 
 def _check_melodies(request: RenderRequest, conditions: Conditions) -> None:
-    """Raises BundleError where a request has conditions that only drummers accept."""
+    """Raises BundleError if a request has conditions that only drummers accept."""
     others = {"a density": request.density != 1, "a complexity": request.complexity}
     given = [*conditions.names, *(name for name, is_given in others.items() if is_given)]
     if given:

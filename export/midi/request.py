@@ -76,7 +76,7 @@ class RenderRequest:
 
 
 def chosen_task(files: Mapping[str, tuple[Path, ...]]) -> str:
-    """Returns the one task that files were given for, or generate; raises OptionError where there are two."""
+    """Returns the one task that files were given for, or generate; raises OptionError if there are two."""
     given = [task for task, paths in files.items() if paths]
     if len(given) > 1:
         raise OptionError(f"--{' and --'.join(given)} cannot be combined; type one of them, then the other.")
@@ -84,7 +84,7 @@ def chosen_task(files: Mapping[str, tuple[Path, ...]]) -> str:
 
 
 def check_options(task: str, given: set[str]) -> None:
-    """Raises OptionError where a given option does not apply to a task, or a required one is missing."""
+    """Raises OptionError if a given option does not apply to a task, or a required one is missing."""
     options = TASKS[task].options
     name = "generating" if task == GENERATE else f"--{task}"
     for option in sorted(given - set(options)):
@@ -94,7 +94,7 @@ def check_options(task: str, given: set[str]) -> None:
 
 
 def check_count(task: str, count: int, temperature: float | None) -> None:
-    """Raises OptionError where a count makes no sense for a task."""
+    """Raises OptionError if a count makes no sense for a task."""
     if task == "interpolate" and count < 2:
         raise OptionError(f"--count {count} is too few to interpolate between two files; type 2 or more.")
     if count > 1 and temperature == 0 and TASKS[task].deterministic:

@@ -33,7 +33,7 @@ Roll = tuple[str, Array]
 
 
 def draw_sheet(path: Path, loops: Sequence[Roll]) -> None:
-    """Draws loops of any length, four bars a roll, into a PNG file; raises DataError where it cannot be written."""
+    """Draws loops of any length, four bars a roll, into a PNG file; raises DataError if it cannot be written."""
     from matplotlib.figure import Figure
 
     rolls = [roll for loop in loops for roll in _cut(*loop)]

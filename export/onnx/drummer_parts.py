@@ -1,4 +1,4 @@
-"""Exports a drummer's decoder as one graph: what precedes the steps, the step of its core copied for every step, and what follows them.
+"""Exports a drummer's decoder as one graph: the part before the steps, one copy of the core for each step, and the part after them.
 
 B batch, S steps, V = 9 voices, U units of the core, L lags.
 """
@@ -30,7 +30,7 @@ _EXPRESSION = (*_NOISES, "expression", "expression_mask")
 
 
 class Begin(nn.Module):
-    """Computes everything that does not depend on the hits that are written."""
+    """Computes everything that does not depend on the hits that the decoder samples."""
 
     def __init__(self, decoder: DrummerDecoder) -> None:
         super().__init__()
@@ -57,13 +57,13 @@ class Step(nn.Module):
     def forward(
         self, gates: Tensor, skip: Tensor, is_forced: Tensor, target: Tensor, state: Tensor, lags: list[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the step's hits, what later steps see of it, and the new state."""
+        """Returns the step's hits, the hits that are fed back to later steps, and the new state."""
         hits, state = self.decoder.step(gates, skip, torch.cat(lags, dim=-1), state)
         return hits, torch.where(is_forced, target, hits), state
 
 
 class End(nn.Module):
-    """Adds the expression to the hits of all steps, which are side by side."""
+    """Adds the expression to the concatenated hits of all steps."""
 
     def __init__(self, decoder: DrummerDecoder) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ def _export_parts(decoder: DrummerDecoder, example: dict[str, Tensor], output: s
 
 
 def _copy_steps(builder: "GraphBuilder", step: "Graph", per_step: list[list["Value"]], state: "Value", silence: "Value") -> list["Value"]:
-    """Copies the step for every step, given the pieces of `_PER_STEP`; returns the hits of all steps."""
+    """Copies the step's nodes once for every step, given the pieces of `_PER_STEP`; returns the hits of all steps."""
     from .unroll import by_name
 
     constants = builder.constants(step, "step")
@@ -125,17 +125,17 @@ def _copy_steps(builder: "GraphBuilder", step: "Graph", per_step: list[list["Val
         given |= {f"lags_{index}": past[number - lag] if number >= lag else silence for index, lag in enumerate(LAGS)}
         copies = constants | by_name(step, given)
         builder.copy(step, copies)
-        step_hits, seen, state = (copies[value] for value in step.outputs)
+        step_hits, fed_back, state = (copies[value] for value in step.outputs)
         hits.append(step_hits)
-        past.append(seen)
+        past.append(fed_back)
     return hits
 
 
 def separate_draws(model: "Model", inputs: Mapping[str, TensorSpec]) -> None:
-    """Gives the inputs that have a row for each draw, and the output, a batch dimension of their own, called "draws", in place.
+    """Renames the batch dimension of the output, and of the inputs that have a row for each draw, to "draws", in place.
 
-    The graph then takes one row of conditions for any number of draws, and computes their context once: every operator broadcasts.
-    The zeros before the first step are the only ones whose size is read off an input, which must be one of a draw.
+    The graph then takes one row of conditions for any number of draws, and computes their context once, because every operator
+    broadcasts. Only the zeros before the first step get their size from an input (a Shape node). That input must have a row for each draw.
     """
     import onnx_ir as ir
 
@@ -145,6 +145,6 @@ def separate_draws(model: "Model", inputs: Mapping[str, TensorSpec]) -> None:
         if node.op_type == "Shape":
             node.replace_input_with(0, per_draw[0])
         for value in node.outputs:
-            value.shape = None  # ONNX Runtime infers it; a wrong one would let it reuse memory that is too small
+            value.shape = None  # ONNX Runtime infers it; with a wrong shape it could reuse a buffer that is too small
     for value, shape in zip(per_draw, shapes, strict=True):
         value.shape = shape

@@ -69,7 +69,7 @@ def _input_names(name: str, value: Any) -> list[str]:
 def _simplify(model: "Model") -> None:
     """Folds constants, but no parameter: folded parameters could not be read back for further training.
 
-    Parameters become graph inputs for the time of the folding. ONNX Runtime folds them when it loads the graph.
+    Parameters are graph inputs during the folding. ONNX Runtime folds them when it loads the graph.
     """
     from onnxscript.optimizer import optimize
 
@@ -89,7 +89,7 @@ def _simplify(model: "Model") -> None:
 
 
 def strip_debug_info(model: "Model") -> None:
-    """Removes the stack traces that the exporter stores in every node: a quarter of the file, and paths of this machine."""
+    """Removes the stack traces that the exporter stores in every node. They are a quarter of the file and contain local paths."""
     for node in model.graph:
         node.metadata_props.clear()
         node.doc_string = None
@@ -99,7 +99,7 @@ def strip_debug_info(model: "Model") -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppresses what the exporter logs, prints and warns of."""
+    """Suppresses the exporter's log messages, output and warnings."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

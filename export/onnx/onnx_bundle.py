@@ -1,4 +1,4 @@
-"""Exports a checkpoint or a bundle to a new bundle: written beside its final folder, verified, and only then moved there."""
+"""Exports a checkpoint or a bundle to a new bundle: writes it to a temporary folder, verifies it, and moves it to its final place."""
 
 import dataclasses
 import tempfile
@@ -34,11 +34,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Rounding:
-    """Says in what precision a bundle is written, and how far it may be from the whole model."""
+    """The precision of a bundle's weights, and the allowed difference from the fp32 model."""
 
     precision: str = "fp32"
     allowed: float = 0.0
-    """Share of the hits that may differ."""
+    """Largest share of the hits that may differ."""
     data: Path | None = None
     """Folder of MIDI files to compare on; by default the windows in the checkpoint."""
 
@@ -47,12 +47,12 @@ class Rounding:
             raise BundleError(f"There is no precision {self.precision!r}; {nearest(self.precision, list(PRECISIONS))}")
 
 
-WHOLE = Rounding()
+FP32 = Rounding()
 
 
 @dataclass(frozen=True)
 class Source:
-    """Holds what a bundle is made from."""
+    """Holds the model, the description and the comparison windows of a new bundle."""
 
     model: Model
     info: BundleInfo
@@ -60,18 +60,18 @@ class Source:
     card: str | None
     """The model card; None to make one from the description."""
     windows: Array
-    """Loops to compare on, (n, S, 27) or (n, S)."""
+    """Loops for the comparison with PyTorch, (n, S, 27) or (n, S)."""
     origin: str
-    """What the windows are, in words."""
+    """A phrase that names the windows in messages."""
 
 
-def export_bundle(checkpoint: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
-    """Exports a checkpoint, and compares both on seeds and on the windows in the checkpoint.
+def export_bundle(checkpoint: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = FP32) -> Parity:
+    """Exports a checkpoint, and compares the graphs with PyTorch on seeds and on the windows in the checkpoint.
 
     Args:
         checkpoint: A checkpoint or a run folder.
         out: The folder of the bundle.
-        say: Called with each finding.
+        say: Called with each message.
         replace: Whether a bundle in `out` is replaced.
         rounding: The precision.
 
@@ -79,7 +79,7 @@ def export_bundle(checkpoint: Path, out: Path, say: Say, replace: bool = False, 
         The difference from the PyTorch model.
 
     Raises:
-        BundleError: The folder is taken, or the graphs differ from the model; then nothing is written.
+        BundleError: The folder exists already, or the graphs differ from the model; then nothing is written.
     """
     _check_target(out, replace)
     trained = load_trained(checkpoint)
@@ -90,8 +90,8 @@ def export_bundle(checkpoint: Path, out: Path, say: Say, replace: bool = False, 
     return write_bundle(Source(trained.model, info, model_card(info), trained.windows, "validation windows"), out, say, rounding)
 
 
-def convert_bundle(bundle: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = WHOLE) -> Parity:
-    """Exports the model of a bundle again, in another precision or by this version; arguments and errors as of `export_bundle`."""
+def convert_bundle(bundle: Path, out: Path, say: Say, replace: bool = False, rounding: Rounding = FP32) -> Parity:
+    """Exports the model of a bundle again, in another precision or by this version; arguments and errors as in `export_bundle`."""
     _check_target(out, replace)
     info = read_bundle(bundle)
     config, weights = read_weights(bundle)
@@ -103,12 +103,12 @@ def convert_bundle(bundle: Path, out: Path, say: Say, replace: bool = False, rou
     windows = engine.decode(latent, generator.random((64, *engine.noise_shape), np.float32), 1.0)
     card = bundle / CARD
     text = card.read_text("utf-8") if card.is_file() and rounding.precision == info.precision else None
-    whole = dataclasses.replace(info, precision="fp32", version=__version__)
-    return write_bundle(Source(model, whole, text, windows, "loops of its own"), out, say, rounding)
+    fp32_info = dataclasses.replace(info, precision="fp32", version=__version__)
+    return write_bundle(Source(model, fp32_info, text, windows, "loops of its own"), out, say, rounding)
 
 
 def write_bundle(source: Source, out: Path, say: Say, rounding: Rounding) -> Parity:
-    """Writes a bundle once its graphs are proved to play as the model does; errors as of `export_bundle`."""
+    """Writes a bundle after verifying its graphs against the model; errors as in `export_bundle`."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix="unfinished-") as folder:
@@ -132,13 +132,13 @@ def write_bundle(source: Source, out: Path, say: Say, rounding: Rounding) -> Par
     return parity
 
 
-def _write_rounded(source: Source, info: BundleInfo, whole: Path, folder: Path, say: Say, rounding: Rounding) -> Path:
-    """Writes the graphs in the precision of a description; raises BundleError if they depart too far from those in `whole`."""
+def _write_rounded(source: Source, info: BundleInfo, fp32: Path, folder: Path, say: Say, rounding: Rounding) -> Path:
+    """Writes the graphs in the precision of a description; raises BundleError if they differ too much from those in `fp32`."""
     rounded = _write_graphs(source.model, info, folder)
     windows, origin = source.windows, source.origin
     if rounding.data:
         windows, origin = validation_windows(rounding.data, info.steps), f"windows of {rounding.data}"
-    expected, found = (Engine.load(each, "cpu", threads=0) for each in (whole, rounded))
+    expected, found = (Engine.load(each, "cpu", threads=0) for each in (fp32, rounded))
     assert_within(quantization_error(expected, found, windows, origin), rounding.precision, rounding.allowed, say)
     return rounded
 

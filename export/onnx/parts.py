@@ -1,4 +1,4 @@
-"""Exports an LSTM decoder as three small graphs: what precedes the steps, one step, and what follows them.
+"""Exports an LSTM decoder as three small graphs: the part before the steps, one step, and the part after them.
 
 B batch, S steps, V = 9 voices, F features. Each part exports in one or two seconds; the whole decoder, unrolled by torch, takes a minute.
 `unroll` joins the parts.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx_ir import Model
 
 PER_STEP = ("gates", "threshold", "hit_values", "is_forced", "target")
-"""Inputs of a step that each step has of its own. `Begin` returns them for all steps side by side, (B, S times their size)."""
+"""Inputs of a step that differ between steps. `Begin` returns them concatenated over all steps, (B, S times their size)."""
 SHARED = ("temperature", "flag")
 """Inputs of a step that are the same at every step."""
 
@@ -65,7 +65,7 @@ class Begin(nn.Module):
 
 
 class Step(nn.Module):
-    """Computes one step, and what the next step sees of it, as the loop of `Decoder.forward` does."""
+    """Computes one step and the features that the next step receives, as the loop of `Decoder.forward` does."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Step(nn.Module):
 
 
 class End(nn.Module):
-    """Turns the features of all steps, side by side, into loops."""
+    """Converts the concatenated features of all steps to loops."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 fp16 and most of int8 change only how weights are stored: they are widened when the graph is loaded, and everything is computed in
 float32. The decoder's int8 also multiplies in eight bits in the LSTM layers, where a step reads most of its weights and spends most of its
-time. Such a layer multiplies an LSTM state, in (-1, 1), so that the scale is fixed and no loop depends on the others of its batch.
+time. Such a layer multiplies an LSTM state, in (-1, 1). The scale is therefore fixed, and no loop depends on the others of its batch.
 """
 
 import re
@@ -60,7 +60,7 @@ def _constant(model: ir.Model, name: str, array: NDArray[Any]) -> ir.Value:
 
 
 def _take_place(model: ir.Model, weight: ir.Value, nodes: list[ir.Node]) -> None:
-    """Replaces a weight by the output of the last of some nodes, under its name; the nodes go to the front of the graph."""
+    """Replaces a weight by the output of the last of `nodes`, under the weight's name; the nodes go to the front of the graph."""
     assert weight.name is not None
     del model.graph.initializers[weight.name]
     made = nodes[-1].outputs[0]

@@ -1,4 +1,4 @@
-"""Measures how far a rounded model departs from the whole one, and refuses more than is allowed."""
+"""Measures how far a rounded model departs from the fp32 model, and refuses a difference above a limit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ OWN_LOOPS = 1000
 
 @dataclass(frozen=True)
 class QuantizationError:
-    """Says how far the most likely loops of a rounded model are from those of the whole one."""
+    """The difference between the most likely loops of a rounded model and of the fp32 model."""
 
     windows: int
     origin: str
-    """What the windows are, in words."""
+    """A phrase that names the windows in messages."""
     hits: int
-    """Hits that the whole model writes for windows and for their taps, or steps of melodies."""
+    """Hits of the fp32 model for the windows and for their taps, or steps of melodies."""
     hits_differing: int
     windows_differing: int
     value: float
-    """Largest difference in velocity and offset, with all hits given."""
+    """Largest difference in velocity and offset, when all hits are given."""
 
     @property
     def share(self) -> float:
@@ -44,17 +44,17 @@ class QuantizationError:
         )
 
 
-def quantization_error(whole: Engine, rounded: Engine, windows: Array | None, origin: str) -> QuantizationError:
-    """Compares the reconstructions of windows (n, S, 27) or (n, S); without windows, of loops that the whole model samples."""
+def quantization_error(fp32: Engine, rounded: Engine, windows: Array | None, origin: str) -> QuantizationError:
+    """Compares the reconstructions of windows (n, S, 27) or (n, S); without windows, of loops that the fp32 model samples."""
     if windows is None or not len(windows):
         generator = np.random.default_rng(0)
-        latent = generator.standard_normal((OWN_LOOPS, whole.info.latent_size), np.float32)
-        noise = generator.random((OWN_LOOPS, *whole.noise_shape), np.float32)
-        windows, origin = whole.decode(latent, noise, 1.0), "loops of its own"
-    free = compare_loops(_written(whole, windows), _written(rounded, windows))
+        latent = generator.standard_normal((OWN_LOOPS, fp32.info.latent_size), np.float32)
+        noise = generator.random((OWN_LOOPS, *fp32.noise_shape), np.float32)
+        windows, origin = fp32.decode(latent, noise, 1.0), "loops of its own"
+    free = compare_loops(_written(fp32, windows), _written(rounded, windows))
     value = 0.0
-    if whole.encoding != "melody":
-        value = compare_loops(_with_hits_given(whole, windows), _with_hits_given(rounded, windows)).value
+    if fp32.encoding != "melody":
+        value = compare_loops(_with_hits_given(fp32, windows), _with_hits_given(rounded, windows)).value
     return QuantizationError(len(windows), origin, free.hits, free.hits_differing, free.loops_differing, value)
 
 
@@ -64,7 +64,7 @@ def _with_hits_given(engine: Engine, windows: Array) -> Array:
 
 
 def _written(engine: Engine, windows: Array) -> Array:
-    """Returns the reconstructions of windows; of a drummer, followed by steps with the likely hits of their taps."""
+    """Returns the reconstructions of windows; for a drummer, followed by steps with the likely hits for their taps."""
     loops = engine.decode(engine.encode(windows)[0])
     if TAP_MODEL not in engine.info.graphs:
         return loops
@@ -74,7 +74,7 @@ def _written(engine: Engine, windows: Array) -> Array:
 
 
 def assert_within(error: QuantizationError, precision: str, allowed: float, say: Callable[[str], None]) -> None:
-    """Says how far a rounded model departs; raises BundleError where the share of hits is larger than `allowed`."""
+    """Reports the difference of a rounded model; raises BundleError if the share of differing hits is larger than `allowed`."""
     say(f"{precision} beside fp32, {error.sentence()}")
     if error.share > allowed:
         raise BundleError(

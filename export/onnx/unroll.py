@@ -1,6 +1,7 @@
 """Joins the three parts of a decoder into one graph: the nodes of the step are copied once for every step, without control flow.
 
-What is the same at every step is computed once, and parameters are shared. Without branches the graph can be captured as a CUDA graph.
+Values that are the same at every step are computed once, and parameters are shared. Without branches the graph can be captured as a CUDA
+graph.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import onnx_ir as ir
 from .parts import PER_STEP, SHARED, Parts
 
 _MAX_PIECES = 16
-"""Most pieces that one node splits or joins. Up to 32, ONNX Runtime's CUDA kernels need no table copied to the GPU at every run."""
+"""The largest number of pieces that one node splits or joins. Above 32, ONNX Runtime's CUDA kernels copy a table to the GPU in each run."""
 _PREFIX = "decoder."
 """The prefix of a decoder's parameter names in its parts."""
 
@@ -141,7 +142,7 @@ class _StepCopier:
         return True
 
     def add(self, values: dict[str, ir.Value], previous: ir.Value, state: Sequence[ir.Value]) -> list[ir.Value]:
-        """Returns the step's features, what the next step sees, and the new state."""
+        """Returns the step's features, the features that the next step receives, and the new state."""
         given = values | {"previous": previous} | {f"state_{index}": value for index, value in enumerate(state)}
         copies = self._shared | {value: given[value.name] for value in self._step.inputs if value.name in given}
         self._builder.copy(self._per_step, copies)
@@ -154,7 +155,7 @@ def by_name(part: ir.Graph, given: Mapping[str, ir.Value]) -> Copies:
 
 
 def _group_count(pieces: int) -> int:
-    """Returns the number of equal groups that so many pieces are split into first."""
+    """Returns the number of equal groups into which `pieces` pieces are split first."""
     return next(groups for groups in range(1, pieces + 1) if pieces % groups == 0 and pieces // groups <= _MAX_PIECES)
 
 

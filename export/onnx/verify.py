@@ -29,12 +29,12 @@ Inputs = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Parity:
-    """Says how far ONNX Runtime is from PyTorch."""
+    """The difference between the outputs of ONNX Runtime and PyTorch."""
 
     loops: int
     """Loops compared."""
     hit_differences: int
-    """Steps on which the hits differ, or the class of a melody."""
+    """Steps on which the hits, or the class of a melody, differ."""
     value_difference: float
     """Largest absolute difference in velocities, offsets, latents and hit probabilities."""
 
@@ -102,10 +102,10 @@ def _compare_tap_models(engine: Engine, model: Drummer, windows: Array, generato
 
 
 def _compare_decoders(engine: Engine, model: Model, inputs: Inputs) -> LoopDifference:
-    """Compares the loops of both, except steps where a difference within the tolerance could change a draw, and what follows these.
+    """Compares the loops of both up to the first unstable step of each loop.
 
-    At such a step the order of additions decides, which differs between backends, and another loop follows. With teacher forcing
-    everywhere, only the steps themselves are left out.
+    At an unstable step, a difference within the tolerance could change a draw. There the order of additions, which differs between
+    backends, decides the draw, and the loops diverge afterwards. With teacher forcing everywhere, only the unstable steps are left out.
     """
     conditioning = {name: value for name, value in inputs.items() if name != "latent"}
     found = engine.decode(inputs["latent"], conditioning=conditioning)
@@ -117,7 +117,7 @@ def _compare_decoders(engine: Engine, model: Model, inputs: Inputs) -> LoopDiffe
 
 
 def _run_torch(info: BundleInfo, model: Model, inputs: Inputs, nudge: float = 0.0) -> Array:
-    """Returns PyTorch's loops, with log odds that are off by `nudge`: by way of the thresholds for hits, of the noise for classes."""
+    """Returns PyTorch's loops with log odds shifted by `nudge`, through the thresholds of hits or the noise of classes."""
     count = len(inputs["latent"])
     values = {name: np.full(shape_of(tensor, info, count), tensor.default) for name, tensor in info.graphs[DECODER].inputs.items()}
     if info.thresholds:
@@ -143,7 +143,7 @@ def _largest(expected: Array, found: Array) -> float:
 
 
 def assert_parity(parity: Parity, say: Callable[[str], None]) -> None:
-    """Says what was compared; raises BundleError where the graphs differ from the model."""
+    """Reports the comparison; raises BundleError if the graphs differ from the model."""
     found = f"hits differ on {parity.hit_differences} steps, values by at most {parity.value_difference:.1e}"
     say(f"{parity.loops} loops compared with PyTorch: {found}")
     if not parity.within_tolerance:

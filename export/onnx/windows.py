@@ -1,4 +1,4 @@
-"""Cuts evenly spaced windows from a folder of MIDI takes, on which two versions of a model are compared."""
+"""Cuts evenly spaced windows from a folder of MIDI takes, for the comparison of two versions of a model."""
 
 import csv
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ MAX_WINDOWS = 1000
 
 
 def validation_windows(folder: Path, steps: int, most: int = MAX_WINDOWS) -> Array:
-    """Returns grooves (n, S, 27) of the validation takes of a folder, or of all takes if no info.csv names these.
+    """Returns grooves (n, S, 27) of the validation takes of a folder, or of all takes if the folder has no info.csv.
 
     Files without drums, files that are not MIDI and takes shorter than a loop are left out; raises DataError if nothing is left.
     """

@@ -63,7 +63,7 @@ def random_seed() -> int:
 
 
 def checked(kind: str, name: str, names: tuple[str, ...]) -> str:
-    """Returns a name that is in a list; raises DrumVAEError with the nearest ones where it is not."""
+    """Returns a name that is in a list; raises DrumVAEError with the nearest ones if it is not."""
     if name not in names:
         raise DrumVAEError(f"There is no {kind} {name!r}; {nearest(name, list(names))}")
     return name

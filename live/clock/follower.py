@@ -17,7 +17,7 @@ from .transport import State, TransportEvent, TransportKind
 TICKS_PER_POSITION = 6
 """Song position counts sixteenths; a sixteenth is six ticks."""
 LAST_POSITION = 0x3FFF
-"""Fourteen bits end a sixteenth before bar 1025 of 4/4. A source that is further on sends this, restarts at 0, or sends nothing."""
+"""The largest 14-bit position, a sixteenth before bar 1025 of 4/4. Beyond it a source sends this value, restarts at 0, or sends nothing."""
 POSITION_RANGE_TICKS = (LAST_POSITION + 1) * TICKS_PER_POSITION
 """The range of song position: 256 times four bars, so a position that restarted at 0 has the same phase within four bars."""
 LOOP_TICKS = LOOP_BEATS * CLOCK_PPQN
@@ -26,7 +26,7 @@ TRANSPORT_BURST_S = 0.05
 LOST_S = 0.3
 """A playing clock is lost after this long without a tick: at 20 bpm, the slowest tempo followed, two ticks are 0.125 s apart."""
 MAX_LOSS_S = 60.0
-"""A clock that returns within this time is taken to have played on; after a longer silence the song position is unknown."""
+"""If the clock returns within this time, the song is assumed to have continued; after a longer silence its position is unknown."""
 DEFAULT_BPM = 120.0
 """The tempo assumed for the first tick of the first clock."""
 
@@ -51,13 +51,13 @@ class Follower:
         self.state = State.WAITING
         self._filter = TickFilter(60 / bpm / CLOCK_PPQN)
         self._rate = ClockRateMonitor()
-        self._next_tick = 0  # the number of the coming tick, from the start of the song, plus the offset
+        self._next_tick = 0  # the number of the next tick, from the start of the song, plus the offset
         self._offset_ticks = 0  # added to the source's count by `align`, below four bars
         self._last_fed_s = self._last_tick_s = -math.inf
         self._armed_s = -math.inf
         self._stop_s = -math.inf
         self._position_s = -math.inf
-        self._has_jumped = False  # whether the coming tick begins at a new song position
+        self._has_jumped = False  # whether the next tick begins at a new song position
         self._has_transport = False  # whether Start, Continue or Stop was ever received
         self._position_known = False  # whether the song position was ever received, or set by `align`
         self._lost_too_long = False  # whether the clock was silent for longer than MAX_LOSS_S while it should have played
@@ -80,7 +80,7 @@ class Follower:
 
     @property
     def warning(self) -> str | None:
-        """One sentence on a wrong setting or an unknown position, and the remedy; None where all is well."""
+        """A sentence on a wrong setting or an unknown position, with the remedy; None if there is no problem."""
         if self._lost_too_long:
             return "The clock was lost for too long, so the song position is unknown: stop and start the DAW once."
         if self.state is State.RUNNING and not self._position_known:
@@ -171,7 +171,7 @@ class Follower:
         return events
 
     def _count(self, arrival_s: float, silence_s: float) -> int:
-        """Passes a tick to the filter and returns the number of ticks it stands for."""
+        """Passes a tick to the filter and returns how many ticks it counts as: more than 1 after missed ticks."""
         if silence_s > LOST_S:
             self._filter.restart(arrival_s)
             return 1
@@ -212,7 +212,7 @@ class Follower:
         self._armed_s = arrival_s
         if self.state is State.RUNNING:
             return []
-        # The stop may be older than a burst and not yet confirmed, where nobody called `check` in between.
+        # The stop may be older than a burst and not yet confirmed, if `check` was not called in between.
         late = self.state is State.STOP_PENDING and arrival_s - self._stop_s > TRANSPORT_BURST_S
         events = self._change_state(State.STOPPED, TransportKind.STOPPED, arrival_s) if late else []
         self.state = State.ARMED  # the next tick is the beat
@@ -237,8 +237,8 @@ class Follower:
     def _position_to_tick(self, position: int) -> int:
         """Returns the tick that a song position means, also in songs longer than fourteen bits can count.
 
-        The last position means "here or anywhere after". If the song was counted beyond it, the count stays. Otherwise the position
-        is the loop boundary that follows, because nobody cues a sixteenth before bar 1025 and everybody cues bars.
+        LAST_POSITION means "here or anywhere later". If the song was counted beyond it, the count stays. Otherwise the position is taken
+        as the next loop boundary, bar 1025, because users locate to bars and not to a sixteenth before one.
         """
         tick, counted = position * TICKS_PER_POSITION, self._next_tick - self._offset_ticks
         if position == LAST_POSITION:

@@ -1,4 +1,4 @@
-"""Estimates the period and phase of MIDI clock ticks, and counts how many ticks each arrival stands for.
+"""Estimates the period and phase of MIDI clock ticks, and returns how many ticks each arrival counts as.
 
 A second-order loop (F. Adriaensen, "Using a DLL to filter time", 2005; FFmpeg's timefilter.h has the same gains): with a bandwidth
 of `o` radians a tick, phase gain sqrt(2) o, period gain o^2. It starts with the gains of a least-squares line through all ticks so far,
@@ -119,7 +119,7 @@ class TickFilter:
         self.next_s = at_s
 
     def tick(self, arrival_s: float) -> int:
-        """Processes a tick and returns the number of ticks it stands for: 1, more after missed ticks, less after duplicates.
+        """Processes a tick and returns how many ticks it counts as: 1, more after missed ticks, less after duplicates.
 
         A late tick counts as one, and so does each tick of a burst from a stalled driver: the clock source went on counting.
         A gap of whole ticks that nothing makes up for within a few ticks means missed ticks. Until that is decided, and for a

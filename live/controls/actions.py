@@ -13,16 +13,16 @@ from drumvae.music.styles import STYLE_NAMES
 MODE_NAMES = ("generate", "humanize", "drumify", "respond", "vary", "morph")
 """Every mode, in the order of the amount `mode`."""
 FILL_EVERY = (0, 1, 2, 4, 8)
-"""The choices of the amount `fill_every`, in its order: a fill after this number of loops; 0 is never."""
+"""The choices of `fill_every`, in order: one loop in this number ends in a fill; 0 is none."""
 SLOTS = tuple(range(1, 9))
 """The numbers of the slots for loops."""
 ON = 64
-"""A switch is on from this controller value; a trigger fires when a value rises to it. Pedals do the same in MIDI 1.0."""
+"""A switch is on from this controller value; a trigger fires when a value rises to it. MIDI 1.0 defines pedals in the same way."""
 MIDDLE, TOP = 64, 127
 
 
 class Kind(Enum):
-    """How an action is controlled."""
+    """The kind of control that an action needs."""
 
     AMOUNT = "amount"
     """By a knob or a fader: a controller's value, from 0 to 127."""
@@ -63,9 +63,9 @@ class Action:
     """The style that a trigger selects."""
 
     def amount(self, value: int) -> float:
-        """Returns the amount of a controller value, 0 to 127: linear from low to the middle at 64, and from there to high at 127.
+        """Returns the amount for a controller value: linear from `low` at 0 to the middle at 64, and from there to `high` at 127.
 
-        The middle is exactly 64, because a knob's detent and a DAW's centre are 64. The two halves differ by a 64th part.
+        The middle is exactly 64, because a knob's detent and a DAW's centre are 64. The two halves have 64 and 63 values.
         """
         part = value / (2 * MIDDLE) if value <= MIDDLE else 0.5 + (value - MIDDLE) / (2 * (TOP - MIDDLE))
         return self.low + part * (self.high - self.low)

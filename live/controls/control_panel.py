@@ -7,9 +7,9 @@ from .state import ControlState
 
 @dataclass
 class ControlPanel:
-    """The owner of the control values. Player, scheduler, recorder and display read `state` and keep no copy of it.
+    """Owns the control values. Player, scheduler, recorder and display read `state` and keep no copy of it.
 
-    The performer's thread replaces `state` as a whole; the value is frozen, so any thread may read it.
+    The performer's thread replaces `state` as a whole. The value is frozen, so any thread may read it.
 
     Thread-safe: reading yes, writing no.
     Realtime-safe: yes.

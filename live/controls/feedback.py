@@ -1,11 +1,11 @@
 """Makes controller messages that show the control values on motor faders, LED rings or in a DAW.
 
-An amount is shown on the CC that controls it, a switch as 127 or 0. A trigger is shown by a value below 64, which triggers nothing where
-it comes back. `recall` and `keep` are 63 while their slot holds a loop; `mode NAME`, `kit NAME` and `style NAME` are 63 while selected;
-`fill` is 63 while one is pending. `align` rises from 0 to 60, by 4 a beat, through the four bars.
+An amount is shown on the CC that controls it, a switch as 127 or 0. A trigger is shown by a value below 64, which triggers nothing if it is
+echoed. `recall` and `keep` are 63 while their slot holds a loop; `mode NAME`, `kit NAME` and `style NAME` are 63 while selected; `fill` is
+63 while one is pending. `align` rises from 0 to 60, by 4 a beat, through the four bars.
 
-`is_echo` recognises a message that comes back, so that it does not count as a move. A moved control is not sent back to its
-controller, so that a hand and a motor never pull against each other.
+`is_echo` recognises echoes of feedback, so that they do not count as moves. A moved control is not sent back to its controller, so that a
+hand and a motor never pull against each other.
 """
 
 from bisect import bisect_right
@@ -21,7 +21,7 @@ from .mapping import STATUS, Binding, ControlMap
 from .state import ControlState
 
 OWN_CHANNEL = 16
-"""The channel of feedback for a CC that is bound on any channel."""
+"""The feedback channel of a CC that is bound on any channel."""
 LIT = ON - 1
 """The value of a trigger whose LED is on."""
 FEEDBACK_ECHO_S = 0.2
@@ -71,11 +71,11 @@ class Feedback:
             controls: The control values.
             filled_slots: The slots, from 1 to 8, that hold a loop.
             beat: The song's beat; None while it does not run.
-            at_most: The greatest number of messages.
+            at_most: The largest number of messages.
             fill: Whether a fill is pending.
 
         Returns:
-            MIDI messages; the controllers count as showing them.
+            MIDI messages. They are assumed to be sent, so that the controllers show them.
         """
         out: list[bytes] = []
         for address, action in self._addresses:
@@ -97,7 +97,7 @@ class Feedback:
         return any(message == sent for _, sent in self._sent)
 
     def received(self, message: bytes) -> None:
-        """Takes a CC that the user moved: the controller shows its value."""
+        """Records a CC that the user moved: its controller shows the value already."""
         if len(message) == 3 and message[0] & 0xF0 == STATUS["cc"]:
             self._shown[message[0], message[1]] = message[2]
 

@@ -26,7 +26,7 @@ class Binding(NamedTuple):
 
     message_type: MessageType
     number: int
-    """From 0 to 119 for a controller, to 127 for a note."""
+    """From 0 to 119 for a controller, from 0 to 127 for a note."""
     channel: int | None = None
     """From 1 to 16; None is any."""
 
@@ -46,7 +46,7 @@ class Binding(NamedTuple):
 
 
 class ControllerValues:
-    """The latest value of every controller, to detect a rise through 64.
+    """Holds the latest value of every controller, to detect a rise through 64.
 
     Thread-safe: no.
     Realtime-safe: yes.
@@ -56,7 +56,7 @@ class ControllerValues:
         self._last = bytearray(16 * 128)
 
     def rises(self, status: int, number: int, value: int) -> bool:
-        """Takes a controller's value, and returns whether it has risen to 64 or above; the first value rises from 0."""
+        """Records a controller's value and returns whether it rose to 64 or above; the value before the first is 0."""
         index = (status & 0x0F) << 7 | number
         before, self._last[index] = self._last[index], value
         return before < ON <= value

@@ -34,7 +34,7 @@ def default_map() -> ControlMap:
 
 
 def read_map(path: Path) -> ControlMap:
-    """Reads a file; raises DrumVAEError with its name where it cannot be read or is no control map."""
+    """Reads a file; raises DrumVAEError with its name if it cannot be read or is not a control map."""
     try:
         return parse_map(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -45,7 +45,7 @@ def read_map(path: Path) -> ControlMap:
 
 
 def parse_map(text: str) -> ControlMap:
-    """Reads the text of a file; raises DrumVAEError where it is no control map."""
+    """Reads the text of a file; raises DrumVAEError if it is not a control map."""
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # no TOML, a number with too many digits, endless brackets
@@ -74,7 +74,7 @@ def to_toml(controls: ControlMap) -> str:
 def updated(text: str, controls: ControlMap) -> str:
     """Returns the text of a file with the bindings of a map; comments and all other lines stay.
 
-    New bindings go to the top of their table. A file that does not have one binding a line is written anew.
+    New bindings go to the top of their table. A file that does not have one binding per line is rewritten completely.
     """
     old, channel = parse_map(text).bindings, tomllib.loads(text).get("channel")
     new = {
@@ -97,7 +97,7 @@ def updated(text: str, controls: ControlMap) -> str:
 
 
 def parse_key(message_type: MessageType, key: str, channel: int | None) -> Binding | None:
-    """Reads a key such as `21` or `16:36`; None where it is neither. `channel` is the default."""
+    """Reads a key such as `21` or `16:36`; returns None for any other text. `channel` is the default."""
     match = _KEY.fullmatch(key)
     return Binding(message_type, int(match[2]), int(match[1]) if match[1] else channel) if match else None
 

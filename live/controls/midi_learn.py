@@ -1,4 +1,4 @@
-"""Detects moved controls, and binds one action after another to them in a dialogue (MIDI learn)."""
+"""MIDI learn: detects the control that the user moves, and binds the actions one after another in a dialogue."""
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -17,7 +17,7 @@ MIN_TRAVEL = 16
 """A controller that moves less, an eighth of its range, is ignored: worn knobs flicker by one or two."""
 POLL_S = 0.05
 SETTLE_S = 0.4
-"""After the first movement, controllers are watched for this time; then the one that moved furthest is bound."""
+"""After the first movement, controllers are watched for this time; then the one that moved most is bound."""
 QUIT = "q"
 Key = Callable[[float], str | None]
 """Waits up to a number of seconds and returns the line that was typed, or None."""
@@ -38,9 +38,9 @@ class ControllerTravel:
                 self._ranges[binding] = min(low, value), max(high, value)
 
     def most_moved(self, kind: Kind, ignored: Collection[Binding] = ()) -> Binding | None:
-        """Returns the control that moved most and suits a kind of action; None where nothing moved far enough.
+        """Returns the control that moved most and suits a kind of action; None if nothing moved far enough.
 
-        A note goes before a controller, because some pads send both; it cannot control an amount.
+        A note has precedence over a controller, because some pads send both. A note cannot control an amount.
         """
         travels = {binding: self._travel(binding, kind) for binding in self._ranges if binding not in ignored}
         binding = max(travels, key=lambda one: (one.message_type == "note" and travels[one] > 0, travels[one]), default=None)
@@ -55,7 +55,7 @@ class ControllerTravel:
 
 
 def binding_of(message: bytes) -> Binding | None:
-    """Returns the control of a message; None for note-offs, channel mode messages, the clock and all else."""
+    """Returns the binding of a note-on or a controller; None for any other message."""
     if len(message) != 3 or max(message[1:]) > 127:
         return None
     status, number, value = message
@@ -86,7 +86,7 @@ def learn(
         The map in the file.
 
     Raises:
-        DrumVAEError: The file is no control map or cannot be written.
+        DrumVAEError: The file is not a control map or cannot be written.
     """
     controls = read_map(path) if path.exists() else parse_map(default_text())
     text = path.read_text("utf-8") if path.exists() else default_text()

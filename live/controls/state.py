@@ -1,4 +1,4 @@
-"""Defines the control values as one frozen value; a change makes a new one."""
+"""Defines all control values as one frozen dataclass; a change returns a new instance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ def fills_title(every: int) -> str:
 
 @dataclass(frozen=True)
 class ControlState:
-    """Every amount, choice and switch; the defaults play a loop as the model made it.
+    """Every amount, choice and switch; with the defaults a loop is played as the model generated it.
 
     >>> from drumvae.live.controls.actions import ACTIONS
     >>> ControlState().after(Event(ACTIONS["swing"], 0.5)).swing
@@ -27,23 +27,23 @@ class ControlState:
     mode: str = "generate"
     """A key of modes.MODES."""
     temperature: float | None = None
-    """The sampling temperature of generated loops: 0 takes the likeliest hits, 1 is as trained; None is the bundle's default."""
+    """The sampling temperature of generated loops: 0 takes the most likely hits, 1 is as trained; None is the bundle's default."""
     humanize: float = 1.0
-    """How much humanize changes velocity and timing: 0 nothing, 1 all the way."""
+    """How much humanize changes velocity and timing: 0 not at all, 1 completely."""
     drift: float = 0.3
-    """How far vary and respond go from their input: 0 nowhere, 1 as far as a new loop."""
+    """How far vary and respond move from their input: 0 is unchanged, 1 as far as a new loop."""
     morph: float = 0.0
     """The position of morph between its two loops: 0 the first, 1 the second."""
     density: float = 1.0
-    """The number of hits, from 0 to 2: below 1 the least important are left out, above 1 the model makes more."""
+    """The number of hits, from 0 to 2: below 1 the least important are left out, above 1 the model generates more."""
     velocity_low: float = 0.0
     """The played velocity of the softest hit, 0, in [0, 1]."""
     velocity_high: float = 1.0
     """The played velocity of the loudest hit, 1, in [0, 1]; not below `velocity_low`."""
     swing: float = 0.0
-    """How late every second sixteenth is played: 0 as made, 1 as the third note of a triplet, a third of a step late."""
+    """How late every second sixteenth is played: 0 is unchanged, 1 is the third note of a triplet, a third of a step late."""
     speed: float = 1.0
-    """0.5 half time, 1 as made, 2 double time."""
+    """0.5 is half time, 1 unchanged, 2 double time."""
     muted_voices: frozenset[int] = frozenset()
     """Voices, from 0 to 8, that are not played."""
     locked_voices: frozenset[int] = frozenset()
@@ -57,7 +57,7 @@ class ControlState:
     style: str | None = None
     """One of the bundle's styles; None leaves the choice to the model."""
     complexity: float = 0.0
-    """How intricate generated loops are: -1 on the beats, 0 as the model plays, 1 between them."""
+    """The syncopation of generated loops: -1 moves hits to the beats, 0 is the model's own, 1 moves them between the beats."""
     fill_every: int = 0
     """One generated loop in this number ends in a fill; 0 leaves fills to the model."""
 

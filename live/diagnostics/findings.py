@@ -1,4 +1,4 @@
-"""Finds the setup problems in a diagnosed stream, each with a sentence and with what to click. Pure."""
+"""Finds the setup problems in a diagnosed stream; each has a sentence and a menu path. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class PlayedNotes:
     count: int = 0
     unmapped: Counter[int] = field(default_factory=Counter)
     echo_s: float | None = None
-    """The probe note's delay in seconds; None where it did not come back."""
+    """The probe note's delay in seconds; None if it did not come back."""
 
 
 def ticks_are_paired(ticks_s: Sequence[float]) -> bool:

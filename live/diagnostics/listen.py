@@ -45,7 +45,7 @@ class DoctorPorts(Protocol):
 
 @dataclass
 class _Guide:
-    """Tells the user what to do next, and when listening is done. Time is passed in."""
+    """Gives the user the next instruction, and decides when listening is done. Time is passed in."""
 
     say: Callable[[str], None]
     bars: int

@@ -39,7 +39,7 @@ class Diagnosis:
     probed: bool
     """Whether a note was sent to test for echoes."""
     echo_ms: float | None
-    """The probe note's delay, or None where it did not come back."""
+    """The probe note's delay, or None if it did not come back."""
     behaviours: tuple[ClockBehaviour, ...] = ()
     """The behaviours of the clock source; in JSON `habits`, as names with descriptions."""
     resembles: Resemblance = field(default_factory=Resemblance)

@@ -48,7 +48,7 @@ class LoopGenerator(Protocol):
 
 
 class GenerationResult(NamedTuple):
-    """The result of a job: a loop, or None and the error; both where the model moved to another provider to make the loop."""
+    """The result of a job: a loop, or None and the error; both if the model fell back to another provider."""
 
     loop: Loop | None
     error: str | None = None

@@ -1,6 +1,6 @@
 """Defines the modes of the drummer: when a mode needs a loop, the job for it, and how the engine makes its grid.
 
-A new mode is a new entry in MODES.
+To add a mode, add an entry to MODES and its name to `controls.actions.MODE_NAMES`.
 """
 
 from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ class ModelProperties(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """The order for one loop. It is pickled for another process: plain values only."""
+    """A request for one loop. It is pickled for another process, so it holds plain values only."""
 
     index: int
     """The number of the loop in the session, from 0."""
@@ -69,15 +69,15 @@ class Job:
     mode: str
     """A key of MODES."""
     inputs: tuple[Grid, ...] = ()
-    """The grids that the mode works on: none, the recorded or varied one, or the two that are morphed."""
+    """The input grids of the mode: none, the recorded or varied one, or the two that are morphed."""
     controls: ControlState = field(default_factory=ControlState)
     """A snapshot: a remake compares it with the current values."""
     draft: bool = False
-    """Whether the recording is not over yet. A draft is played where the full loop comes too late."""
+    """Whether the recording is incomplete. A draft is played if the full loop is late."""
     remake: bool = False
-    """Whether it makes the loop that plays again, with other control values; that one comes in at the next bar."""
+    """Whether it replaces the loop that plays, from the next bar on, after a change of the control values."""
     bpm: float | None = None
-    """The tempo of the song; None where it is not known."""
+    """The tempo of the song; None if it is unknown."""
     fill: bool = False
     """Whether a fill was requested, once, in its last bar."""
 
@@ -92,7 +92,7 @@ class When(Enum):
     """When a mode needs the next loop."""
 
     PREFETCH = auto()
-    """As soon as the last one was taken over."""
+    """As soon as the previous loop has started."""
     AFTER_RECORDING = auto()
     """After four bars with notes in them."""
     CALL_AND_RESPONSE = auto()
@@ -109,7 +109,7 @@ class Mode:
     """The task that the bundle must support."""
     when: When
     source: str
-    """The word for its loops."""
+    """The word for its loops on the display and in track names, such as "humanized"."""
     amounts: tuple[str, ...]
     """The fields of ControlState that its loops depend on."""
     grid: Callable[[DrumEngine, Job], Grid]
@@ -124,7 +124,7 @@ def _generate(engine: DrumEngine, job: Job) -> Grid:
     controls = job.controls
     fill = (*[False] * (LOOP_BARS - 1), job.ends_in_fill) if job.ends_in_fill or controls.fill_every else None
     complexity = controls.complexity if engine.styles else 0.0
-    density = max(controls.density, 1.0)  # below 1 hits are left out where the loop is played
+    density = max(controls.density, 1.0)  # below 1, hits are left out while the loop is played
     return engine.generate(job.seed, controls.temperature, 1, density, _conditions(engine, job, fill), complexity)[0]
 
 

@@ -1,8 +1,8 @@
 """Schedules the jobs of a session: submits them to the generator and hands finished loops to the player.
 
-A mode that prefetches has its next loop made one loop ahead. A mode that answers has it made when four bars are over, which leaves half
-a step of time. So a draft of the answer is made a beat earlier, from the notes until then. It is played where the full answer comes too
-late. After a change of an amount the current loop is made again from the same seed.
+A prefetching mode requests its next loop one loop ahead. An answering mode can request it only when four bars are over, which leaves half a
+step of time. Therefore a draft of the answer is requested a beat earlier, from the notes so far. It is played if the full answer is late.
+After a change of an amount, the current loop is generated again from the same seed.
 """
 
 from collections import deque
@@ -21,14 +21,14 @@ DRAFT_BEATS = 1.0
 LATE_S = 0.015
 """The draft is used this long before the end of the cycle: time for the notes of its first step."""
 REMEMBERED_JOBS = 8
-"""How many jobs are kept, to be made again after a change of an amount."""
+"""How many jobs are remembered, to be submitted again after a change of an amount."""
 
 _NOT_COMPARED: tuple[object, ...] = (None, None, None, None)
 
 
 @dataclass
 class GenerationScheduler:
-    """Decides which loop is made next, and when.
+    """Decides which loop is generated next, and when.
 
     Thread-safe: no.
     Realtime-safe: yes.
@@ -42,11 +42,11 @@ class GenerationScheduler:
     styles: tuple[str, ...] = ()
     """The styles that the model knows; empty for a model without conditions."""
     bpm: float | None = None
-    """The tempo of the song, in whole beats a minute; None where it is not known."""
+    """The tempo of the song, in whole beats per minute; None if it is unknown."""
     fill_requested: bool = False
-    """Whether a fill was requested that no job has yet."""
+    """Whether a fill was requested and is not in a job yet."""
     morph_pair: tuple[Grid, Grid] | None = None
-    """The two loops that the mode morph interpolates; None where there are no two."""
+    """The two loops that the mode morph interpolates; None if there are fewer than two."""
     _base: Grid | None = None  # the input of vary: the last recording, or the loop that played when the mode was chosen
     _next_index: int = 0
     _jobs: deque[Job] = field(default_factory=lambda: deque(maxlen=REMEMBERED_JOBS))
@@ -55,7 +55,7 @@ class GenerationScheduler:
     _draft_job: Job | None = None
     _draft_loop: Loop | None = None  # finished, and kept until the cycle ends
     _draft_is_complete: bool = False  # no note was played after the draft was submitted
-    _last_job: Job | None = None  # the last one submitted, until its result is there
+    _last_job: Job | None = None  # the last one submitted, until its result has arrived
     _failed_at: tuple[int, int] | None = None  # the cycle count and the bar in which the last job failed
     _compared: tuple[object, ...] = _NOT_COMPARED  # the values at the last comparison of amounts
 
@@ -87,12 +87,12 @@ class GenerationScheduler:
 
     @property
     def fill_pending(self) -> bool:
-        """Whether a loop to come ends in a requested fill."""
+        """Whether a coming loop ends in a requested fill."""
         queued = self.player.queued_loop
         return self.fill_requested or any(job.fill and queued is not None and job.index == queued.index for job in self._jobs)
 
     def update(self) -> None:
-        """Takes a finished loop, and submits a job that is due at any place of the song. Called in every step."""
+        """Handles a finished loop, and submits a job if one is due. Called in every step of the performer."""
         loop = self.generator.poll()
         if loop is not None:
             self._take_result(loop)
@@ -118,7 +118,7 @@ class GenerationScheduler:
             self._remake_changed()
 
     def set_controls(self, controls: ControlState) -> None:
-        """Replaces the control values; another mode starts from the loop that plays, and drops the queued one."""
+        """Replaces the control values. A change of mode drops the queued loop and starts from the loop that plays."""
         if controls.mode != self.controls.mode:
             self._base = self.player.loop.grid if self._plays and self.player.loop else self._base
             self.player.unqueue_loop()
@@ -130,14 +130,14 @@ class GenerationScheduler:
         self.player.call_and_response = self.mode.when is When.CALL_AND_RESPONSE and not controls.hold
 
     def draft(self, played: Grid) -> None:
-        """Takes the notes so far of a cycle that ends within a beat, and submits a draft of its answer."""
+        """Submits a draft of the answer to a cycle that ends within a beat, from the notes played so far."""
         self._draft_input, self._draft_loop, self._draft_is_complete = played, None, False
         self._draft_job = self._new_job((played,), draft=True)
         if not played.hits.any() or not self._submit(self._draft_job):
             self._draft_job = None
 
     def answer(self, played: Grid) -> None:
-        """Takes the notes of a cycle that is over. An empty cycle has no answer: the loop plays on, or one is generated."""
+        """Submits the answer to a finished cycle. An empty cycle has no answer: the loop continues, or one is generated."""
         draft, self._draft_input = self._draft_input, None
         listened, self._cycle = self.listening, self._cycle + 1
         if draft is None:
@@ -159,12 +159,12 @@ class GenerationScheduler:
             self._queue(self._draft_loop)
 
     def use_draft_if_late(self, to_cycle_s: float) -> None:
-        """Queues the draft shortly before the next cycle sounds, `to_cycle_s` seconds from now, where the full answer is not there."""
+        """Queues the draft if the full answer is missing shortly before the next cycle, which starts in `to_cycle_s` seconds."""
         if self._draft_loop is not None and 0 < to_cycle_s < LATE_S:
             self._queue(self._draft_loop)
 
     def regenerate(self) -> bool:
-        """Brings another loop with the next bar, the queued one or one more like the last; False where there is neither."""
+        """Replaces the loop at the next bar, by the queued loop or by a new one of the same kind; returns False if neither is possible."""
         queued = self.player.unqueue_loop()
         if queued is not None:
             self.player.replace_loop(queued)
@@ -177,7 +177,7 @@ class GenerationScheduler:
         return True
 
     def keep_unchanged(self, loop: Loop) -> None:
-        """Takes a loop that was brought back as it was: only later changes of an amount have it made again."""
+        """Records that a loop was recalled unchanged: only later changes of an amount generate it again."""
         jobs = [replace(job, controls=self.controls) if job.index == loop.index else job for job in self._jobs]
         self._jobs.clear()
         self._jobs.extend(jobs)
@@ -207,9 +207,9 @@ class GenerationScheduler:
             self._submit(replace(self._new_job(), mode="generate"))
 
     def _remake_changed(self) -> None:
-        """Makes the loop that plays again, then the queued one, where an amount that it depends on has changed.
+        """Submits the current loop again, or else the queued one, if an amount that it depends on has changed.
 
-        A requested fill goes into the queued loop.
+        A requested fill is added to the queued loop.
         """
         if self.mode.when is When.ON_CHANGE:
             wanted = self._new_job(self.morph_pair, remake=True) if self.morph_pair else None
@@ -227,11 +227,11 @@ class GenerationScheduler:
                 continue
             self._jobs.remove(job)
             self._submit(replace(wanted, draft=False, remake=plays))
-            self._compared = _NOT_COMPARED  # compare the other one, once this is made
+            self._compared = _NOT_COMPARED  # compare the other one when this one is finished
             return
 
     def _makes_same_loop(self, one: Job, other: Job) -> bool:
-        """Says whether two jobs make the same loop, their seeds apart."""
+        """Returns whether two jobs make the same loop, apart from their seeds."""
         amounts = MODES[other.mode].amounts
         changed = any(getattr(one.controls, name) != getattr(other.controls, name) for name in amounts)
         return (one.mode, one.inputs, one.ends_in_fill) == (other.mode, other.inputs, other.ends_in_fill) and not changed
@@ -242,7 +242,7 @@ class GenerationScheduler:
         return Job(self._next_index, seed, mode, inputs, self.controls, draft, remake, self.bpm, fill)
 
     def _submit(self, job: Job) -> bool:
-        """Submits a job and says whether it did: a held loop is not replaced."""
+        """Submits a job, unless a loop is held; returns whether it was submitted."""
         if self._holds and not job.remake:
             return False
         self.generator.submit(job)
@@ -257,7 +257,7 @@ class GenerationScheduler:
     # results
 
     def _on_failure(self, job: Job) -> None:
-        """Remembers where a job failed: submitted again at once, it would fail a thousand times a second."""
+        """Remembers the bar in which a job failed. If it were submitted again at once, it could fail a thousand times a second."""
         self._failed_at = (self.player.cycles_started, self.player.bar)
         self._compared = _NOT_COMPARED
         if job in self._jobs:
@@ -270,7 +270,7 @@ class GenerationScheduler:
         if loop.remake:
             playing = self.player.loop
             if playing is None or loop.index >= playing.index or self.mode.when is When.ON_CHANGE:
-                self.player.replace_loop(replace(loop, remake=False))  # else a later loop plays already
+                self.player.replace_loop(replace(loop, remake=False))  # otherwise a later loop plays already
         elif loop.draft and not self._draft_is_complete:
             self._draft_loop = loop
         else:

@@ -4,9 +4,9 @@
                                                                the model's process (worker_main.py)
     performer ◄─ poll ──── queue ◄── reader thread ◄───── pipe ─┘
 
-A job crosses one queue and one pipe; its loop comes back through one pipe and one queue. The supervisor thread sends one job at a time:
-so it can time each job, and it restarts a process that dies or hangs. (Inside the process a thread reads the pipe for the main thread, so
-that the process exits with this one even during a job.)
+A job crosses one queue and one pipe, and its loop returns through one pipe and one queue. The supervisor thread sends one job at a time,
+so that it can time each job and restart a process that dies or hangs. Inside the process, a thread reads the pipe for the main thread, so
+that the process exits together with this one, even during a job.
 """
 
 import sys
@@ -42,10 +42,10 @@ def back_off_s(deaths: int) -> float:
 
 
 class WorkerProcess(PendingJobs):
-    """A `generator.LoopGenerator` that runs the model in another process, and restarts it where it dies."""
+    """A `generator.LoopGenerator` that runs the model in another process, and restarts the process if it dies."""
 
     def __init__(self, load: Callable[[], Model], make: Callable[[Model, Job], Loop] = make_loop) -> None:
-        """Takes two functions that pickle and are called in the process: `load` once, `make` with the model for every job."""
+        """Takes two picklable functions that the process calls: `load` once, and `make` with the model for every job."""
         super().__init__()
         self._setup = pack(sys.path) + pack((load, make))
         self._inbox: SimpleQueue[Job | ModelProcess | None] = SimpleQueue()  # a process that has ended; None to close
@@ -54,7 +54,7 @@ class WorkerProcess(PendingJobs):
         self._starting = threading.Lock()
         self._closed = threading.Event()
         self._loaded = threading.Event()
-        self._info: ModelInfo | Exception | None = None  # an exception where the first start failed
+        self._info: ModelInfo | Exception | None = None  # an exception if the first start failed
         self._load_reply: object = None
         self._running = threading.Semaphore(0)  # 1 while the process has a job
         self._error_s = 0.0
@@ -72,7 +72,7 @@ class WorkerProcess(PendingJobs):
         self._supervisor.start()
 
     def ready(self) -> ModelInfo:
-        """Waits until the model is loaded; raises the exception of its loading: a DrumVAEError, unless it is a bug."""
+        """Waits until the model is loaded. Raises the exception if loading failed: a DrumVAEError, or another one for a bug."""
         while not self._loaded.wait(0.1):  # in short waits, because on Windows Ctrl-C does not interrupt a wait
             pass
         if isinstance(self._info, ModelInfo):
@@ -80,7 +80,7 @@ class WorkerProcess(PendingJobs):
         raise self._info or DrumVAEError("The model was closed before it was loaded; start drumvae-live again.")
 
     def close(self) -> None:
-        """Ends the process, busy or not, and waits for its exit for a second at most."""
+        """Ends the process, even during a job, and waits at most a second for its exit."""
         self._closed.set()
         self._inbox.put(None)
         with self._starting:
@@ -146,7 +146,7 @@ class WorkerProcess(PendingJobs):
             return self._process
 
     def _on_loaded(self, reply: object) -> None:
-        """Takes the first reply of a process: the model's properties, or the exception of its loading."""
+        """Handles the first reply of a process: the model's properties, or the exception if loading failed."""
         if self._info is None:
             assert isinstance(reply, ModelInfo | Exception)
             self._info = reply
@@ -158,7 +158,7 @@ class WorkerProcess(PendingJobs):
             raise EndedError(f"The model could not be loaded again: {reply}")
 
     def _next_job(self, process: ModelProcess) -> Job | None:
-        """Waits for a job, and clears an error that was shown long enough; None to close. Raises EndedError where the process ended."""
+        """Waits for a job, and clears an error that was shown long enough; None to close. Raises EndedError if the process ended."""
         while True:
             if self.error and time.monotonic() - self._error_s >= ERROR_SHOWN_S:
                 self.error = None

@@ -1,8 +1,8 @@
 """Runs the model inside its own process: reads jobs from standard input and writes loops to standard output.
 
-`supervisor.WorkerProcess` starts it. A message is a pickle within pickled bytes: the reader thread finds its end without
-unpickling it. The process prints nothing, and exits as soon as its standard input ends, even in the middle of a job. For that a thread
-reads the pipe all the time.
+`supervisor.WorkerProcess` starts it. A message is a pickle within pickled bytes, so that the reader thread finds its end without
+unpickling it. The process prints nothing. A thread reads the pipe all the time, so that the process exits as soon as its standard input
+ends, even during a job.
 """
 
 import os
@@ -51,7 +51,7 @@ class ModelInfo:
     steps: int
     """The length of its loops."""
     provider_reason: str = ""
-    """Why that provider was chosen."""
+    """A sentence that explains the choice of the provider."""
     styles: tuple[str, ...] = ()
     """Empty for a model without conditions."""
 
@@ -108,7 +108,7 @@ def _read_stdin(put: Callable[[bytes], None]) -> None:
 
 
 def run_job_with_notice(model: Model, make: Callable[[Model, Job], Loop], job: Job) -> GenerationResult:
-    """Runs one job, and adds the notice of a model that has moved to another provider; the loop is made all the same."""
+    """Runs one job; if the model fell back to another provider, the result has both the loop and a notice."""
     result = run_job(partial(make, model), job)
     notice = model.pop_notice()
     return result if result.error else GenerationResult(result.loop, notice)

@@ -1,7 +1,7 @@
 """Starts the model's process, sends it jobs, delivers its replies, and ends it.
 
 The process has no terminal. It has its own process group, so that Ctrl-C does not reach it, and its outputs are discarded from its
-first instruction on. (A multiprocessing child would inherit the terminal: where a session is killed while the model loads, the child's
+first instruction on. (A multiprocessing child would inherit the terminal: if a session is killed while the model loads, the child's
 traceback would be left on the screen.)
 """
 
@@ -39,7 +39,7 @@ class ModelProcess:
     def __init__(self, on_reply: Callable[[object], None], on_end: "Callable[[ModelProcess], None]") -> None:
         """Starts the process and the reader thread, which calls `on_reply` for each reply and `on_end` after the last one.
 
-        Raises EndedError where the process cannot be started.
+        Raises EndedError if the process cannot be started.
         """
         apart: dict[str, Any] = {"creationflags": _CREATE_NO_WINDOW} if sys.platform == "win32" else {"process_group": 0}
         try:
@@ -67,7 +67,7 @@ class ModelProcess:
             self._stdin.flush()
 
     def wait(self, timeout_s: float) -> None:
-        """Waits for the reply to the last request; raises EndedError where none comes in time, or ever."""
+        """Waits for the reply to the last request; raises EndedError if none comes in time, or ever."""
         with self._changed:
             self._changed.wait_for(lambda: self._has_reply or self._has_ended, timeout_s)
         if not self._has_reply:

@@ -43,13 +43,13 @@ class ClipSlots:
         self._slots[slot] = loop
 
     def add_played(self, loop: Loop) -> None:
-        """Adds the loop that plays now to the history; the same loop made again replaces the former one."""
+        """Adds the current loop to the history; a remake replaces the earlier version of its loop."""
         if self._history and self._history[-1].index == loop.index >= 0:
             self._history.pop()
         self._history.append(loop)
 
     def undo(self) -> Loop | None:
-        """Removes the last loop from the history and returns the one before it; None where there is none."""
+        """Removes the last loop from the history and returns the one before it; None if there is none."""
         if len(self._history) < 2:
             return None
         self._history.pop()

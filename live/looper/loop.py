@@ -25,13 +25,13 @@ class Loop:
     grid: Grid
     seed: int | None = None
     source: str = ""
-    """The word for its origin: generated, humanized, performance."""
+    """Its origin in a word, such as generated or humanized."""
     draft: bool = False
-    """Whether it answers a recording whose last beat was still to come."""
+    """Whether it answers a recording without its last beat."""
     remake: bool = False
-    """Whether it replaces the same loop, which plays already."""
+    """Whether it replaces an earlier version of itself, which is playing."""
     dry_grid: Grid | None = None
-    """The same hits as they were played, without the model's expression; None for a generated loop."""
+    """The input of humanize, without the model's expression; None for other loops."""
 
     def render(self, controls: ControlState) -> Grid:
         """Returns the grid that is played: the humanize amount and the groove effects applied."""
@@ -53,7 +53,7 @@ def cycle_onsets(grid: Grid, start_beat: float) -> list[Onset]:
 
 
 def step_of(beat: float) -> int:
-    """Returns the step, from 0, on which an onset belongs, its beat counted from the start of its cycle."""
+    """Returns the step, from 0, of an onset whose beat is counted from the start of its cycle."""
     return int((beat + EARLY_BEATS) * STEPS_PER_BEAT)
 
 

@@ -65,14 +65,14 @@ class Player:
     loop: Loop | None = None
     """The loop that plays; None is silence."""
     call_and_response: bool = False
-    """Whether every other cycle, beginning with the one where playback began, is a rest for listening."""
+    """Whether every other cycle is a rest, beginning with the one in which playback began."""
     cycles_started: int = 0
-    """Jumps included."""
+    """How many cycles have started, including those after jumps."""
     bar: int = 0
     """The bar of the cursor; it begins at beat 4 times this."""
     hits_played: int = 0
     hits_dropped: int = 0
-    """Hits whose due time was over."""
+    """Hits that were dropped because their due time had passed."""
     bar_controls: ControlState = field(default_factory=ControlState)
     """The control values that this bar is played with."""
     _cursor_beats: float = 0.0
@@ -82,10 +82,10 @@ class Player:
     _start: _PlaybackStart = field(default_factory=_PlaybackStart)
     _onsets: Sequence[Onset] = ()  # of this cycle, from this bar on
     _next_onset: int = 0
-    _changed_loop: bool = False  # whether this cycle has brought in a queued loop: it brings in one at most
-    _first_step: int = 0  # where this cycle began
-    _first_voices: set[int] = field(default_factory=set)  # those played on that step
-    _accepts_until_beat: float = -math.inf  # up to here this cycle still takes a loop for its beginning
+    _changed_loop: bool = False  # whether a queued loop has started in this cycle; at most one does
+    _first_step: int = 0  # the step at which this cycle began
+    _first_voices: set[int] = field(default_factory=set)  # the voices played on that step
+    _accepts_until_beat: float = -math.inf  # until this beat, a queued loop still starts in this cycle
     _note_offs_s: dict[int, float] = field(default_factory=dict)  # due time of the note-off, by pitch
 
     @property
@@ -99,20 +99,19 @@ class Player:
 
     @property
     def queued_loop(self) -> Loop | None:
-        """The loop that the next cycle brings in."""
+        """The loop that starts with the next cycle."""
         return self._queued
 
     @property
     def active_notes(self) -> Mapping[int, float]:
-        """The pitches that are held, and the due times of their note-offs."""
+        """The sounding pitches and the due times of their note-offs."""
         return self._note_offs_s
 
     def queue_loop(self, loop: Loop) -> None:
-        """Takes the loop that the next cycle brings in; the last one queued counts.
+        """Queues the loop that starts with the next cycle; it replaces a queued one.
 
-        Within half a step before a cycle, or half a step after a wrap, the loop still comes in at that boundary. Voices that the
-        old loop has already played on the first step are not repeated. While nothing plays, the loop comes in at once, at the
-        place of the cursor.
+        Within half a step before a cycle, or half a step after a wrap, the loop still starts at that boundary. Voices that the old
+        loop has already played on the first step are not repeated. If nothing plays, the loop starts at once, at the cursor.
         """
         self._queued = loop
         late = self.loop is not None and self._cursor_beats >= self._accepts_until_beat
@@ -122,18 +121,18 @@ class Player:
         self._onsets = [onset for onset in self._onsets if self._step(onset) != self._first_step or onset.voice not in self._first_voices]
 
     def rests_in(self, cycle: int) -> bool:
-        """Says whether a cycle is a rest in call and response."""
+        """Returns whether a cycle is a rest in call and response."""
         return (cycle - self._first_cycle) % 2 == 0
 
     def replace_loop(self, loop: Loop) -> None:
-        """Takes the loop that the next bar brings in, at its own place in the four; a queued loop stays queued."""
+        """Replaces the loop from the next bar on, at the same bar of the new loop; a queued loop stays queued."""
         if self.loop is None:
             self.queue_loop(loop)
         else:
             self._replacement = loop
 
     def unqueue_loop(self) -> Loop | None:
-        """Returns the queued loop, which is queued no longer."""
+        """Removes the queued loop and returns it."""
         loop, self._queued = self._queued, None
         return loop
 
@@ -141,13 +140,13 @@ class Player:
         """Begins at a beat, within a cycle or at its start. Called after `all_notes_off`.
 
         Hits of earlier steps are skipped. A hit that is early on the step of this beat is due at once, so that a song that starts
-        with an early kick has its kick. A pitch that was played a moment ago, at the place that the song has left, is not repeated.
+        with an early kick has its kick. A pitch that was played just before the jump is not repeated.
 
         Args:
-            beat: Where to begin, in unrolled beats.
+            beat: The first beat, in unrolled beats.
             at_s: The monotonic time of that beat, in seconds; nothing is due before it.
             note_on_s: When each pitch was last played, in seconds.
-            wraps: Whether the DAW's loop wraps here. Such a loop may hold no cycle boundary, so a wrap brings in the queued loop.
+            wraps: Whether the DAW's loop wraps here. Such a loop may have no cycle boundary, so the queued loop starts at the wrap.
         """
         cycles_since_start = self.cycle - self._first_cycle + 1 if wraps else 0
         self._start = _PlaybackStart(beat, at_s, dict(note_on_s or {}))
@@ -164,7 +163,7 @@ class Player:
             self._apply_changes(beat)
 
     def advance(self, timeline: Timeline, until_s: float, end_beats: float = math.inf) -> list[ScheduledMessage]:
-        """Returns the messages that are due up to a time and were not returned before, in time order; none of hits from `end_beats` on."""
+        """Returns the messages that are due up to a time and were not returned before, in time order, without hits from `end_beats` on."""
         until_beats = timeline.beat_at(until_s)
         out: list[ScheduledMessage] = []
         while True:
@@ -211,16 +210,16 @@ class Player:
             self._apply_changes(beat)
 
     def _begin_loop(self, from_beat: float) -> None:
-        """Goes on with the replacement, else with the queued loop, else with the same loop."""
+        """Continues with the replacement, else with the queued loop, else with the same loop."""
         holds = self.controls.hold and self.loop is not None
         if self._replacement and self._queued and self.loop and self._replacement.index == self.loop.index:
-            self._replacement = None  # the same loop made again, too late: its last cycle is over
+            self._replacement = None  # a remake of the old loop that came too late
         if self._replacement is None and self._queued is not None and not holds:
             self._replacement, self._queued, self._changed_loop = self._queued, None, True
         self._apply_changes(from_beat)
 
     def _apply_changes(self, from_beat: float) -> None:
-        """Lists the onsets from a beat on anew, with the replacement and the current control values."""
+        """Lists the onsets from a beat on again, with the replacement and the current control values."""
         loop, self._replacement = self._replacement or self.loop, None
         self.loop, self.bar_controls = self._with_locked_voices(loop), self.controls
         rests = self.call_and_response and self.rests_in(self.cycle)

@@ -12,11 +12,11 @@ from ..clock.timeline import EARLY_BEATS, Timeline, cycle_start
 from ..controls.control_panel import ControlPanel
 
 PENDING_NOTES = 32
-"""How many notes played before the song rolls are kept: those that anticipate its first beat belong to it."""
+"""How many notes are kept that were played before the song rolls: those shortly before its first beat belong to that beat."""
 
 
 class PendingNote(NamedTuple):
-    """A note that was played while no timeline gave it a beat; its velocity is MIDI's, 1 to 127."""
+    """A note with a time instead of a beat, because the song was not rolling; its velocity is MIDI's, 1 to 127."""
 
     at_s: float
     voice: int
@@ -75,7 +75,7 @@ class CycleRecorder:
     _overdubbed: Grid = field(default_factory=Grid.empty)  # the layers of earlier cycles
 
     def add(self, note: PendingNote, timeline: Timeline | None) -> None:
-        """Takes a note; without a timeline it waits for the song to roll."""
+        """Records a note; without a timeline it waits until the song rolls."""
         if timeline is None:
             self._pending = [*self._pending, note][-PENDING_NOTES:]
         else:
@@ -98,7 +98,7 @@ class CycleRecorder:
         return overdubbed(self._overdubbed, played) if self.panel.state.overdub else played
 
     def end_cycle(self, next_cycle: int) -> Grid:
-        """Returns the cycle that is over, and goes on with another one; its early notes are in the recording already."""
+        """Returns the finished cycle and continues with another one, whose early notes are already in the recording."""
         played = self.grid()
         self._overdubbed = played if self.panel.state.overdub else Grid.empty()
         self.cycle = next_cycle
@@ -112,7 +112,7 @@ class CycleRecorder:
         self.recording = self.recording.since(self.cycle)
 
     def carry_early_notes(self, left_beat: float, beat: float) -> None:
-        """Keeps only notes that anticipate the place to which the song jumps, moved from where the song was left to that place."""
+        """Keeps only notes played shortly before a jump, and moves them from `left_beat` to `beat`, the target of the jump."""
         self.recording = self.recording.moved(left_beat - EARLY_BEATS, beat - left_beat)
 
     @property
@@ -125,6 +125,6 @@ class CycleRecorder:
 
 
 def overdubbed(first: Grid, second: Grid) -> Grid:
-    """Returns the hits of both; where both have one, the louder stays, the first of equals."""
+    """Returns the hits of both grids; of two hits in one cell the louder stays, or the first of two equal ones."""
     is_second = second.velocities * second.hits > first.velocities * first.hits
     return Grid(*(np.where(is_second, b, a) for a, b in zip(first.arrays(), second.arrays(), strict=True)))

@@ -46,7 +46,7 @@ class Histogram:
         self._bins[min(int(math.log(seconds / MIN_S) / BIN_WIDTH), BINS - 1) if seconds > MIN_S else 0] += 1
 
     def percentile_ms(self, share: float) -> float | None:
-        """Returns the percentile for a share from 0 to 1, or None where nothing was counted."""
+        """Returns the percentile for a share from 0 to 1, or None if nothing was counted."""
         rank, below = max(math.ceil(share * self.count), 1), 0
         for number, count in enumerate(self._bins):
             below += count
@@ -61,7 +61,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ClockStats:
-    """The tempo and the jitter of a clock; None where no whole beat arrived without a gap."""
+    """The tempo and the jitter of a clock; None if no whole beat arrived without a gap."""
 
     ticks: int = 0
     bpm_mean: float | None = None
@@ -77,7 +77,7 @@ class ClockStats:
 
     @property
     def sentence(self) -> str:
-        """The jitter in words; empty where it was not measured."""
+        """The jitter in words; empty if it was not measured."""
         if self.jitter_p50_ms is None:
             return ""
         worse = f"p95 {self.jitter_p95_ms:.2f}, worst {self.jitter_max_ms:.2f}"

@@ -29,7 +29,7 @@ REPORT_HINT = "name another file after --report"
 
 @dataclass(frozen=True)
 class SyncReport:
-    """The measurements of a session; None where nothing was measured."""
+    """The measurements of a session; None if nothing was measured."""
 
     minutes: float = 0.0
     """How long the song played."""
@@ -54,9 +54,9 @@ class SyncReport:
     port_losses: int = 0
     worker_restarts: int = 0
     stale: int = 0
-    """Hits left out because they were already too late."""
+    """Hits that were dropped because their due time had passed."""
     real_time: bool | None = None
-    """Whether the system granted real-time priority; None where it was not requested."""
+    """Whether the system granted real-time priority; None if it was not requested."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for JSON."""
@@ -156,7 +156,7 @@ class SyncMeter:
     def transport(self, event: TransportEvent, expected_beats: float | None = None) -> None:
         """Records a transport event.
 
-        `expected_beats` is the song's beat at that time without the event; None where the song was stopped.
+        `expected_beats` is the song's beat at that time without the event; None if the song was stopped.
         """
         if event.kind is TransportKind.LOCATED:
             self._located(event, expected_beats)
@@ -213,14 +213,14 @@ class Report(Protocol):
 
 
 def check_report(path: Path) -> None:
-    """Checks before a session that its report can be written, and creates the folder; raises DataError where it cannot."""
+    """Checks before a session that its report can be written, and creates the folder; raises DataError if it cannot."""
     if path.is_dir():
         raise DataError(f"The report cannot be written to {path}, which is a folder; {REPORT_HINT}.")
     check_writable(path.parent, "The report", REPORT_HINT)
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Writes a report as JSON, atomically; raises DataError where it cannot be written."""
+    """Writes a report as JSON, atomically; raises DataError if it cannot be written."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n", "utf-8")

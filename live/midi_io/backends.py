@@ -67,7 +67,7 @@ class Backend:
 
 
 def find_backend(requested: str = "auto") -> Backend:
-    """Returns the requested MIDI system, or the first that responds; raises PortError where none does."""
+    """Returns the requested MIDI system, or the first that responds; raises PortError if none does."""
     if requested not in BACKENDS:
         raise PortError(f"There is no backend {requested!r}; {nearest(requested, list(BACKENDS))}")
     rtmidi = _rtmidi()

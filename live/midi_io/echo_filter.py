@@ -1,10 +1,11 @@
-"""Recognises this program's own notes when they come back: on a bus shared with the DAW, every sent note arrives at the input too.
+"""Recognises echoes of this program's own notes: on a bus shared with the DAW, every sent note also arrives at the input.
 
-Only note-ons are checked: no other message counts as a hit, and feedback.py recognises the controllers that it sent.
+Only note-ons are checked: no other message counts as a hit, and feedback.py recognises echoes of controllers.
 
-The share of recent notes that came back shows whether the port is shared. Until that is known, every copy within 30 ms is an echo.
-On a shared port, a note comes back no more often than most do, no sooner than most do, and on the same channel; a further copy was
-played by a person. Without a shared port every note was played by a person, also on a drum machine that plays all at velocity 100.
+The share of recent notes with an echo shows whether the port is shared. Until that is known, every copy within 30 ms is an echo. On a
+shared port, a copy is an echo only if its delay, its channel and the number of copies fit those of recent echoes; any other copy was
+played by the user. On a port that is not shared, every note was played by the user, even on a drum machine that plays everything at
+velocity 100.
 """
 
 from collections import deque
@@ -21,9 +22,9 @@ MAX_DELAY_S = 0.1
 MAX_COPIES = 4
 """How often a note may come back until echoes are detected."""
 RECENT_NOTES = 16
-"""How many of the last notes decide; half of them are enough."""
+"""The decision uses this many of the last notes, and at least half of them."""
 SHARED_SHARE, UNSHARED_SHARE = 0.5, 0.25
-"""From this share of returned notes on, the port is shared; below the second, it is not."""
+"""The port counts as shared from the first share of returned notes on, and as not shared below the second."""
 MARGIN_S = 0.002
 """An echo's delay may exceed the first and last decile of recent delays by this, plus a quarter of the deciles' distance."""
 

@@ -1,8 +1,8 @@
 """Detects the end of a JACK server, and keeps its library from printing.
 
-A client cannot notice through rtmidi that the server died, because libjack keeps the list of ports in memory and answers from there.
-It has to be noticed, for two reasons. rtmidi waits forever once the buffer of a dead port is full. And libjack frees the remains of a
-dead server's clients as soon as a new client is opened. rtmidi then frees them again (seen with 1.9.22).
+A client cannot detect through rtmidi that the server died, because libjack keeps the list of ports in memory. There are two reasons to
+detect it. rtmidi waits forever once the buffer of a dead port is full. And libjack frees the remains of a dead server's clients as soon as
+a new client is opened; rtmidi then frees them again (seen with 1.9.22).
 """
 
 import ctypes

@@ -35,7 +35,7 @@ class Port:
     direction = ""
 
     def __init__(self, backend: Backend, requested_name: str) -> None:
-        """Sets a part of a port's name; raises PortError where it cannot be one."""
+        """Sets a part of a port's name; raises PortError if it cannot be one."""
         if not requested_name.strip() or not requested_name.isprintable():
             raise PortError(
                 f"{requested_name!r} is not a valid name of an {self.direction} port: type drumvae-live --list-ports to see the ports."
@@ -75,7 +75,7 @@ class Port:
         return [name for name in without_own(self._backend.names(self._midi)) if name != self.sibling_port]
 
     def open(self, names: Sequence[str]) -> None:
-        """Connects to a matching port among `names`, or creates a virtual one; raises PortError where neither can be done."""
+        """Connects to a matching port among `names`, or creates a virtual one; raises PortError if neither can be done."""
         name = match(self.requested_name, names)
         if name is None:
             self._check_creatable(names)
@@ -178,7 +178,7 @@ class Port:
             midi.delete()
 
     def _after_reopen(self) -> None:
-        """Sends what was missed, before the port counts as reopened."""
+        """Sends the messages that were missed, before the port counts as reopened."""
 
 
 class InPort(Port):

@@ -25,7 +25,7 @@ class PortList:
 
 
 def list_ports(backend: str = "auto") -> PortList:
-    """Returns every port of this machine except this program's; raises PortError where there is no MIDI system."""
+    """Returns every port of this machine except this program's; raises PortError if there is no MIDI system."""
     system = find_backend(backend)
     midi_in, midi_out = system.midi_in(PROBE_CLIENT), system.midi_out(PROBE_CLIENT)
     try:

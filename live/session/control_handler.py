@@ -58,12 +58,12 @@ class ControlHandler:
         return self._title(event)
 
     def remember(self, loop: Loop | None) -> None:
-        """Takes the loop that plays now into the history of `undo`."""
+        """Adds the current loop to the history of `undo`."""
         if loop is not None:
             self.clip_slots.add_played(loop)
 
     def _refusal(self, action: Action) -> str | None:
-        """Returns why the model does not support an action; None where it does."""
+        """Returns a sentence if the model does not support an action, else None."""
         if action.mode is not None and action.mode not in self.scheduler.modes:
             return f"This bundle cannot {action.mode}; it offers {', '.join(self.scheduler.modes)}."
         if action.verb in _NEEDS_STYLES and not self.scheduler.styles:
@@ -128,7 +128,7 @@ class ControlHandler:
         return f"Loop {loop.index} comes back with the next bar and is held."
 
     def _go_to(self, loop: Loop) -> None:
-        """Brings in a loop that stays: hold is on until it is pressed again."""
+        """Plays a loop from the next bar on and switches hold on."""
         self.player.replace_loop(loop)
         self.scheduler.set_controls(replace(self.controls, hold=True))
         self.scheduler.keep_unchanged(loop)

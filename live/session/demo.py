@@ -66,7 +66,7 @@ class NullOutput:
 
 
 def write_demo(path: Path, played: Sequence[PlayedLoop], bpm: float) -> str:
-    """Writes the played loops and returns a sentence about them; raises DataError where the file cannot be written."""
+    """Writes the played loops and returns a sentence about them; raises DataError if the file cannot be written."""
     write_midi(path, [each.loop.grid for each in played], bpm, played[-1].kit, name="drumvae demo")
     sources = (each.loop.source for each in played)
     parts = ", then ".join(f"four bars {'of ' if source == 'performance' else ''}{source}" for source in sources)

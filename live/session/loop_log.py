@@ -1,4 +1,4 @@
-"""Reports each loop once its cycle is over, with its bar, its mean tempo and its kit."""
+"""Reports each loop when its cycle has ended, with its bar, its mean tempo and its kit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -33,18 +33,18 @@ class LoopLog:
     _start: tuple[float, float] = (0.0, 0.0)  # unrolled beat and seconds
 
     def begins_cycle(self) -> bool:
-        """Says whether the player has begun a cycle or a loop since the last call of `begin_cycle`."""
+        """Returns whether the player has begun a cycle or a loop since the last call of `begin_cycle`."""
         return self._current != (self.player.cycles_started, self.player.loop)
 
     def begin_cycle(self, beat: float, now_s: float) -> None:
-        """Reports the cycle before and begins another one at a beat."""
+        """Reports the previous cycle and begins another one at a beat."""
         self.report(now_s)
         self._current = (self.player.cycles_started, self.player.loop)
         self._start = (beat, now_s)
         self.bar = bar_of(self.song.song_beat_of(max(beat, float(self.player.cycle * LOOP_BEATS))))
 
     def report(self, now_s: float) -> None:
-        """Reports the loop whose cycle is over or cut."""
+        """Reports the loop whose cycle has ended or was cut."""
         _, loop = self._current
         timeline = self.song.timeline
         if loop is None or loop is self._reported or timeline is None:

@@ -27,7 +27,7 @@ class LoopWriter:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Makes the folder and writes a probe into it; raises DataError where that fails."""
+        """Makes the folder and writes a probe into it; raises DataError if that fails."""
         import mido  # noqa: F401  # imported now, not while the first loop plays
 
         self.folder = folder

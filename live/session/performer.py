@@ -51,7 +51,7 @@ class PerformerOptions:
     seed: int = 0
     """A session with the same seed and input plays the same loops."""
     controls: ControlState = field(default_factory=ControlState)
-    """The control values at the start."""
+    """The initial control values."""
     modes: tuple[str, ...] = ("generate",)
     """The modes that the model supports."""
     styles: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class PerformerOptions:
     offset_s: float = 0.0
     """Added to every due time; negative plays early, for a slow sampler."""
     on_loop_played: Callable[[PlayedLoop], None] | None = None
-    """Receives each loop once its cycle is over; called by the performer's thread."""
+    """Receives each loop when its cycle has ended; called by the performer's thread."""
 
 
 class Performer:
@@ -84,7 +84,7 @@ class Performer:
     def __init__(
         self, clock: Clock, source: Input, output: Output, generator: LoopGenerator, options: PerformerOptions | None = None
     ) -> None:
-        """Connects the rooms of the session.
+        """Connects the parts of the session.
 
         Args:
             clock: Follows the DAW, or is an internal clock.
@@ -123,11 +123,11 @@ class Performer:
         return self._publisher.status
 
     def prepare(self) -> None:
-        """Submits the first job, where the mode needs no recording; called before the performer's thread starts."""
+        """Submits the first job if the mode needs no recording; called before the performer's thread starts."""
         self._update_scheduler()
 
     def step(self, now_s: float) -> NextCall:
-        """Does everything that is due at a time, and returns when to call again (monotonic seconds)."""
+        """Does all work that is due at `now_s`, and returns the time of the next call (monotonic seconds)."""
         for arrival in self.source.poll(now_s):
             self._receive(arrival, now_s)
         self._output_queue.send(now_s)
@@ -179,7 +179,7 @@ class Performer:
             self._recorder.add(PendingNote(arrival.at_s, voice, arrival.message[2]), timeline)
 
     def apply(self, event: Event, now_s: float) -> None:
-        """Does the action of a control."""
+        """Runs the action of a control."""
         name, publisher = event.action.name, self._publisher
         if name == "panic":
             self._output_queue.all_notes_off(self.player.panic(now_s))
@@ -226,7 +226,7 @@ class Performer:
         self._cancelled = []
 
     def _jump(self, place: Locate, at_s: float, now_s: float) -> None:
-        """Goes on at another place. A rolling song's recording is answered as a whole cycle is."""
+        """Continues at another position. If the song was rolling, its recording is answered like a complete cycle."""
         self._output_queue.all_notes_off(self.player.all_notes_off(now_s))
         cycle = cycle_at(place.beat)
         if place.left_beat is None:
@@ -240,7 +240,7 @@ class Performer:
     # loops
 
     def _update_scheduler(self) -> None:
-        """Polls the generator and submits what is due. The tempo is rounded to whole beats: jitter must not change the loops."""
+        """Polls the generator and submits a due job. The tempo is rounded to a whole number, so that jitter does not change the loops."""
         self._scheduler.bpm = float(round(self.clock.timeline.bpm)) if self.clock.synced else None
         self._scheduler.update()
 
@@ -259,7 +259,7 @@ class Performer:
         self._loop_log.controls = self.player.bar_controls
 
     def _record(self, beat: float) -> None:
-        """Ends the cycle that is recorded, or has its draft made a beat before its end."""
+        """Ends the recorded cycle at its end, or requests its draft a beat earlier."""
         if cycle_at(beat) > self._recorder.cycle:
             self._end_cycle(cycle_at(beat))
             self._recorder.forget_earlier_cycles()

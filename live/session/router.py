@@ -14,7 +14,7 @@ LAST_DATA = 0x7F
 
 
 class Route(Enum):
-    """The receiver of a message that is no control."""
+    """The receiver of a message that moves no control."""
 
     CLOCK = auto()
     NOTE = auto()
@@ -24,7 +24,7 @@ class Route(Enum):
 
 @dataclass
 class MessageRouter:
-    """Decides once per message who receives it.
+    """Selects the receiver of each message.
 
     Thread-safe: no.
     Realtime-safe: yes.

@@ -11,20 +11,20 @@ from ..clock.transport import TransportEvent, TransportKind
 
 
 class Locate(NamedTuple):
-    """Where playback goes on after a start, a jump or a wrap."""
+    """The position at which playback continues after a start, a jump or a wrap."""
 
     beat: float
     """In unrolled beats."""
     unrolled_beats: float
     """The unrolled beat minus the song's beat."""
     left_beat: float | None
-    """The unrolled beat at which the song was left; None where it did not roll."""
+    """The unrolled beat before the jump; None if the song was not rolling."""
     wraps: bool
-    """Whether a rolling song went back."""
+    """Whether a rolling song jumped back."""
 
     @property
     def continues(self) -> bool:
-        """Whether the song goes on without a gap: a wrap of whole cycles in time is no jump."""
+        """Whether the song continues without a gap: a wrap by whole cycles, on time, is not a jump."""
         return self.left_beat is not None and self.beat - self.left_beat < EARLY_BEATS
 
 
@@ -48,8 +48,8 @@ class Song:
     """In unrolled beats; None before the first start."""
     rolling: bool = False
     end_beats: float = math.inf
-    """Where the session ends, in unrolled beats."""
-    _stop_pending: bool = False  # perhaps the first half of a jump
+    """The end of the session, in unrolled beats."""
+    _stop_pending: bool = False  # the stop may be the beginning of a jump
     _unrolled_beats: float = 0.0  # unrolled beats minus song beats
 
     def song_beat_of(self, beat: float) -> float:
@@ -57,22 +57,22 @@ class Song:
         return beat - self._unrolled_beats
 
     def beat_at(self, at_s: float) -> float | None:
-        """Returns the expected beat of the song at a time; None while the song does not roll."""
+        """Returns the expected beat of the song at a time; None if the song is not rolling."""
         if self.timeline is None or not (self.rolling or self._stop_pending):
             return None
         return self.song_beat_of(self.timeline.beat_at(at_s))
 
     def follow(self, timeline: Timeline) -> None:
-        """Takes the clock's latest timeline. After a stop the old one stays, because it gives the beat that the song would have reached."""
+        """Follows the clock's timeline. After a stop the old one stays, because it gives the beat that the song would have reached."""
         if self.rolling:
             self.timeline = timeline.moved(self._unrolled_beats)
 
     def stop(self, kind: TransportKind) -> None:
-        """Takes a stop, which may be pending."""
+        """Stops the song; STOP_PENDING may turn out to be the beginning of a jump."""
         self.rolling, self._stop_pending = False, kind is TransportKind.STOP_PENDING
 
     def locate(self, event: TransportEvent) -> Locate:
-        """Returns where playback goes on: the smallest growth of the beat count that keeps the place within four bars."""
+        """Returns the position at which playback continues: the next unrolled beat with the same phase within four bars."""
         rolled = self.rolling or self._stop_pending
         expected = self.timeline.beat_at(event.at_s) if self.timeline else event.beat
         wraps = rolled and event.beat + self._unrolled_beats < expected - EARLY_BEATS
@@ -80,7 +80,7 @@ class Song:
         return Locate(event.beat + unrolled_beats, unrolled_beats, expected if rolled else None, wraps)
 
     def enter(self, place: Locate, timeline: Timeline) -> None:
-        """Rolls on from a place, on the clock's timeline."""
+        """Starts rolling at a position, on the clock's timeline."""
         self._unrolled_beats = place.unrolled_beats
         self.timeline = timeline.moved(self._unrolled_beats)
         self.rolling, self._stop_pending = True, False

@@ -19,7 +19,7 @@ MESSAGES_AT_ONCE = 6
 
 @dataclass
 class StatusPublisher:
-    """Reads the rooms of a session and replaces `status`.
+    """Reads the parts of a session and replaces `status`.
 
     Called by the performer's thread; any thread may read `status`.
 
@@ -71,7 +71,7 @@ class StatusPublisher:
 
 @dataclass
 class FeedbackSender:
-    """Sends the control values to MIDI controllers: motor faders, lamps, a DAW's automation."""
+    """Sends the control values to MIDI controllers: motor faders, LEDs, a DAW's automation."""
 
     feedback: Feedback
     output: Output

@@ -1,6 +1,6 @@
-"""Writes the golden record anew, all of it or the tests that are named by pytest's own options, such as -k performance.
+"""Rewrites the golden record: all of it, or the tests selected by pytest's own options, such as -k performance.
 
-It is rewritten only when behaviour changes on purpose, and the change of the record then says which: read its diff before it is kept.
+Rewrite it only after an intended change of behaviour. The diff of the record shows the change: read it before you commit.
 """
 
 import os
@@ -14,5 +14,5 @@ if __name__ == "__main__":
     sys.path.insert(0, str(tests))
     from helpers.golden_runs import REWRITE
 
-    os.environ |= {REWRITE: "1", "DRUMVAE_REQUIRE_GMD": "1"}  # nothing is left as it was without a word
+    os.environ |= {REWRITE: "1", "DRUMVAE_REQUIRE_GMD": "1"}  # a missing data set fails instead of skipping its test
     sys.exit(pytest.main([str(tests / "test_golden_record.py"), *sys.argv[1:]]))

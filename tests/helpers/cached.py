@@ -1,4 +1,4 @@
-"""Keeps what is slow to make, such as an exported bundle, from one test run to the next."""
+"""Caches test data that is slow to make, such as an exported bundle, between test runs."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ def cached_folder(cache: Path, name: str, make: Callable[[Path], object]) -> Pat
     """Returns a folder that `make` filled, in this run or in an earlier one with the same code.
 
     Args:
-        cache: Where folders are kept; processes of one run may share it.
+        cache: The folder of the cache; processes of one run may share it.
         name: The folder's name; folders of the same name from other versions of the code are removed.
         make: Fills the empty folder that it is given.
     """

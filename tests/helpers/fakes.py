@@ -1,4 +1,4 @@
-"""Fakes for sessions: a clock sender, ports, an engine, a MIDI driver, and a session in simulated time.
+"""Fakes for sessions: a DAW (`Sender`), ports, an engine, a MIDI driver, and a session in simulated time.
 
 A song is a list of (seconds, bytes), so a whole performance is compared as a list and no test sleeps.
 """
@@ -33,7 +33,7 @@ def position(sixteenths: int) -> bytes:
 
 
 class Sender:
-    """A DAW that writes its messages into a list. Time moves with `ticks` and `rest` only."""
+    """A fake DAW that writes its clock, transport and notes into a list. Time moves with `ticks` and `rest` only."""
 
     def __init__(self, bpm: float = 120.0, at_s: float = NOW_S, jitter_s: float = 0.0) -> None:
         self.bpm, self.at_s, self.jitter_s = bpm, at_s, jitter_s
@@ -79,7 +79,7 @@ class FakeInput:
 
 
 class FakeOutput:
-    """Keeps the sent messages with their times."""
+    """Records the sent messages with their times."""
 
     reconnect_count = 0
 
@@ -106,7 +106,7 @@ class FakeOutput:
 
 
 class FakeEngine:
-    """An engine that is quick: a generated loop depends on its seed, and each task has an effect that is easy to check."""
+    """A fast engine: a generated loop depends on its seed, and each task has an effect that is easy to check."""
 
     provider, provider_reason = "cpu", ""
 

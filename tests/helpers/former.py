@@ -1,4 +1,4 @@
-"""The folder of a trained model of the older family: an LSTM for reconstruction and humanization, without styles."""
+"""The bundle folder of a trained LSTM (family "lstm"), for reconstruction and humanization, without styles."""
 
 from pathlib import Path
 

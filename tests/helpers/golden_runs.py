@@ -1,8 +1,9 @@
-"""What the golden record holds and how a run is compared with it: commands and a performance in, lines of text out.
+"""Runs commands and a session, records their output as lines of text, and compares it with the golden record.
 
-A record is a JSON file of tests/golden_record: `arithmetic`, by which a machine is known that computes alike; `digests`, the SHA-256
-of files; `lines`, by section. A line of notes is tick, track, pitch, velocity; of a performance, seconds and the bytes of a message;
-any other, a name and its figures. tests/golden_record/write.py writes them anew, and only when behaviour changes on purpose.
+A record is a JSON file of tests/golden_record. `arithmetic` identifies machines whose floating-point results are identical, `digests` has
+the SHA-256 of files, and `lines` the lines of each section. A line of a MIDI file is tick, track, pitch and velocity. A line of a session
+is seconds and the bytes of a message. Any other line is a name and its figures. tests/golden_record/write.py rewrites the record, only
+after an intended change of behaviour.
 """
 
 import hashlib
@@ -29,13 +30,13 @@ from helpers.performances import PLAYED, performance, press, session_of
 
 RECORDS = Path(__file__).parents[1] / "golden_record"
 REWRITE = "DRUMVAE_WRITE_GOLDEN_RECORD"
-"""The environment variable with which the tests write the record instead of comparing with it."""
+"""If this environment variable is set, the tests write the record instead of comparing with it."""
 NOTE_SLACK, MESSAGE_SLACK = {0: 1.0, 3: 1.0}, {0: 0.002, 3: 1.0}
-"""What may differ between machines whose arithmetic differs: column of a line, largest difference."""
+"""Tolerances between machines with different arithmetic: the largest difference by column of a line."""
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
-"""By what share a figure may differ there, and by how much one that is nearly 0."""
+"""Relative tolerance of a figure there, and absolute tolerance of a figure near 0."""
 FEW, FAR = 0.01, 0.1
-"""One figure in a hundred may differ there by up to a tenth: a hit that hangs on a hair counts whole in what is counted."""
+"""There, one figure in a hundred may differ by up to a tenth, because a rounding error can change a hit and thereby a count."""
 
 Lines = dict[str, list[str]]
 
@@ -48,7 +49,7 @@ def digest(data: bytes) -> str:
 
 
 def arithmetic_of_stage() -> dict[str, Any]:
-    """Returns what NumPy and the shipped graphs answer to fixed inputs, whatever these and the graphs are called."""
+    """Returns digests of the results of NumPy and of the shipped graphs for fixed inputs, independent of tensor and file names."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.graph_optimization_level = 1, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     answers = []
@@ -64,7 +65,7 @@ def arithmetic_of_stage() -> dict[str, Any]:
 
 
 def arithmetic_of_training() -> dict[str, Any]:
-    """Returns what a few operations of PyTorch answer to fixed inputs, and their gradients."""
+    """Returns a digest of the results and gradients of a few PyTorch operations for fixed inputs."""
     import torch
 
     drawn = torch.from_numpy(np.random.default_rng(0).normal(size=(8, 64, 64)).astype(np.float32)).requires_grad_()
@@ -80,7 +81,7 @@ def arithmetic_of_training() -> dict[str, Any]:
 
 @contextmanager
 def one_thread_of_the_cpu() -> Iterator[None]:
-    """Has PyTorch train on the CPU, its sums in one order."""
+    """Makes PyTorch train on one CPU thread, so that sums are computed in a fixed order."""
     import torch
 
     threads = torch.get_num_threads()
@@ -91,11 +92,11 @@ def one_thread_of_the_cpu() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-# what is run
+# the runs
 
 
 def write_inputs(folder: Path) -> dict[str, str]:
-    """Writes two files to work on, a groove of four bars, loosely played, and six bars; returns where each is."""
+    """Writes two input files, a groove of four bars with timing offsets, and six bars; returns their paths."""
     groove = Grid.from_text(GROOVE)
     draw = np.random.default_rng(0)
     loose = Grid(groove.hits, groove.velocities, groove.hits * draw.uniform(-0.2, 0.2, groove.hits.shape))
@@ -122,7 +123,7 @@ MIDI_CALLS = {
     "infill": "--infill FIRST --seed 3 --voices closed-hat,open-hat",
     "infill_drawn": "--infill SECOND --seed 11 --voices kick --temperature 1 --style funk",
 }
-"""The options of every call of `drumvae-export midi`, by a name for what it writes."""
+"""The options of every call of `drumvae-export midi`, by the name of its output folder."""
 
 
 def notes_of(path: Path) -> list[str]:
@@ -138,7 +139,7 @@ def notes_of(path: Path) -> list[str]:
 
 
 def files_as_lines(folder: Path) -> dict[str, Any]:
-    """Returns the digests and the notes of all MIDI files of a folder, by their place in it."""
+    """Returns the digests and the notes of all MIDI files of a folder, by relative path."""
     names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.mid"))}
     return {
         "digests": {name: digest(path.read_bytes()) for name, path in names.items()},
@@ -147,7 +148,7 @@ def files_as_lines(folder: Path) -> dict[str, Any]:
 
 
 def run_midi_calls(folder: Path) -> dict[str, Any]:
-    """Returns what `drumvae-export midi` writes with the bundle that ships."""
+    """Returns the output of `drumvae-export midi` with the shipped bundle."""
     out, inputs = folder / "written", write_inputs(folder)
     for name, call in MIDI_CALLS.items():
         options = [inputs.get(word, word) for word in call.split()]
@@ -162,21 +163,21 @@ MOVES = (
     *(("mode respond", 146, 127), ("mode vary", 210, 127), ("drift", 214, 100), ("next", 226, 127)),
     *(("mode morph", 234, 127), ("morph", 238, 40), ("morph", 247, 100), ("mute snare", 250, 127), ("swing", 253, 64)),
 )
-"""What is moved in the long song: an action, a beat, a value."""
+"""The control moves in the long song: action, beat, controller value."""
 
 
 def long_song() -> Sender:
-    """Returns a song that goes through every mode, is stopped within a loop and goes on."""
+    """Returns a song that goes through every mode, is stopped within a loop and continues."""
     sender = Sender(120, jitter_s=0.0005).say(START).beats(262.3).say(STOP).rest(1).say(position(32), CONTINUE).beats(9.1).say(STOP)
     for name, beat, value in MOVES:
         press(sender, name, beat, value)
-    for line in (80, 112, 128, 160, 176):
-        performance(sender, Grid.from_text(GROOVE) if line in (80, 160) else PLAYED, line)
+    for beat in (80, 112, 128, 160, 176):
+        performance(sender, Grid.from_text(GROOVE) if beat in (80, 160) else PLAYED, beat)
     return sender
 
 
 def short_song() -> Sender:
-    """Returns a song of three loops, played into, with the clock lost at its end."""
+    """Returns a song of three loops with input notes; the clock is lost at its end."""
     sender = Sender(96, jitter_s=0.0005).say(START).beats(49.5)
     performance(sender, Grid.from_text(GROOVE), 16, 96)
     for name, beat, value in (("mode humanize", 14, 127), ("humanize", 36, 90)):
@@ -193,11 +194,11 @@ def run_performance(sender: Sender, bundle: Path | None) -> dict[str, Any]:
 
 
 STEPS = "10"
-"""As many as it takes to a training loss in the table of losses."""
+"""Enough training steps for one row in the loss curve."""
 NARROW = {
     "model.latent_size": "16",
     "validation_windows": "16",
-    "precision": "32-true",  # half precision is another arithmetic on every other processor
+    "precision": "32-true",  # the results of half precision differ between processors
 }
 NARROW_OF = {
     "groovae_4bar": {"model.encoder_units": "[16]", "model.decoder_units": "[16]"},
@@ -221,9 +222,9 @@ def run_line(preset: str, data: Path, folder: Path) -> dict[str, Any]:
 
     run, bundle = folder / "run", folder / "bundle"
     settings = [part for setting in (NARROW | NARROW_OF[preset]).items() for part in ("--set", "=".join(setting))]
-    asked = ["--preset", preset, "--data", str(data), "--max-steps", STEPS, "--batch-size", "8", "--seed", "5", *settings]
+    options = ["--preset", preset, "--data", str(data), "--max-steps", STEPS, "--batch-size", "8", "--seed", "5", *settings]
     with one_thread_of_the_cpu():
-        train_app([*asked, "--out", str(run)], standalone_mode=False)
+        train_app([*options, "--out", str(run)], standalone_mode=False)
         export_app(["onnx", str(run), "--out", str(bundle)], standalone_mode=False)
         export_app(["midi", str(bundle), "--count", "2", "--seed", "9", "--out", str(folder / "loops")], standalone_mode=False)
     header, *rows = [row.split(",") for row in (run / "curve.csv").read_text().splitlines()]
@@ -236,7 +237,7 @@ def run_line(preset: str, data: Path, folder: Path) -> dict[str, Any]:
 
 
 def run_scores(data: Path, folder: Path) -> dict[str, Any]:
-    """Returns every figure of the evaluator for the bundle that ships, on a few windows of the validation takes."""
+    """Returns every figure of the evaluator for the shipped bundle, on a few windows of the validation takes."""
     from drumvae.trainer.cli.evaluate import app as evaluate_app
 
     few = ["--max-windows", "8", "--loops", "16", "--out", str(folder)]
@@ -246,7 +247,7 @@ def run_scores(data: Path, folder: Path) -> dict[str, Any]:
 
 
 def _figures(tree: Any, *place: str) -> Iterator[str]:
-    """Yields a line for every number of a tree, the model's with their intervals: its place in the tree, and what it is."""
+    """Yields a line with the path and the value of every number in a tree; the model's figures also have their intervals."""
     if isinstance(tree, dict) and "value" in tree:
         numbers = [tree.get(name) for name in (("value", "low", "high") if place[-1] == "model" else ("value",))]
         yield " ".join(["/".join(place), *("none" if number is None else f"{number:.5g}" for number in numbers)])
@@ -264,9 +265,9 @@ def _figures(tree: Any, *place: str) -> Iterator[str]:
 
 
 def check(part: str, run: dict[str, Any], arithmetic: dict[str, Any]) -> None:
-    """Compares a run with its record: exactly on a machine that computes alike, else within what may differ.
+    """Compares a run with its record: exactly on a machine with the same arithmetic, else within the tolerances.
 
-    Where the environment asks for it, the record is written instead.
+    If REWRITE is set in the environment, the record is written instead.
     """
     path = RECORDS / f"{part}.json"
     if os.environ.get(REWRITE):
@@ -308,12 +309,12 @@ def _differences(old: Lines, new: Lines, exact: bool) -> Iterator[str]:
 
 
 def _in_order(lines: Iterable[str], slack: dict[int, float] | None) -> list[str]:
-    """Returns lines by what must be the same in them, so that two that change places for a hair are still compared."""
+    """Sorts lines by the columns without tolerance, so that lines whose order changed within the tolerance are still compared."""
     return sorted(lines, key=lambda line: [word for column, word in enumerate(line.split()) if column not in slack]) if slack else [*lines]
 
 
 def _near(line: str, other: str, slack: dict[int, float] | None, relative: float = RELATIVE) -> bool:
-    """Says whether two lines are the same but for numbers that differ by no more than they may."""
+    """Returns whether two lines are equal, apart from numbers that differ within the tolerances."""
     words, others = line.split(), other.split()
     if len(words) != len(others):
         return False

@@ -1,6 +1,6 @@
 """Runs the programs of the JACK tests (jackd, drumvae-live), and prints their timing report.
 
-JACK runs in dummy mode and needs no sound card; periods of 64 frames at 48 kHz are 1.3 ms, the grain of every time that passes
+JACK runs in dummy mode and needs no sound card. Periods of 64 frames at 48 kHz are 1.3 ms, the resolution of every time that passes
 through python-rtmidi's JACK ports. The server waits for its clients (-S): without it a client that is late by a period misses its
 messages, and on two busy cores the capture would lose ticks. It requests real-time priority where the machine grants it: without it a
 busy machine stalls the server some ten times a second.
@@ -172,7 +172,7 @@ class Drummer:
         return self._shown.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raises RuntimeError with its output where it has ended by itself."""
+        """Raises RuntimeError with its output if it has ended by itself."""
         if self.process.poll() is not None:
             raise RuntimeError(f"drumvae-live ended with status {self.process.returncode}: {self.shown()[-2000:]}")
 

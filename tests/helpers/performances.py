@@ -1,4 +1,4 @@
-"""Builds performances on the made-up session, and compares them note by note."""
+"""Builds performances for the simulated session, and compares them note by note."""
 
 import numpy as np
 

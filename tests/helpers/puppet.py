@@ -1,4 +1,4 @@
-"""A model for tests of its process: it succeeds, fails, hangs or dies by the mode of the job. It pickles, and is quick to import."""
+"""A fake model for tests of its process: it succeeds, fails, hangs or dies, as the job's mode says. It pickles and imports quickly."""
 
 import os
 import time

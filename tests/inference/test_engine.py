@@ -46,10 +46,10 @@ def test_loop_n_of_a_seed_does_not_depend_on_the_count(engine: Engine) -> None:
 def test_loops_are_four_bars_with_hits_velocities_and_offsets(engine: Engine) -> None:
     loops = engine.generate(seed=0, count=16)
     assert {loop.steps for loop in loops} == {64}
-    struck = np.stack([loop.hits for loop in loops]) > 0
-    assert 0.02 < struck.mean() < 0.4
-    assert np.stack([loop.velocities for loop in loops])[struck].min() > 0
-    assert np.ptp(np.stack([loop.offsets for loop in loops])[struck]) > 0
+    is_hit = np.stack([loop.hits for loop in loops]) > 0
+    assert 0.02 < is_hit.mean() < 0.4
+    assert np.stack([loop.velocities for loop in loops])[is_hit].min() > 0
+    assert np.ptp(np.stack([loop.offsets for loop in loops])[is_hit]) > 0
 
 
 def test_at_temperature_0_noise_changes_nothing(engine: Engine) -> None:
@@ -63,9 +63,9 @@ def test_at_temperature_0_noise_changes_nothing(engine: Engine) -> None:
 def test_humanize_keeps_every_hit_and_changes_its_expression(engine: Engine, groove: Grid) -> None:
     played = engine.humanize(groove)
     assert np.array_equal(played.hits, groove.hits)
-    struck = groove.hits > 0
-    assert np.abs(played.offsets - groove.offsets)[struck].max() > 0.01
-    assert np.abs(played.velocities - groove.velocities)[struck].max() > 0.01
+    is_hit = groove.hits > 0
+    assert np.abs(played.offsets - groove.offsets)[is_hit].max() > 0.01
+    assert np.abs(played.velocities - groove.velocities)[is_hit].max() > 0.01
 
 
 def test_humanize_by_0_changes_nothing_and_by_half_is_the_mean(engine: Engine, groove: Grid) -> None:
@@ -303,10 +303,10 @@ def test_a_tapped_hit_keeps_its_velocity_and_offset(drumifier: Engine, temperatu
     played = drumifier.drumify(RHYTHM, seed=3, temperature=temperature)
     answered = 0
     for step in np.flatnonzero(RHYTHM.hits[:, 1]):
-        struck = played.hits[step] > 0
+        is_hit = played.hits[step] > 0
         same = (played.velocities[step] == RHYTHM.velocities[step, 1]) & (played.offsets[step] == RHYTHM.offsets[step, 1])
-        assert (struck & same).any() == struck.any()
-        answered += bool(struck.any())
+        assert (is_hit & same).any() == is_hit.any()
+        answered += bool(is_hit.any())
     assert answered > 8
 
 

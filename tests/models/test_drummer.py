@@ -51,18 +51,18 @@ def test_what_is_shown_is_played_as_it_is_shown(drummer: Drummer) -> None:
     assert torch.equal(written[:, :32], true[:, :32])
 
 
-def test_a_latent_that_is_not_heard_changes_nothing(drummer: Drummer) -> None:
+def test_without_has_latent_the_latent_changes_nothing(drummer: Drummer) -> None:
     known = drummer.unknown(2)
     here, there = (drummer.most_likely(torch.full((2, SMALL.latent_size), value), known) for value in (0.0, 3.0))
     assert torch.equal(here, there)
 
 
 @pytest.mark.parametrize("name", ["style", "bpm", "density", "fill"])
-def test_every_condition_is_heard(drummer: Drummer, name: str) -> None:
-    known = drummer.unknown(1)
-    told = known._replace(**{name: getattr(known, name) + 1})
+def test_every_condition_changes_the_context(drummer: Drummer, name: str) -> None:
+    unknown = drummer.unknown(1)
+    given = unknown._replace(**{name: getattr(unknown, name) + 1})
     latent = torch.zeros(1, SMALL.latent_size)
-    assert not torch.allclose(drummer.decoder.context(latent, known), drummer.decoder.context(latent, told))
+    assert not torch.allclose(drummer.decoder.context(latent, unknown), drummer.decoder.context(latent, given))
 
 
 def test_the_core_sees_what_it_wrote_up_to_two_bars_before() -> None:
@@ -102,31 +102,31 @@ def test_what_is_expected_is_the_mean_of_what_the_readers_do(drummer: Drummer) -
     assert [reader.lstm is not None for reader in drummer.tap_model.members] == [False, True, False, True]
     assert torch.allclose(expected, sum(each) / 4)
     assert torch.allclose(drummer.tap_model(tap[1:2], bpm[1:2], style[1:2]), expected[1:2], atol=1e-6)
-    for told in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):
-        assert not torch.allclose(drummer.tap_model(*told), expected, atol=1e-4)
+    for inputs in ((tap, bpm + 40, style), (tap, bpm, style.flip(0)), (tap.flip(0), bpm, style)):
+        assert not torch.allclose(drummer.tap_model(*inputs), expected, atol=1e-4)
 
 
-def test_a_stroke_is_told_by_itself_and_by_the_others() -> None:
-    """The neighbours are looked for here one step at a time."""
+def test_tap_features_compare_a_tap_with_its_neighbours_and_with_the_loop() -> None:
+    """Here the neighbours are searched one step at a time."""
     draw = torch.Generator().manual_seed(1)
-    struck = (torch.rand(5, 64, 1, generator=draw) < torch.tensor([0.0, 0.02, 0.2, 0.6, 1.0])[:, None, None]).float()
-    velocity, offset = torch.rand(5, 64, 1, generator=draw) * struck, (torch.rand(5, 64, 1, generator=draw) * 2 - 1) * struck
-    told = tap_features(torch.cat([struck, velocity, offset], dim=-1))
-    assert told.shape == (5, 64, TAP_FEATURES)
-    assert torch.isfinite(told).all()
+    hit = (torch.rand(5, 64, 1, generator=draw) < torch.tensor([0.0, 0.02, 0.2, 0.6, 1.0])[:, None, None]).float()
+    velocity, offset = torch.rand(5, 64, 1, generator=draw) * hit, (torch.rand(5, 64, 1, generator=draw) * 2 - 1) * hit
+    features = tap_features(torch.cat([hit, velocity, offset], dim=-1))
+    assert features.shape == (5, 64, TAP_FEATURES)
+    assert torch.isfinite(features).all()
     for loop in range(5):
-        strokes = struck[loop, :, 0].nonzero()[:, 0].tolist()
-        mean = sum(velocity[loop, step].item() for step in strokes) / max(len(strokes), 1)
-        hardest = max((velocity[loop, step].item() for step in strokes), default=1.0)
+        taps = hit[loop, :, 0].nonzero()[:, 0].tolist()
+        mean = sum(velocity[loop, step].item() for step in taps) / max(len(taps), 1)
+        hardest = max((velocity[loop, step].item() for step in taps), default=1.0)
         for step in range(64):
-            here, on = velocity[loop, step].item(), step in strokes
-            before = max((other for other in strokes if other < step), default=None)
-            after = min((other for other in strokes if other > step), default=None)
+            here, on = velocity[loop, step].item(), step in taps
+            before = max((other for other in taps if other < step), default=None)
+            after = min((other for other in taps if other > step), default=None)
             beside = [here - (0.0 if other is None else velocity[loop, other].item()) for other in (before, after)]
             away = [min(abs(step - other), 32) if other is not None else 32 for other in (before, after)]
             expected = [here / hardest, (here - mean) * on, beside[0] * on, beside[1] * on]
-            expected += [math.log(away[0]), math.log(away[1]), mean, len(strokes) / 64]
-            assert told[loop, step, -8:].tolist() == pytest.approx(expected, abs=1e-5), (loop, step)
+            expected += [math.log(away[0]), math.log(away[1]), mean, len(taps) / 64]
+            assert features[loop, step, -8:].tolist() == pytest.approx(expected, abs=1e-5), (loop, step)
 
 
 def test_how_hard_and_how_early_a_stroke_is_shows_in_the_nearest_level_and_only_there() -> None:

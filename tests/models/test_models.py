@@ -92,10 +92,10 @@ def test_training_and_writing_play_the_same_feel(config: VAEConfig, given: float
     with torch.no_grad():
         outputs = model.decoder.teacher_forced(latent, loops, torch.full((3,), given))
         _, velocities, offsets = model.decoder.head.predict(outputs, written)
-    struck = written[..., :9]
-    assert struck.any()
-    assert torch.allclose(written[..., 9:18], velocities * struck, atol=1e-5)
-    assert torch.allclose(written[..., 18:], offsets * struck, atol=1e-5)
+    hits_written = written[..., :9]
+    assert hits_written.any()
+    assert torch.allclose(written[..., 9:18], velocities * hits_written, atol=1e-5)
+    assert torch.allclose(written[..., 18:], offsets * hits_written, atol=1e-5)
 
 
 @ALL

@@ -134,7 +134,7 @@ def _run_folder(out: Path | None, resolved: "ResolvedRun") -> Path:
 
 
 def _load(data: Path | None, config: "TrainConfig", run: Path) -> "Corpus":
-    """Loads the corpus and prints what it leaves out. Removes an empty run folder if the corpus is not usable."""
+    """Loads the corpus and prints how many takes are left out. Removes an empty run folder if the corpus is not usable."""
     from drumvae.models.checkpoint import RUNS
 
     from ..data.corpus import CorpusOptions, load_corpus

@@ -36,7 +36,7 @@ class Windows:
     takes: IntArray
     """The take of each window, counted from 0 among these windows; (n,)."""
     styles: tuple[str, ...]
-    """The style of each of these takes; empty where it is unknown."""
+    """The style of each of these takes; empty if it is unknown."""
 
     def __len__(self) -> int:
         return len(self.numbers)

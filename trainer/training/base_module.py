@@ -25,7 +25,7 @@ class DrumModule(L.LightningModule):
     """Trains and validates a model; its subclasses define the losses and the predictions."""
 
     vae: nn.Module
-    """The model that is trained."""
+    """The model that is trained, a LoopVAE or a Drummer; checkpoints hold its weights under this name."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class DrumModule(L.LightningModule):
 
     @abstractmethod
     def predict_loops(self, task: str, loops: Tensor, bpm: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the most likely loops from a task's input view of loops, and 1 in the drum cells (B, S, V) that the view fixes."""
+        """Returns the most likely loops for a task, and a mask (B, S, V) that is 1 in the cells whose hits the task gives."""
 
     def on_train_start(self) -> None:
         """Applies the configured learning rate to a resumed run in place of the saved one."""
@@ -96,8 +96,8 @@ class DrumModule(L.LightningModule):
         """Predicts all windows for all tasks, without randomness, and computes the loss."""
         loops, bpm = batch
         for task in self.config.learned_tasks:
-            predicted, fixed = self.predict_loops(task, loops, bpm)
-            scored = 1 - fixed.repeat(1, 1, 3) if task == "infill" else torch.ones_like(loops)  # the given voices are not scored
+            predicted, given = self.predict_loops(task, loops, bpm)
+            scored = 1 - given.repeat(1, 1, 3) if task == "infill" else torch.ones_like(loops)  # the given voices are not scored
             self._sums[task] += metric_sums(predicted * scored, loops * scored, bpm)
         losses = self.validation_losses(loops, bpm)
         self._validation_finite = self._validation_finite and bool(losses["loss"].isfinite())

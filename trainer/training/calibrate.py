@@ -1,4 +1,4 @@
-"""Finds the thresholds and scale factors of each voice with which a model plays as many hits, and varies them as much, as people do."""
+"""Calibrates each voice's hit threshold and expression scale to the number of hits and the standard deviation of human playing."""
 
 from collections.abc import Callable
 

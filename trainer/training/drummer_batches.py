@@ -22,22 +22,23 @@ from .vae_batches import BLOCK, blocks
 T = TypeVar("T")
 
 TASKS = ("humanize", "drumify", "infill", "continue", "generate", "reconstruct")
-"""All training tasks; those but the last have a share in the configuration."""
+"""All training tasks. Each has a share in the configuration; the last one has the rest."""
 TAP_GROUPS = 3
 """Groups of taps. Each member of the tap ensemble trains on one group only, so that the members differ.
 
-In the first group, all windows are equally likely; in the last, all takes, however many windows they have; the others are in between.
+In the first group all windows are equally likely. In the last group all takes are equally likely, whatever their number of windows. The
+groups in between are weighted accordingly.
 """
 _CONDITIONED = 0.85
-"""Share of the windows that have conditions at all, other than the tempo."""
+"""Share of the windows that have any conditions other than the tempo."""
 _TEMPO_KNOWN = 0.5
-"""Additional share of the windows with a tempo, which a live session always knows."""
+"""Additional probability that a window has its tempo, which is always known in a live session."""
 _TAP_TEMPO_KNOWN = 0.9
 """Share of the taps with a tempo."""
 
 
 class TapBatch(NamedTuple, Generic[T]):
-    """Taps for the tap model, made from other windows than the rest of the batch."""
+    """Taps for the tap model, from other windows than the rest of the batch."""
 
     tap: T
     """(n, S, 3)."""
@@ -152,7 +153,7 @@ class BatchBuilder:
         return tap_of(np.where(thinned, drop_notes(loops, random, config.tap_dropout), loops))
 
     def _augment(self, windows: NDArray[np.int64], task: NDArray[np.int64], random: np.random.Generator) -> tuple[Array, Labels]:
-        """Returns augmented windows and their labels; the second half of some is that of another window of the take."""
+        """Returns augmented windows and their labels; some windows get the second half of another window of their take."""
         config = self._config
         loops, labels = self._loops(windows), self._labels.for_windows(windows)
         others = self._labels.same_take(windows, random.random(len(windows), np.float32))
@@ -169,7 +170,7 @@ class BatchBuilder:
 
 
 def given_inputs(target: Any, hit_mask: Any, expression_mask: Any) -> dict[str, Any]:
-    """Returns the inputs of the decoder that are parts of the target, in arrays or tensors.
+    """Returns the decoder inputs that are masked parts of the target, in arrays or tensors.
 
     Args:
         target: The loops, (n, S, 27).
@@ -204,7 +205,7 @@ def _draw_masks(task: NDArray[np.int64], target: Array, random: np.random.Genera
 
 
 def _draw_conditions(target: Array, labels: Labels, random: np.random.Generator, keep: float) -> dict[str, Array]:
-    """Returns the conditions of windows, each 0 in the windows that are trained without it."""
+    """Returns the conditions of windows; a dropped condition is 0."""
     count, bars = len(target), target.shape[1] // STEPS_PER_BAR
     density = target[..., :VOICE_COUNT].sum(axis=(1, 2)) / bars
     values = {"style": labels.style, "bpm": labels.bpm, "density": density, "fill": labels.fill}

@@ -23,7 +23,7 @@ _BATCH = 256
 
 
 class DrummerModule(DrumModule):
-    """Trains a Drummer to predict the hits and the expression that its inputs do not give."""
+    """Trains a Drummer to predict the hits and the expression that are not among its inputs."""
 
     vae: Drummer
 
@@ -56,7 +56,7 @@ class DrummerModule(DrumModule):
         return {"loss": loss + losses["taps"], **losses, "bits": bits}
 
     def _tap_loss(self, taps: TapBatch[Tensor]) -> Tensor:
-        """Returns the mean loss of the tap ensemble for a tap; each member reads the taps of one group."""
+        """Returns the loss of the tap ensemble per tap, averaged over its members; each member reads the taps of one group."""
         features = tap_features(taps.tap)
         total = features.new_zeros(())
         members = self.vae.tap_model.members
@@ -67,7 +67,7 @@ class DrummerModule(DrumModule):
         return total * TAP_GROUPS / (len(features) * len(members))
 
     def _sample_latent(self, batch: DrummerBatch[Tensor]) -> tuple[Tensor, Tensor]:
-        """Returns latents (B, Z), 0 for windows without one, and the divergences in nats of the others."""
+        """Returns sampled latents (B, Z), 0 for windows without one, and the KL divergences of the others in nats."""
         has_latent = batch.inputs["has_latent"] > 0
         mean, std = (value.float() for value in self.vae.encoder(batch.view[has_latent]))
         latent = torch.zeros_like(batch.noise)
@@ -84,7 +84,7 @@ class DrummerModule(DrumModule):
 
 @torch.no_grad()
 def predict_loops(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresholds: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Returns a drummer's most likely loops for a task, and 1 in the cells (B, S, V) whose hits the task gives.
+    """Returns a drummer's most likely loops for a task, and a mask (B, S, V) that is 1 in the cells whose hits the task gives.
 
     Args:
         model: The drummer.
@@ -108,7 +108,8 @@ def predict_loops(model: Drummer, task: str, loops: Tensor, bpm: Tensor, thresho
 def sample_expression(model: Drummer, loops: Tensor, bpm: Tensor) -> Predict:
     """Samples velocities and offsets for the hits of loops (B, S, 27) at tempi (B,), always with the same random numbers.
 
-    The result is a function that returns the loops with the samples' distance from the location times scale factors (2 V,).
+    The result is a function. Given scale factors (2 V,), it returns the loops with each sample's deviation from the location multiplied by
+    them.
     """
     generator = torch.Generator().manual_seed(0)
     hits = loops[..., :VOICE_COUNT]

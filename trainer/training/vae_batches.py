@@ -30,7 +30,7 @@ class VAEBatch(NamedTuple, Generic[T]):
     target: T
     """Loops that the decoder should reconstruct."""
     given: T
-    """1 for a window whose hits are given (humanize); (n,)."""
+    """1 for a window whose hits are given to the decoder (humanize), else 0; (n,)."""
     noise: T
     """Standard normal noise of the latent sample; (n, Z)."""
     uniform: T
@@ -102,7 +102,7 @@ def _drop_input_hits(groove: Array, random: np.random.Generator, share: float) -
 
 
 def view_for(task: str, loops: Array) -> tuple[Array, Array]:
-    """Returns the input loops of a task, without randomness, and 1 in the cells (n, S, 9) that the task gives.
+    """Returns the input loops of a task, without randomness, and a mask (n, S, 9) that is 1 in the cells whose hits the task gives.
 
     The infill task removes one voice from each window; the same windows always lose the same voices.
     """

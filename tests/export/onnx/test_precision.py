@@ -1,4 +1,4 @@
-"""A rounded model is smaller and departs little from the whole one; one that departs too far is refused."""
+"""A rounded model is smaller and differs little from the fp32 model; one that differs too much is refused."""
 
 import re
 from dataclasses import replace

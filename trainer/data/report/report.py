@@ -29,7 +29,7 @@ Report = dict[str, Any]
 
 
 def data_report(corpus: Corpus) -> Report:
-    """Returns the report of a corpus of drums or melodies; raises DataError where the cached facts are lost."""
+    """Returns the report of a corpus of drums or melodies; raises DataError if the cached facts are lost."""
     options = corpus.options
     report: Report = {"source": corpus.source, "kind": options.kind, "bars": options.bars, "min_duration_s": options.min_duration_s}
     report |= {"rejected_takes": dict(corpus.rejected), "windows_left_out": dict(corpus.left_out), "distributions": {}}
