@@ -27,10 +27,11 @@ import torch
 from decode_latency import eager, interleaved, percentile
 
 from drumvae.bundle.format import BundleInfo, default_bundle, read_bundle, write_bundle_json
-from drumvae.bundle.schema import DECODER, DRUMMER
+from drumvae.bundle.schema import DECODER
 from drumvae.export.onnx.convert import halve, write_graphs
 from drumvae.inference.engine import Engine
 from drumvae.models.build import Model, new_model
+from drumvae.models.config import DrummerConfig
 from drumvae.trainer.training.presets import presets
 
 LARGE = "hierdec_drums_16bar"  # a minute to export, half a gigabyte to hold
@@ -115,8 +116,9 @@ def bare_info(model: Model, name: str) -> BundleInfo:
     config = model.config
     thresholds = () if config.encoding == "melody" else (0.5,) * 9
     shape = {"encoding": config.encoding, "steps": config.steps, "latent_size": config.latent_size, "tasks": ("generate",)}
-    shape |= {"family": config.family, "styles": config.styles, "loop_factors": config.moods if config.family == DRUMMER else 0}
-    shape |= {"densities": tuple(float(hits) for hits in range(10, 32, 2)) if config.family == DRUMMER else ()}
+    shape |= {"family": config.family, "styles": (), "loop_factors": 0, "densities": ()}
+    if isinstance(config, DrummerConfig):
+        shape |= {"styles": config.styles, "loop_factors": config.moods, "densities": tuple(map(float, range(10, 32, 2)))}
     untrained = {"thresholds": thresholds, "thresholds_by_task": {}, "training": {}, "scores": {}}
     return replace(read_bundle(default_bundle()), preset=name, **untrained, **shape)
 

@@ -27,17 +27,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-NARROW = {
-    "model.encoder_units": "[16]",
-    "model.decoder_units": "[16]",
-    "model.conductor_units": "[16]",
-    "model.segment_size": "8",
-    "model.latent_size": "16",
-    "model.width": "16",
-    "model.heads": "2",
-    "model.core_units": "8",
-    "validation_windows": "64",
+NARROW = {"model.latent_size": "16", "validation_windows": "64"}
+NARROW_OF = {
+    "lstm": {"model.encoder_units": "[16]", "model.decoder_units": "[16]", "model.conductor_units": "[16]", "model.segment_size": "8"},
+    "drummer": {"model.width": "16", "model.heads": "2", "model.core_units": "8"},
 }
+"""The settings of each family that make a model small."""
 FAMILIES = ("drummer_4bar", "segment_drums_4bar")
 """Presets that every run trains beside the melody preset; DRUMVAE_ALL_PRESETS=1, as in the nightly workflow, trains all."""
 DRUMS = [name for name in presets() if name != "hierdec_melody_4bar"] if os.environ.get("DRUMVAE_ALL_PRESETS") else FAMILIES
@@ -45,7 +40,7 @@ DRUMS = [name for name in presets() if name != "hierdec_melody_4bar"] if os.envi
 
 def run_line(name: str, data: Path, folder: Path) -> tuple[Engine, dict[str, object], list[Path]]:
     """Trains 20 steps, exports, generates and evaluates; returns the engine, the scores and the loops' files."""
-    settings = [part for setting in NARROW.items() for part in ("--set", "=".join(setting))]
+    settings = [part for setting in (NARROW | NARROW_OF[preset(name).model.family]).items() for part in ("--set", "=".join(setting))]
     run, bundle = str(folder / "run"), str(folder / "bundle")
     train_app(
         ["--preset", name, "--data", str(data), "--max-steps", "20", "--batch-size", "32", *settings, "--out", run], standalone_mode=False

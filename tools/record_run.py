@@ -131,7 +131,7 @@ def size(config: TrainConfig) -> str:
 def changes(config: TrainConfig) -> str:
     """Returns the settings in which a run differs from its preset."""
     mine, theirs = config.to_dict(), presets()[config.preset].to_dict()
-    model = {f"model.{name}": value for name, value in mine.pop("model").items() if value != theirs["model"][name]}
+    model = {f"model.{name}": value for name, value in mine.pop("model").items() if value != theirs["model"].get(name)}
     changed = {name: value for name, value in mine.items() if value != theirs[name] and name != "about"} | model
     return ", ".join(f"`{name}={_plain(value)}`" for name, value in changed.items()) or "nothing"
 

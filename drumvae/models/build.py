@@ -1,6 +1,6 @@
 """Builds the model that a configuration describes."""
 
-from .config import ModelConfig
+from .config import DrummerConfig, ModelConfig, VAEConfig
 from .drummer import Drummer
 from .vae import LoopVAE
 
@@ -9,4 +9,9 @@ Model = LoopVAE | Drummer
 
 def new_model(config: ModelConfig) -> Model:
     """Returns a model with initial weights."""
-    return Drummer(config) if config.family == "drummer" else LoopVAE(config)
+    match config:
+        case DrummerConfig():
+            return Drummer(config)
+        case VAEConfig():
+            return LoopVAE(config)
+    raise TypeError(f"{type(config).__name__} has no model")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from ..music.encoding import VOICE_COUNT
-from .config import ModelConfig
+from .config import VAEConfig
 from .features import features_loop, loop_features, previous_steps
 from .heads import new_head
 from .lstm import InputDropout, lstm_step, lstm_weights, new_lstm, run_lstm
@@ -28,7 +28,7 @@ class Decoder(nn.Module):
     that says whether hits are given.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.steps, self.segments, self.encoding = config.steps, config.segments, config.encoding
         self.show_hits = config.show_hits

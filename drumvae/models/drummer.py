@@ -20,7 +20,7 @@ from ..bundle.schema import DECODER, DRUMMER, GRAPHS, axis_sizes
 from ..music.encoding import GROOVE_SIZE, VOICE_COUNT
 from ..music.grid import STEPS_PER_BAR
 from .attention import LoopDropout, PositionalEmbedding, TransformerBlock
-from .config import LAGS, READ_SIZE, TAP_SIZE, ModelConfig
+from .config import LAGS, READ_SIZE, TAP_SIZE, DrummerConfig
 from .features import tempo_features
 from .heads import GrooveHead
 from .plan import small_linear
@@ -75,7 +75,7 @@ class ExpressionDistribution(NamedTuple):
 class DrummerEncoder(nn.Module):
     """Encodes a whole loop with transformer layers."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: DrummerConfig) -> None:
         super().__init__()
         self.in_proj = nn.Linear(GROOVE_SIZE, config.width)
         self.positions = PositionalEmbedding(config.steps, config.width)
@@ -100,7 +100,7 @@ class DrummerDecoder(nn.Module):
     scale_correction: Tensor
     """Factors of each voice's deviation, calibrated to the standard deviation of human velocities and offsets; (2 V,)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: DrummerConfig) -> None:
         super().__init__()
         width, drop = config.width, 1 - config.keep
         self.steps, self.bars, self.units, self.factors = config.steps, config.steps // STEPS_PER_BAR, config.core_units, config.moods
@@ -265,7 +265,7 @@ class DrummerDecoder(nn.Module):
 class Drummer(nn.Module):
     """Joins encoder, decoder and tap model; all three are exported."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: DrummerConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = DrummerEncoder(config)

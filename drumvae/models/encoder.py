@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..music.grid import STEPS_PER_BAR
-from .config import ModelConfig
+from .config import VAEConfig
 from .features import loop_features
 from .lstm import InputDropout, new_lstm, run_lstm
 from .plan import small_linear
@@ -16,7 +16,7 @@ class Encoder(nn.Module):
     With `bar_readout` it also keeps those at the end of every bar, because the last state forgets the first bar.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.encoding = config.encoding
         sizes = [config.feature_size, *(2 * units for units in config.encoder_units)]

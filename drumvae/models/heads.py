@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..music.encoding import VOICE_COUNT
-from .config import ModelConfig
+from .config import VAEConfig
 from .features import class_features
 from .lstm import InputDropout
 
@@ -16,7 +16,7 @@ _FORBIDDEN = 1e4  # log odds against a hit that contradicts the hit mask
 _NOISE_RANGE = (1e-7, 1 - 6e-8)  # for finite log odds; 1 - 6e-8 is the largest float32 below 1
 
 
-def new_head(size: int, config: ModelConfig) -> "GrooveHead | ClassHead":
+def new_head(size: int, config: VAEConfig) -> "GrooveHead | ClassHead":
     """Returns the configured head for a top layer of `size` units."""
     return GrooveHead(size, config) if config.output == "groove" else ClassHead(size, config)
 
@@ -27,7 +27,7 @@ class GrooveHead(nn.Module):
     With `feel_units`, velocity and offset are conditioned on the step's hits: a kick under a snare is played differently from one alone.
     """
 
-    def __init__(self, size: int, config: ModelConfig) -> None:
+    def __init__(self, size: int, config: VAEConfig) -> None:
         super().__init__()
         self.hits = nn.Linear(size, VOICE_COUNT)
         self.expression = _expression_layers(size, config)
@@ -80,7 +80,7 @@ class ClassHead(nn.Module):
 
     codes: Tensor  # (classes, F)
 
-    def __init__(self, size: int, config: ModelConfig) -> None:
+    def __init__(self, size: int, config: VAEConfig) -> None:
         super().__init__()
         self.logits = nn.Linear(size, config.classes)
         self.of_voices = config.encoding == "pattern"
@@ -119,7 +119,7 @@ class ClassHead(nn.Module):
         return sampled.to(scores.dtype) @ self.codes
 
 
-def _expression_layers(size: int, config: ModelConfig) -> nn.Module:
+def _expression_layers(size: int, config: VAEConfig) -> nn.Module:
     if not config.feel_units:
         return nn.Linear(size, 2 * VOICE_COUNT)
     layers = [nn.Linear(size + VOICE_COUNT, config.feel_units), nn.ReLU(), InputDropout(config.feel_keep)]

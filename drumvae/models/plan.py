@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
+from .config import VAEConfig
 from .lstm import new_lstm, run_lstm
 
 
-def new_plan(config: ModelConfig) -> nn.Module:
+def new_plan(config: VAEConfig) -> nn.Module:
     """Returns the configured module, which maps latents (B, Z) to plans (B, U, E)."""
     return {"flat": FlatPlan, "conductor": Conductor, "segments": SegmentPlan}[config.plan](config)
 
@@ -15,7 +15,7 @@ def new_plan(config: ModelConfig) -> nn.Module:
 class FlatPlan(nn.Module):
     """Passes the latent on as the plan of the only segment."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ class Conductor(nn.Module):
     because the state forgets it over sixteen steps.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.segments, self.units = config.segments, config.conductor_units
         sizes = [config.latent_size, *self.units]
@@ -48,7 +48,7 @@ class Conductor(nn.Module):
 class SegmentPlan(nn.Module):
     """Turns the latent with one layer into an embedding for each segment; segments are decoded independently."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.segments = config.segments
         self.embed = nn.Linear(config.latent_size, config.segments * config.segment_size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..music.encoding import VOICE_COUNT
 from .attention import PositionalEmbedding, TransformerBlock
-from .config import TAP_FEATURES, ModelConfig
+from .config import TAP_FEATURES, DrummerConfig
 from .features import tap_features, tempo_features
 from .lstm import new_lstm, run_lstm
 
@@ -18,7 +18,7 @@ from .lstm import new_lstm, run_lstm
 class TapEncoder(nn.Module):
     """One member of the ensemble: transformer layers over a tapped rhythm; with `recurrent` the first one is a bidirectional LSTM."""
 
-    def __init__(self, config: ModelConfig, recurrent: bool) -> None:
+    def __init__(self, config: DrummerConfig, recurrent: bool) -> None:
         super().__init__()
         width, layers = config.reader_width, config.reader_layers - recurrent
         self.in_proj = nn.Sequential(nn.Linear(TAP_FEATURES, width), nn.GELU(), nn.Linear(width, width))
@@ -43,7 +43,7 @@ class TapEncoder(nn.Module):
 class TapEnsemble(nn.Module):
     """Averages the probabilities of several tap encoders."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: DrummerConfig) -> None:
         super().__init__()
         self.members = nn.ModuleList(TapEncoder(config, recurrent=number % 2 == 1) for number in range(config.readers))
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..music.encoding import VOICE_COUNT
 from ..music.sampling import MIN_TEMPERATURE
-from .config import ModelConfig
+from .config import VAEConfig
 from .decoder import Decoder
 from .encoder import Encoder
 
@@ -13,7 +13,7 @@ from .encoder import Encoder
 class LoopVAE(nn.Module):
     """A variational autoencoder of loops; `encoder` and `decoder` are exported."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)

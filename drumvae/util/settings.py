@@ -1,7 +1,7 @@
 """Converts tables of settings to frozen dataclasses with checked names and types, and writes them as TOML."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any, TypeVar, get_type_hints
 
 from .errors import RunError, nearest
@@ -19,7 +19,7 @@ _KINDS = {
 
 
 def from_table(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
-    """Returns a dataclass of a parsed TOML or JSON table; a field that is a dataclass is read from a nested table.
+    """Returns a dataclass of a parsed TOML or JSON table; a field whose class has `from_dict` is read from a nested table by it.
 
     Args:
         cls: The dataclass.
@@ -40,10 +40,10 @@ def from_table(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 def _value(kind: Any, value: Any, name: str) -> Any:
-    if is_dataclass(kind):
+    if hasattr(kind, "from_dict"):
         if not isinstance(value, Mapping):
             raise RunError(f"The setting {name} is {value!r}; it is a table: write [{name}] and its settings below, or {name}.x=1.")
-        return from_table(kind, value, f"{name}.")  # type: ignore[arg-type]
+        return kind.from_dict(value)
     if kind is float and type(value) is int:
         return float(value)
     items = {tuple[int, ...]: int, tuple[str, ...]: str}.get(kind)

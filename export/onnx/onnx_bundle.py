@@ -13,13 +13,12 @@ from drumvae import __version__
 from drumvae.bundle import defaults
 from drumvae.bundle.format import CARD, DECILES, FILES, GOLDEN, JSON, PRECISIONS, BundleInfo, read_bundle, write_bundle_json
 from drumvae.bundle.model_card import model_card
-from drumvae.bundle.schema import DRUMMER
 from drumvae.inference.engine import Engine
 from drumvae.inference.golden import record
 from drumvae.models.build import Model, new_model
 from drumvae.models.bundle_weights import read_weights
 from drumvae.models.checkpoint import Trained, load_trained
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import DrummerConfig, ModelConfig
 from drumvae.music.grid import STEPS_PER_BAR, Array
 from drumvae.music.kit import DEFAULT_KIT, VOICES
 from drumvae.util.errors import BundleError, nearest
@@ -168,7 +167,7 @@ def bundle_info(trained: Trained) -> BundleInfo:
     facts.pop("windows_bpm", None)
     by_task = {task: tuple(each) for task, each in facts.pop("thresholds_by_task", {}).items()}
     model = trained.model.config
-    is_drummer, voice_count = model.family == DRUMMER, 0 if model.encoding == "melody" else len(VOICES)
+    drummer, voice_count = model if isinstance(model, DrummerConfig) else None, 0 if model.encoding == "melody" else len(VOICES)
     return BundleInfo(
         encoding=model.encoding,
         steps=model.steps,
@@ -183,9 +182,9 @@ def bundle_info(trained: Trained) -> BundleInfo:
         licence=defaults.licence(facts.get("data", "")),
         version=__version__,
         family=model.family,
-        styles=model.styles,
-        loop_factors=model.moods if is_drummer else 0,
-        densities=densities(trained.windows) if is_drummer else (),
+        styles=drummer.styles if drummer else (),
+        loop_factors=drummer.moods if drummer else 0,
+        densities=densities(trained.windows) if drummer else (),
         thresholds_by_task=by_task,
     )
 

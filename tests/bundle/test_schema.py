@@ -117,7 +117,7 @@ def test_a_new_condition_is_a_row_and_its_use_in_the_model(with_swing: TensorSpe
     from drumvae.export.onnx.verify import compare, drawn_inputs
     from drumvae.inference.engine import Engine
     from drumvae.models import drummer
-    from drumvae.models.config import ModelConfig
+    from drumvae.models.config import DrummerConfig
     from drumvae.music.kit import DEFAULT_KIT
 
     fields = [*drummer.Conditioning._fields, with_swing.name]
@@ -126,7 +126,7 @@ def test_a_new_condition_is_a_row_and_its_use_in_the_model(with_swing: TensorSpe
     monkeypatch.setattr(drummer, "Conditioning", known)
     monkeypatch.setattr(drummer_parts, "Conditioning", known)
     monkeypatch.setattr(drummer.DrummerDecoder, "context", lambda self, latent, it: context(self, latent, it) + it.swing[:, None, None])
-    config = ModelConfig(family=DRUMMER, steps=16, latent_size=4, width=8, heads=1, encoder_layers=1, context_layers=1, core_units=4)
+    config = DrummerConfig(steps=16, latent_size=4, width=8, heads=1, encoder_layers=1, context_layers=1, core_units=4)
     config = replace(config, readers=1, reader_width=8, reader_layers=1)
     torch.manual_seed(0)
     model = drummer.Drummer(config).eval()

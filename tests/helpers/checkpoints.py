@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from drumvae.models.checkpoint import FORMAT, KEY
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import VAEConfig
 from drumvae.models.vae import LoopVAE
 
-PLAIN = ModelConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8, 6))
+PLAIN = VAEConfig(steps=16, latent_size=8, encoder_units=(8,), decoder_units=(8, 6))
 CLASSES = replace(PLAIN, encoding="pattern", output="categorical")
 KINDS = {
     "published": PLAIN,
@@ -21,7 +21,7 @@ KINDS = {
 }
 
 
-def loops(model: ModelConfig, count: int) -> torch.Tensor:
+def loops(model: VAEConfig, count: int) -> torch.Tensor:
     if model.encoding == "melody":
         return torch.randint(0, 90, (count, model.steps)).float()
     grooves = torch.rand(count, model.steps, 27)
@@ -29,7 +29,7 @@ def loops(model: ModelConfig, count: int) -> torch.Tensor:
     return torch.cat([hits, grooves[..., 9:18] * hits, grooves[..., 18:] * hits], dim=-1)
 
 
-def checkpoint(path: Path, model: ModelConfig) -> Path:
+def checkpoint(path: Path, model: VAEConfig) -> Path:
     """Writes a checkpoint of a new model, with the entries of a trained one."""
     torch.manual_seed(0)
     vae = LoopVAE(model)

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from drumvae.bundle.format import BundleInfo, write_bundle_json
 from drumvae.bundle.schema import DRUMMER
+from drumvae.bundle.tasks import TASKS
 from drumvae.export.onnx.convert import halve, write_graphs
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import DrummerConfig
 from drumvae.music.kit import DEFAULT_KIT, VOICES
 
 STYLES = ("funk", "jazz", "rock")
 DENSITIES = tuple(float(hits) for hits in range(10, 32, 2))
-TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
-SMALL = ModelConfig(
-    family=DRUMMER,
+SMALL = DrummerConfig(
     latent_size=8,
     styles=STYLES,
     width=16,

@@ -6,12 +6,11 @@ import numpy as np
 
 from drumvae.bundle.format import BundleInfo
 from drumvae.bundle.schema import DECODER, ENCODER
+from drumvae.bundle.tasks import TASKS
 from drumvae.inference.engine import Engine
 from drumvae.inference.onnx_model import Graphs, OnnxModel
 from drumvae.music.kit import DEFAULT_KIT
 from drumvae.trainer.evaluation.windows import Windows
-
-TASKS = ("generate", "reconstruct", "humanize", "drumify", "infill")
 
 
 class _Encoder:

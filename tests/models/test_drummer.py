@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, ModelConfig  # noqa: E402
+from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, DrummerConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, lagged  # noqa: E402
 from drumvae.models.features import tap_features  # noqa: E402
 from drumvae.music.encoding import VOICE_COUNT  # noqa: E402
@@ -16,7 +16,7 @@ from drumvae.trainer.training.presets import parameter_count, preset  # noqa: E4
 from drumvae.util.errors import RunError  # noqa: E402
 
 READERS = {"readers": 4, "reader_width": 16, "reader_layers": 1}
-SMALL = ModelConfig(family="drummer", width=16, heads=2, latent_size=8, core_units=8, styles=("rock", "jazz"), moods=2, **READERS)
+SMALL = DrummerConfig(width=16, heads=2, latent_size=8, core_units=8, styles=("rock", "jazz"), moods=2, **READERS)
 
 
 @pytest.fixture(scope="module")
@@ -151,4 +151,5 @@ def test_a_drummer_of_impossible_sizes_is_refused(change: dict[str, int]) -> Non
 
 def test_the_size_of_a_preset_is_that_of_its_model() -> None:
     config = preset("drummer_4bar")
+    assert isinstance(config.model, DrummerConfig)
     assert parameter_count(config) == sum(value.numel() for value in Drummer(config.model).parameters())

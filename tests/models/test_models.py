@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 from dataclasses import replace  # noqa: E402
 
 from drumvae.models.build import new_model  # noqa: E402
-from drumvae.models.config import ModelConfig  # noqa: E402
+from drumvae.models.config import ModelConfig, VAEConfig  # noqa: E402
 from drumvae.models.features import class_features, features_loop, loop_features  # noqa: E402
 from drumvae.models.vae import LoopVAE  # noqa: E402
 from drumvae.music.sampling import MIN_TEMPERATURE  # noqa: E402
@@ -14,12 +14,12 @@ from drumvae.util.errors import RunError  # noqa: E402
 
 pytestmark = pytest.mark.train
 
-PUBLISHED = ModelConfig(steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16, 16), input_keep=0.3)
-STAGE = ModelConfig(
+PUBLISHED = VAEConfig(steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16, 16), input_keep=0.3)
+STAGE = VAEConfig(
     steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16, 16), bar_readout=True, position_size=4, show_hits=True, feel_units=8
 )
 CONDUCTED = replace(PUBLISHED, plan="conductor", segments=8, conductor_units=(10, 12))
-PATTERNS = ModelConfig("pattern", "categorical", steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16,))
+PATTERNS = VAEConfig("pattern", "categorical", steps=32, latent_size=8, encoder_units=(12,), decoder_units=(16,))
 SEGMENTS = replace(PATTERNS, plan="segments", segments=4, segment_size=6)
 MELODY = replace(PATTERNS, encoding="melody", plan="conductor", segments=2, conductor_units=(10,))
 EVERY = {
@@ -35,7 +35,7 @@ DRUMS = pytest.mark.parametrize("config", EVERY.values(), ids=EVERY)
 ALL = pytest.mark.parametrize("config", [*EVERY.values(), MELODY], ids=[*EVERY, "melody"])
 
 
-def lively(config: ModelConfig) -> LoopVAE:
+def lively(config: VAEConfig) -> LoopVAE:
     """Returns a model with weights large enough for its loops to differ."""
     torch.manual_seed(0)
     model = LoopVAE(config).eval()
@@ -53,7 +53,7 @@ def write(model: LoopVAE, latent: "torch.Tensor", **changes: "torch.Tensor") -> 
     return result
 
 
-def some_loops(config: ModelConfig, count: int = 3) -> "torch.Tensor":
+def some_loops(config: VAEConfig, count: int = 3) -> "torch.Tensor":
     draw = torch.Generator().manual_seed(2)
     if config.encoding == "melody":
         return torch.randint(0, 90, (count, config.steps), generator=draw).float()
@@ -61,13 +61,13 @@ def some_loops(config: ModelConfig, count: int = 3) -> "torch.Tensor":
     return torch.cat([hits, hits * torch.rand(hits.shape, generator=draw), hits * (torch.rand(hits.shape, generator=draw) - 0.5)], dim=-1)
 
 
-def hits_of(config: ModelConfig, logits: "torch.Tensor") -> "torch.Tensor":
+def hits_of(config: VAEConfig, logits: "torch.Tensor") -> "torch.Tensor":
     """Returns the likeliest features of logits, by the definition and not by the head's own drawing."""
     return (logits > 0).float() if config.output == "groove" else class_features(config.encoding)[logits.argmax(dim=-1)]
 
 
 @ALL
-def test_training_and_writing_are_the_same_function_of_the_steps_before(config: ModelConfig) -> None:
+def test_training_and_writing_are_the_same_function_of_the_steps_before(config: VAEConfig) -> None:
     """Forced to see the true steps, the stepwise decoder says what the one for training says in one pass."""
     model, loops = lively(config), some_loops(config)
     latent, features = torch.randn(3, 8), loop_features(loops, config.encoding)
@@ -83,7 +83,7 @@ def test_training_and_writing_are_the_same_function_of_the_steps_before(config: 
 
 @pytest.mark.parametrize("config", [PUBLISHED, STAGE, CONDUCTED], ids=["published", "stage", "conducted"])
 @pytest.mark.parametrize("given", [0.0, 1.0])
-def test_training_and_writing_play_the_same_feel(config: ModelConfig, given: float) -> None:
+def test_training_and_writing_play_the_same_feel(config: VAEConfig, given: float) -> None:
     """With the hits given beforehand, which the decoder may be shown, and without."""
     model, loops = lively(config), some_loops(config)
     latent, hits = torch.randn(3, 8), some_loops(config)[..., :9]
@@ -99,7 +99,7 @@ def test_training_and_writing_play_the_same_feel(config: ModelConfig, given: flo
 
 
 @ALL
-def test_only_the_steps_that_are_forced_change_what_follows(config: ModelConfig) -> None:
+def test_only_the_steps_that_are_forced_change_what_follows(config: VAEConfig) -> None:
     model, latent, loops = lively(config), torch.randn(3, 8), some_loops(config)
     free = write(model, latent)
     forced = torch.zeros(3, 32)
@@ -113,7 +113,7 @@ def test_only_the_steps_that_are_forced_change_what_follows(config: ModelConfig)
 
 
 @DRUMS
-def test_locked_hits_are_kept_and_the_rest_is_free(config: ModelConfig) -> None:
+def test_locked_hits_are_kept_and_the_rest_is_free(config: VAEConfig) -> None:
     model, latent = lively(config), torch.randn(2, 8)
     hit_mask = torch.zeros(2, 32, 9)
     hit_mask[..., :3] = 1
@@ -124,7 +124,7 @@ def test_locked_hits_are_kept_and_the_rest_is_free(config: ModelConfig) -> None:
 
 
 @ALL
-def test_the_same_latent_and_noise_write_the_same_loop_in_any_batch(config: ModelConfig) -> None:
+def test_the_same_latent_and_noise_write_the_same_loop_in_any_batch(config: VAEConfig) -> None:
     model, latent = lively(config), torch.randn(4, 8)
     noise = torch.rand(4, 32, 9)
     together = write(model, latent, noise=noise)
@@ -187,7 +187,7 @@ def test_a_high_temperature_brings_hits_towards_one_half() -> None:
 
 
 @pytest.mark.parametrize("config", [PUBLISHED, STAGE, CONDUCTED], ids=["published", "stage", "conducted"])
-def test_outputs_stay_in_their_ranges_and_are_empty_without_a_hit(config: ModelConfig) -> None:
+def test_outputs_stay_in_their_ranges_and_are_empty_without_a_hit(config: VAEConfig) -> None:
     hits, velocities, offsets = write(lively(config), torch.randn(4, 8)).split(9, dim=-1)
     assert set(hits.unique().tolist()) <= {0.0, 1.0}
     assert ((velocities >= 0) & (velocities <= 1)).all()
@@ -197,7 +197,7 @@ def test_outputs_stay_in_their_ranges_and_are_empty_without_a_hit(config: ModelC
 
 
 @ALL
-def test_the_posterior_depends_on_every_step_that_is_read(config: ModelConfig) -> None:
+def test_the_posterior_depends_on_every_step_that_is_read(config: VAEConfig) -> None:
     model, loops = lively(config), some_loops(config, 1)
     for step in (0, 15, 16, 31):
         other = loops.clone()
@@ -207,14 +207,14 @@ def test_the_posterior_depends_on_every_step_that_is_read(config: ModelConfig) -
 
 
 @DRUMS
-def test_a_fresh_posterior_is_near_the_prior(config: ModelConfig) -> None:
+def test_a_fresh_posterior_is_near_the_prior(config: VAEConfig) -> None:
     mean, scale = LoopVAE(config).encoder(torch.rand(4, 32, 27))
     assert mean.abs().max() < 0.1
     assert torch.allclose(scale, torch.full_like(scale, 0.693), atol=0.05)  # softplus(0)
 
 
 def test_the_published_size_is_the_published_size() -> None:
-    count = sum(p.numel() for p in LoopVAE(ModelConfig()).parameters())
+    count = sum(p.numel() for p in LoopVAE(VAEConfig()).parameters())
     assert count == pytest.approx(4.09e6, rel=0.01)  # as counted on Magenta's groovae_4bar
 
 
@@ -235,13 +235,13 @@ def test_the_published_size_is_the_published_size() -> None:
 )
 def test_an_impossible_model_is_refused_with_a_sentence(wrong: dict[str, object]) -> None:
     with pytest.raises(RunError, match=r"\.$|\?$"):
-        ModelConfig(**wrong)  # type: ignore[arg-type]
+        VAEConfig(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("encoding", "output"), [("groove", "categorical"), ("pattern", "groove"), ("melody", "groove")])
 def test_an_output_that_cannot_learn_the_encoding_is_refused(encoding: str, output: str) -> None:
     with pytest.raises(RunError, match=f"cannot learn the encoding {encoding!r}.*Set model.output to"):
-        ModelConfig(encoding=encoding, output=output)
+        VAEConfig(encoding=encoding, output=output)
 
 
 def test_an_unknown_field_names_the_nearest() -> None:

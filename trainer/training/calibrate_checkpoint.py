@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from drumvae.bundle.tasks import GENERATE, RECONSTRUCT, TASK_TABLE
 from drumvae.models.checkpoint import KEY, load_trained, read_checkpoint
 from drumvae.models.drummer import Drummer
 from drumvae.music.grid import LOOP_STEPS
@@ -20,8 +21,6 @@ from .vae_batches import view_for
 
 SCALE_WINDOWS = 4096
 """Validation windows for the scale factors; rare voices need many."""
-THRESHOLD_TASKS = ("reconstruct", "drumify", "infill")
-"""Tasks with a threshold of their own: those that play the most likely hits."""
 
 
 def calibrate_checkpoint(path: Path, corpus: Corpus) -> None:
@@ -38,7 +37,7 @@ def calibrate_checkpoint(path: Path, corpus: Corpus) -> None:
         facts |= _drummer_thresholds(model, trained.tasks, target, bpm)
         checkpoint["state_dict"]["vae.decoder.scale_correction"] = _scale_factors(model, corpus, device).cpu()
     else:
-        task = next(task for task in trained.tasks if task != "generate")
+        task = next(task for task in trained.tasks if task != GENERATE)
         view = torch.from_numpy(np.ascontiguousarray(view_for(task, windows)[0])).to(device)
         facts["thresholds"] = find_thresholds(lambda thresholds: model.reconstruct(view, thresholds=thresholds), target)
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
@@ -48,8 +47,8 @@ def _drummer_thresholds(model: Drummer, tasks: tuple[str, ...], target: Tensor, 
     def predict(task: str, thresholds: Tensor) -> Tensor:
         return predict_loops(model, task, target, bpm, thresholds)[0]
 
-    by_task = {task: find_thresholds(partial(predict, task), target) for task in tasks if task in THRESHOLD_TASKS}
-    return {"thresholds": by_task["reconstruct"], "thresholds_by_task": by_task}
+    by_task = {task: find_thresholds(partial(predict, task), target) for task in tasks if TASK_TABLE[task].chooses_hits}
+    return {"thresholds": by_task[RECONSTRUCT], "thresholds_by_task": by_task}
 
 
 def _scale_factors(model: Drummer, corpus: Corpus, device: str) -> Tensor:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drumvae.bundle.tasks import TASKS
-from drumvae.models.config import ModelConfig
+from drumvae.bundle.tasks import GENERATE, RECONSTRUCT, TASK_TABLE
+from drumvae.models.config import DrummerConfig, ModelConfig, VAEConfig
 from drumvae.music.grid import STEPS_PER_BAR
 from drumvae.util.errors import RunError, nearest
 from drumvae.util.settings import from_table, to_toml
@@ -65,7 +65,7 @@ class TrainConfig:
     """The preset that the run is based on."""
     about: str = ""
     """A description of the preset in a few words."""
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=VAEConfig)
     """The encoding and the architecture of the model."""
     min_duration_s: float = 0.0
     """Takes shorter than this are left out, in seconds."""
@@ -160,23 +160,23 @@ class TrainConfig:
         encoding = self.model.encoding
         if sum(getattr(self, name) for name in SHARES) > 1 + 1e-9:
             raise RunError(f"{', '.join(SHARES)} are more than 1 together; the rest of 1 trains reconstruction.")
-        drums_only = tuple(name for name in ("continue_share", "generate_share") if self.model.family != "drummer")
+        drums_only = tuple(name for name in ("continue_share", "generate_share") if not isinstance(self.model, DrummerConfig))
         for name in drums_only:
             if getattr(self, name):
                 raise RunError(
                     f"{name} is {getattr(self, name)}, but only a drummer learns that task; set {name} to 0, or choose a drummer's preset."
                 )
-        impossible = {"pattern": ("humanize_share",), "melody": SHARES}.get(encoding, ())
-        for name in impossible:
-            if getattr(self, name):
+        for name in SHARES:
+            task = TASK_TABLE.get(name.removesuffix("_share"))
+            if task and encoding not in task.encodings and getattr(self, name):
                 raise RunError(f"{name} is {getattr(self, name)}, but a {encoding} cannot be trained for that task; set {name} to 0.")
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks of a model with this configuration."""
         rest = 1 - sum(getattr(self, name) for name in SHARES)
-        shares = {"reconstruct": rest if rest > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in SHARES}
-        return ("generate", *(task for task, share in shares.items() if share and task in TASKS and task != "generate"))
+        shares = {RECONSTRUCT: rest if rest > 1e-9 else 0.0} | {name.removesuffix("_share"): getattr(self, name) for name in SHARES}
+        return (GENERATE, *(task for task, share in shares.items() if share and task in TASK_TABLE and task != GENERATE))
 
     @property
     def learned_tasks(self) -> tuple[str, ...]:
@@ -202,7 +202,7 @@ class TrainConfig:
         model = values.get("model", {})
         if not isinstance(model, Mapping):
             return self.from_dict(own | dict(values))  # raises RunError
-        return self.from_dict(own | dict(values) | {"model": own["model"] | dict(model)})
+        return self.from_dict(own | dict(values) | {"model": self.model.changed(model).to_dict()})
 
     def save(self, path: Path) -> None:
         """Writes all settings as TOML, for `--config`."""

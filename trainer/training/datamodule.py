@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from drumvae.models.config import DrummerConfig
 from drumvae.music.grid import Array
 from drumvae.util.errors import RunError
 
@@ -90,7 +91,7 @@ class TrainDataset(Dataset[VAEBatch[Array] | DrummerBatch[Array]]):
     def __init__(self, config: TrainConfig, corpus: Corpus, windows: NDArray[np.int64]) -> None:
         self.config, self.corpus = config, corpus
         self.builder: BatchBuilder | None = None
-        if config.model.family == "drummer":
+        if isinstance(config.model, DrummerConfig):
             self.builder = BatchBuilder(config, WindowLabels(corpus, config.model.styles), corpus.loops, windows)
 
     def __getitem__(self, micro_batch: MicroBatch) -> VAEBatch[Array] | DrummerBatch[Array]:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from drumvae.models.config import DrummerConfig
 from drumvae.models.drummer import Conditioning, Drummer, clamp_expression
 from drumvae.models.features import tap_features
 from drumvae.music.encoding import VOICE_COUNT
@@ -28,6 +29,7 @@ class DrummerModule(DrumModule):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
+        assert isinstance(config.model, DrummerConfig)
         self.vae = Drummer(config.model)
 
     def batch_losses(self, batch: DrummerBatch[Tensor]) -> dict[str, Tensor]:

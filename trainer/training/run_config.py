@@ -100,6 +100,6 @@ def _check_preset(name: str | None, config: TrainConfig, source: Path) -> None:
 def _check_sizes(config: TrainConfig, base: ResolvedRun, source: Path | None) -> None:
     """Raises RunError if a setting changes the shape of existing weights."""
     before = base.config.model.to_dict()
-    changed = [key for key, value in config.model.to_dict().items() if value != before[key] and not key.endswith("_keep")]
+    changed = [key for key, value in config.model.to_dict().items() if value != before.get(key) and not key.endswith("_keep")]
     if (base.checkpoint or base.weights) and changed:
         raise RunError(f"The weights of {source} have other sizes: model.{changed[0]} cannot be changed; train a new run instead.")

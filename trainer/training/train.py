@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from drumvae.models.checkpoint import BEST, LAST
+from drumvae.models.config import DrummerConfig
 from drumvae.util.errors import RunError
 
 from ..data.corpus import Corpus
@@ -72,7 +73,7 @@ def train(config: TrainConfig, corpus: Corpus, run: Path, options: RunOptions = 
         run.mkdir(parents=True, exist_ok=True)
         config.save(run / CONFIG)
     data = WindowData(config, corpus)
-    module: DrumModule = DrummerModule(config) if config.model.family == "drummer" else VAEModule(config)
+    module: DrumModule = DrummerModule(config) if isinstance(config.model, DrummerConfig) else VAEModule(config)
     if options.weights:
         module.vae.load_state_dict(options.weights)
     trainer = _new_trainer(config, data, run, options, progress)
@@ -148,7 +149,8 @@ def _devices(options: RunOptions) -> tuple[int | str, int]:
 def _out_of_memory(config: TrainConfig, world_size: int) -> str:
     size = micro_batch_size(config, world_size)
     if size == 1:
-        return "The device has too little memory for one window of this model; choose a smaller preset, or --set model.decoder_units=[256]."
+        smaller_model = "model.width=64" if isinstance(config.model, DrummerConfig) else "model.decoder_units=[256]"
+        return f"The device has too little memory for one window of this model; choose a smaller preset, or --set {smaller_model}."
     divisors = range(2 * config.accumulate, config.batch_size + 1)
     accumulate = next(parts for parts in divisors if config.batch_size % (parts * world_size) == 0)
     smaller = config.batch_size // (accumulate * world_size)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from drumvae.models.config import VAEConfig
 from drumvae.models.features import loop_features, previous_steps
 from drumvae.models.vae import LoopVAE
 from drumvae.music.encoding import PATTERN_CLASSES, VOICE_COUNT
@@ -23,6 +24,7 @@ class VAEModule(DrumModule):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
+        assert isinstance(config.model, VAEConfig)
         self.vae = LoopVAE(config.model)
 
     def batch_losses(self, batch: VAEBatch[Tensor]) -> dict[str, Tensor]:
@@ -72,7 +74,7 @@ class VAEModule(DrumModule):
         if self.config.model.output == "categorical":
             return class_loss(predicted[0], loop_classes(target))
         logits, velocities, offsets = predicted
-        if self.config.model.show_hits:  # given hits are not predicted, so their loss is about 0
+        if self.vae.config.show_hits:  # given hits are not predicted, so their loss is about 0
             keep = 1 - given[:, None, None]
             logits = logits * keep + (target[..., :VOICE_COUNT] * 40 - 20) * (1 - keep)
         return groove_loss(logits, velocities, offsets, target)

@@ -26,7 +26,7 @@ from drumvae.inference.engine import Engine  # noqa: E402
 from drumvae.models.build import new_model  # noqa: E402
 from drumvae.models.bundle_weights import read_weights  # noqa: E402
 from drumvae.models.checkpoint import load_trained  # noqa: E402
-from drumvae.models.config import ModelConfig  # noqa: E402
+from drumvae.models.config import ModelConfig, VAEConfig  # noqa: E402
 from drumvae.util.errors import BundleError  # noqa: E402
 
 pytestmark = [
@@ -40,10 +40,10 @@ class Exported(NamedTuple):
     checkpoint: Path
     bundle: Path
     parity: Parity
-    config: ModelConfig
+    config: VAEConfig
 
 
-def export(folder: Path, model: ModelConfig) -> Exported:
+def export(folder: Path, model: VAEConfig) -> Exported:
     path = checkpoint(folder / "best.ckpt", model)
     return Exported(path, folder / "bundle", export_bundle(path, folder / "bundle", print), model)
 
@@ -277,7 +277,7 @@ def test_training_and_export_run_on_real_grooves(gmd: Path, tmp_path: Path) -> N
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    narrow = ("--set", "model.encoder_units=[16]", "--set", "model.decoder_units=[16]", "--set", "validation_windows=32")
+    narrow = ("--set", "model.width=16", "--set", "model.core_units=8", "--set", "validation_windows=32")
     run("trainer", "--data", str(gmd), "--max-steps", "3", "--batch-size", "32", *narrow)
     assert "Next: drumvae-live --bundle bundle --demo" in run("export", "onnx", "--out", "bundle")
     run("live", "--bundle", "bundle", "--demo", "--bpm", "240")

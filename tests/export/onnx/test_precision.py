@@ -21,7 +21,7 @@ from drumvae.export.onnx.windows import validation_windows  # noqa: E402
 from drumvae.inference.check import check_bundle  # noqa: E402
 from drumvae.inference.engine import Engine  # noqa: E402
 from drumvae.models.bundle_weights import read_weights  # noqa: E402
-from drumvae.models.config import ModelConfig  # noqa: E402
+from drumvae.models.config import VAEConfig  # noqa: E402
 from drumvae.util.errors import BundleError  # noqa: E402
 
 pytestmark = [
@@ -112,7 +112,7 @@ def test_only_an_allowed_departure_is_accepted(differing: int, allowed: float, k
 
 @pytest.mark.parametrize(("kind", "precision"), [("conducted patterns", "int8"), ("melodies", "fp16")])
 def test_classes_and_melodies_can_be_rounded(tmp_path: Path, kind: str, precision: str) -> None:
-    config: ModelConfig = replace(KINDS[kind], decoder_units=(32,), latent_size=32)
+    config: VAEConfig = replace(KINDS[kind], decoder_units=(32,), latent_size=32)
     export_bundle(checkpoint(tmp_path / "best.ckpt", config), tmp_path / precision, print, rounding=Rounding(precision, 1.0))
     assert Engine.load(tmp_path / precision, "cpu").info.precision == precision
     assert check_bundle(tmp_path / precision).broken is None

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from helpers.oracle import TASKS, oracle, random_grooves, random_melodies, windows
+from helpers.oracle import oracle, random_grooves, random_melodies, windows
 
+from drumvae.bundle.tasks import TASKS
 from drumvae.inference.engine import Engine
 from drumvae.music.conditions import Conditions
 from drumvae.music.encoding import VOICE_COUNT, groove_to_grid, patterns_to_grooves

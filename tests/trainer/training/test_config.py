@@ -1,11 +1,13 @@
 import dataclasses
+import json
 import typing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from drumvae.models.config import ModelConfig
+from drumvae.bundle.format import default_bundle, read_bundle
+from drumvae.models.config import DrummerConfig, ModelConfig, VAEConfig
 from drumvae.trainer.training.config import TrainConfig
 from drumvae.trainer.training.lr_schedule import learning_rate_factor, scheduled_sampling_share
 from drumvae.trainer.training.presets import preset, presets
@@ -14,6 +16,7 @@ from drumvae.trainer.training.settings import parse_settings, read_toml
 from drumvae.util.errors import RunError
 from drumvae.util.settings import from_table, to_toml
 
+ROOT = Path(__file__).parents[3]
 PUBLISHED = {
     "groovae_4bar",
     "groovae_4bar_deep",
@@ -76,17 +79,57 @@ def test_a_task_preset_trains_only_its_task(name: str, task: str) -> None:
 
 
 def test_a_setting_can_change_each_field_and_keeps_its_type() -> None:
-    for cls, prefix in ((TrainConfig, ""), (ModelConfig, "model.")):
-        types = typing.get_type_hints(cls)
-        for field in dataclasses.fields(cls):
+    vae, drummer = TrainConfig(), TrainConfig(model=DrummerConfig())
+    for config, table, prefix in ((vae, vae, ""), (vae, vae.model, "model."), (drummer, drummer.model, "model.")):
+        types = typing.get_type_hints(type(table))
+        for field in dataclasses.fields(table):
             if field.name == "model":
                 continue
-            text = to_toml({field.name: getattr(cls(), field.name)}).strip()
-            table = parse_settings([prefix + text])
-            changed = TrainConfig().changed(table)
+            text = to_toml({field.name: getattr(table, field.name)}).strip()
+            changed = config.changed(parse_settings([prefix + text]))
             value = getattr(changed.model if prefix else changed, field.name)
-            assert value == getattr(cls(), field.name)
+            assert value == getattr(table, field.name)
             assert isinstance(value, typing.get_origin(types[field.name]) or types[field.name])
+
+
+def test_a_configuration_saved_with_the_fields_of_both_families_loads() -> None:
+    both = json.loads(json.dumps(DrummerConfig().to_dict() | VAEConfig().to_dict()))
+    assert ModelConfig.from_dict(both) == VAEConfig()
+    assert ModelConfig.from_dict(both | {"family": "drummer"}) == DrummerConfig()
+
+
+@pytest.mark.parametrize("path", [default_bundle(), ROOT / "tests" / "bundles" / "stage_4bar"], ids=["default", "stage_4bar"])
+def test_the_configuration_of_a_bundle_loads(path: Path) -> None:
+    saved = read_bundle(path).training["config"]
+    config = TrainConfig.from_dict(saved)
+    assert (config.preset, config.model) == (saved["preset"], preset(saved["preset"]).model)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "results").glob("*/config.toml")), ids=lambda path: path.parent.name)
+def test_the_configuration_of_a_published_run_loads(path: Path) -> None:
+    assert TrainConfig.from_dict(read_toml(path)).preset == path.parent.name
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [("lstm", {"width": 64}), ("lstm", {"styles": ["funk"]}), ("drummer", {"encoder_units": [256]}), ("drummer", {"plan": "conductor"})],
+    ids=str,
+)
+def test_a_setting_of_the_other_family_is_refused(family: str, settings: dict[str, object]) -> None:
+    config = TrainConfig().changed({"model": {"family": family}})
+    other, name = "drummer" if family == "lstm" else "lstm", next(iter(settings))
+    with pytest.raises(RunError, match=f"model.{name} is a setting of the family '{other}'.* set model.family to '{other}'"):
+        config.changed({"model": settings})
+
+
+def test_a_change_of_the_family_keeps_the_fields_that_both_have() -> None:
+    deep = TrainConfig(model=VAEConfig(latent_size=8, previous_keep=0.5, encoder_units=(512, 512)))
+    assert deep.changed({"model": {"family": "drummer", "width": 64}}).model == DrummerConfig(latent_size=8, previous_keep=0.5, width=64)
+
+
+def test_a_field_that_no_family_has_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(RunError, match=r"no setting model.zzz; there is family, encoding, .*conductor_units"):
+        ModelConfig.from_dict({"zzz": 3})
 
 
 def test_later_sources_of_settings_override_earlier_ones(tmp_path: Path) -> None:
@@ -107,6 +150,8 @@ def test_later_sources_of_settings_override_earlier_ones(tmp_path: Path) -> None
         ({"model": {"bar_readout": 1}}, "model.bar_readout is 1; it is true or false"),
         ({"model": {"decoder_units": [1.5]}}, "it is a list of whole numbers"),
         ({"model": 3}, "it is a table"),
+        ({"model": {"family": "lstn"}}, "no family 'lstn'; did you mean lstm"),
+        ({"model": {"family": 3}}, "no family 3; there is lstm, drummer"),
         ({"schedule": "cosin"}, "did you mean cosine"),
         ({"seed": -1}, "seed is -1; it is from 0 to"),
         ({"seed": 5_000_000_000}, "seed is 5000000000"),

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from drumvae.models.config import ModelConfig
+from drumvae.models.config import VAEConfig
 from drumvae.music.inputs import to_tap, without_feel
 from drumvae.trainer.training.config import TrainConfig
 from drumvae.trainer.training.vae_batches import build_vae_batch, view_for
 
-SMALL = TrainConfig(model=ModelConfig(latent_size=4), tap_dropout=0.8, input_hit_drop=0.2, scheduled_sampling=10.0)
+SMALL = TrainConfig(model=VAEConfig(latent_size=4), tap_dropout=0.8, input_hit_drop=0.2, scheduled_sampling=10.0)
 ALL_TASKS = replace(SMALL, humanize_share=0.25, drumify_share=0.25, infill_share=0.25, velocity_scaling=0.2, timing_shift=0.1)
 
 
@@ -78,7 +78,7 @@ def test_each_task_gives_its_number_of_voices(task: str, given: int) -> None:
 
 
 def test_melodies_are_input_and_target_without_changes() -> None:
-    config = replace(SMALL, model=ModelConfig("melody", "categorical", latent_size=4))
+    config = replace(SMALL, model=VAEConfig("melody", "categorical", latent_size=4))
     loops = np.arange(40 * 64, dtype=np.float32).reshape(40, 64) % 90
     batch = build_vae_batch(config, loops, 0, 0, 0)
     assert np.array_equal(batch.view, loops)
