@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drumvae.live.controls.actions import ACTIONS, Action, Event, Kind
+from drumvae.live.controls.actions import ACTIONS, Event, Kind
 from drumvae.live.controls.mapping import Binding, ControllerValues, ControlMap, learned
 from drumvae.live.controls.mapping_file import default_map, default_text, parse_map, read_map, to_toml, updated
 from drumvae.live.controls.midi_learn import ControllerTravel, binding_of, learn, typed_lines

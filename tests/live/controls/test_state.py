@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Action, Event, Kind
+from drumvae.live.controls.actions import ACTIONS, MODE_NAMES, Event, Kind
 from drumvae.live.controls.feedback import FEEDBACK_ECHO_S, Feedback
 from drumvae.live.controls.mapping import ControllerValues, ControlMap
 from drumvae.live.controls.mapping_file import default_map, parse_map
