@@ -184,7 +184,7 @@ of these runs had a GPU. `drumvae-train --preset drummer_4bar` was run as it sta
 their presets, as each page says, and were stopped by the clock and not because they had finished learning. The same
 command without the settings that a page lists as changed trains the preset at full size.
 
-A repetition of the true bar before is told the truth at every bar, which a free-running model is not: it is the
+A repetition of the true bar before reads the true bar before every bar, which a free-running model does not: it is the
 guess to beat when teacher-forced. What brought the small models past the others is named as changed on their pages:
 the latent read at every bar (`model.bar_readout`), a mark of each step (`model.position_size`), half of the previous
 step dropped (`model.previous_keep`), a twentieth of the hits kept from the encoder (`input_hit_drop`). Without them, in

@@ -372,13 +372,13 @@ def test_loops_of_another_shape_are_refused(engine: Engine) -> None:
 
 def test_a_bundle_of_melodies_refuses_drums_and_one_of_drums_refuses_melodies(engine: Engine, groove: Grid) -> None:
     tunes = able(engine, "generate", "humanize", "drumify", "infill", "reconstruct", encoding="melody")
-    asked = {
+    calls = {
         "generate": lambda: tunes.generate(0),
         "humanize": lambda: tunes.humanize(groove),
         "drumify": lambda: tunes.drumify(groove),
         "infill": lambda: tunes.infill(groove, [0]),
     }
-    for task, ask in asked.items():
+    for task, ask in calls.items():
         with pytest.raises(BundleError, match=rf"writes melodies and was asked to {task} drums"):
             ask()
     for ask in (lambda: tunes.vary(groove, 0.5, 0), lambda: tunes.morph(groove, groove, 0.5)):
@@ -391,7 +391,7 @@ def test_a_bundle_of_melodies_refuses_drums_and_one_of_drums_refuses_melodies(en
 def test_an_unsupported_task_is_refused_with_the_supported_ones(engine: Engine, groove: Grid) -> None:
     only = able(engine, "generate")
     loop = grid_to_groove(groove)
-    asked = {
+    calls = {
         "humanize": lambda: only.humanize(groove),
         "drumify": lambda: only.drumify(groove),
         "infill": lambda: only.infill(groove, [0]),
@@ -403,7 +403,7 @@ def test_an_unsupported_task_is_refused_with_the_supported_ones(engine: Engine, 
         lambda: only.morph(groove, groove, 0.5),
         lambda: only.continue_from(groove, 1, 0, 0.2),
     )
-    for task, ask in asked.items():
+    for task, ask in calls.items():
         with pytest.raises(BundleError, match=rf"cannot {task}; it can generate\."):
             ask()
     for way in through_the_latent:
