@@ -1,6 +1,7 @@
 # `make live` and `make test` set up everything on a machine with Python and make; a second call is quick.
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PARALLEL ?= not jack
 SETUP := pyproject.toml constraints.txt tools/environment.sh
 
 .PHONY: help live test test-all lint types docs bench
@@ -15,7 +16,7 @@ test: $(VENV)/.drumvae-dev ## installs everything, and runs the fast tests: abou
 	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
 
 test-all: $(VENV)/.drumvae-dev ## runs every test: training, export, real ports, the data set
-	$(BIN)/pytest -n auto -m "not jack" $(ARGS)
+	$(BIN)/pytest -n auto -m "$(PARALLEL)" $(ARGS)
 	$(BIN)/pytest -m jack $(ARGS)
 
 lint: $(VENV)/.drumvae-dev ## checks style and imports
