@@ -19,9 +19,19 @@ SLOW_FIXTURES = {"drummer", "drummer_bundle"}
 """Fixtures that export a model, which takes many seconds unless the bundle is cached."""
 
 
+def _listed() -> set[str]:
+    return {line for line in SLOW_TESTS.read_text("utf-8").splitlines() if line and not line.startswith("#")}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the files that are slow as a whole where no slow test is wanted: importing Lightning alone takes seconds."""
+    whole = collection_path.is_file() and collection_path.relative_to(SLOW_TESTS.parents[1]).as_posix() in _listed()
+    return True if whole and config.option.markexpr == "not slow" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as slow the tests that need JACK, the data set or an export, and those listed in slow_tests.txt."""
-    listed = {line for line in SLOW_TESTS.read_text("utf-8").splitlines() if line and not line.startswith("#")}
+    listed = _listed()
     for item in items:
         marked = any(item.get_closest_marker(mark) for mark in SLOW_MARKS)
         exports = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
