@@ -5,7 +5,7 @@ half step before a loop boundary that belongs to the next cycle.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from drumvae.music.grid import BEATS_PER_BAR, LOOP_BEATS, STEPS_PER_BEAT
 
@@ -48,11 +48,11 @@ class Timeline:
 
     def moved(self, beats: float) -> "Timeline":
         """Returns a timeline whose beat count is larger by `beats` at every time."""
-        return replace(self, origin_beats=self.origin_beats + beats)
+        return Timeline(self.bpm, self.origin_beats + beats, self.origin_s)
 
     def delayed(self, seconds: float) -> "Timeline":
         """Returns a timeline that reaches every beat later by `seconds`."""
-        return replace(self, origin_s=self.origin_s + seconds)
+        return Timeline(self.bpm, self.origin_beats, self.origin_s + seconds)
 
 
 def phase(beat: float, length_beats: float) -> float:
