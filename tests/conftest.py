@@ -15,8 +15,8 @@ from drumvae.music.grid import Grid
 SLOW_TESTS = Path(__file__).parent / "slow_tests.txt"
 """Tests that take more than a second, one per line: a file, or a test with or without its parameters."""
 SLOW_MARKS = ("jack", "gmd")
-SLOW_FIXTURES = {"drummer", "drummer_bundle"}
-"""Fixtures that export a model, which takes many seconds unless the bundle is cached."""
+EXPORT_FIXTURE = "drummer_bundle"
+"""The fixture that exports a model, which takes many seconds unless the bundle is cached."""
 
 
 def _listed() -> set[str]:
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     listed = _listed()
     for item in items:
         marked = any(item.get_closest_marker(mark) for mark in SLOW_MARKS)
-        exports = not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+        exports = EXPORT_FIXTURE in getattr(item, "fixturenames", ())
         names = (item.nodeid, item.nodeid.split("[")[0], item.nodeid.split("::")[0])
         if marked or exports or not listed.isdisjoint(names):
             item.add_marker(pytest.mark.slow)

@@ -2,13 +2,18 @@
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from drumvae.bundle.format import BundleInfo, write_bundle_json
 from drumvae.bundle.schema import DRUMMER
 from drumvae.bundle.tasks import TASKS
-from drumvae.export.onnx.convert import halve, write_graphs
 from drumvae.models.config import DrummerConfig
 from drumvae.music.kit import DEFAULT_KIT, VOICES
+
+if TYPE_CHECKING:
+    import torch
 
 STYLES = ("funk", "jazz", "rock")
 DENSITIES = tuple(float(hits) for hits in range(10, 32, 2))
@@ -26,10 +31,21 @@ SMALL = DrummerConfig(
 )
 
 
+def random_grooves(count: int, seed: int = 0) -> "torch.Tensor":
+    """Returns random groove tensors (count, 64, 27)."""
+    import torch
+
+    draw = np.random.default_rng(seed)
+    hits = (draw.random((count, 64, 9)) < 0.2).astype(np.float32)
+    expression = draw.random((count, 64, 18)).astype(np.float32)
+    return torch.from_numpy(np.concatenate([hits, expression * np.tile(hits, 2)], axis=-1))
+
+
 def write_drummer(folder: Path) -> Path:
     """Writes a bundle of a new drummer, with weights so large that style and tempo change its loops."""
     import torch
 
+    from drumvae.export.onnx.convert import halve, write_graphs
     from drumvae.models.drummer import Drummer
 
     torch.manual_seed(0)

@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from helpers.drummers import random_grooves  # noqa: E402
+
 from drumvae.models.config import LAGS, TAP_FEATURES, TAP_OFFSETS, TAP_SIZE, TAP_VELOCITIES, DrummerConfig  # noqa: E402
 from drumvae.models.drummer import Drummer, lagged  # noqa: E402
 from drumvae.models.features import tap_features  # noqa: E402
@@ -23,13 +25,6 @@ SMALL = DrummerConfig(width=16, heads=2, latent_size=8, core_units=8, styles=("r
 def drummer() -> Drummer:
     torch.manual_seed(0)
     return Drummer(SMALL).eval()
-
-
-def random_grooves(count: int, seed: int = 0) -> "torch.Tensor":
-    draw = np.random.default_rng(seed)
-    hits = (draw.random((count, 64, 9)) < 0.2).astype(np.float32)
-    feel = draw.random((count, 64, 18)).astype(np.float32)
-    return torch.from_numpy(np.concatenate([hits, feel * np.tile(hits, 2)], axis=-1))
 
 
 def test_what_is_written_freely_is_what_its_own_odds_say(drummer: Drummer) -> None:

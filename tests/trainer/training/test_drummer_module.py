@@ -3,13 +3,13 @@
 from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from helpers.drummers import SMALL as SMALLEST  # noqa: E402
+from helpers.drummers import random_grooves  # noqa: E402
 
 from drumvae.models.drummer import Conditioning, Drummer, ExpressionDistribution  # noqa: E402
 from drumvae.music.sampling import LIKELY_HIT  # noqa: E402
@@ -30,13 +30,6 @@ CONFIG = TrainConfig.from_dict({"humanize_share": 0.2, "drumify_share": 0.2, "mo
 def drummer() -> Drummer:
     torch.manual_seed(0)
     return Drummer(SMALL).eval()
-
-
-def random_grooves(count: int, seed: int = 0) -> "torch.Tensor":
-    draw = np.random.default_rng(seed)
-    hits = (draw.random((count, 64, 9)) < 0.2).astype(np.float32)
-    expression = draw.random((count, 64, 18)).astype(np.float32)
-    return torch.from_numpy(np.concatenate([hits, expression * np.tile(hits, 2)], axis=-1))
 
 
 def test_a_member_of_the_tap_ensemble_trains_on_its_group_only() -> None:
