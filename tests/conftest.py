@@ -75,6 +75,12 @@ def drummer_bundle(bundle_cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def engine() -> Engine:
+    """The engine of the bundle that ships; loading it takes more than a second."""
+    return Engine.load(provider="cpu")
+
+
+@pytest.fixture(scope="session")
 def drummer(drummer_bundle: Path) -> Engine:
     """The engine of that bundle."""
     return Engine.load(drummer_bundle, "cpu")

@@ -33,11 +33,6 @@ from drumvae.music.kits import kit_named
 from drumvae.util.errors import DataError, NoDrumsError
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(provider="cpu")
-
-
 def shifted(grid: Grid, steps: float, louder: float = 1.0) -> Grid:
     """Returns a grid whose hits are later by a part of a step, and louder."""
     return Grid(grid.hits, grid.velocities * louder, grid.offsets + steps)

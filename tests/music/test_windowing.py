@@ -11,11 +11,6 @@ from drumvae.music.grid import Grid
 from drumvae.music.windowing import cut_windows, stitch_windows, window_starts
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(provider="cpu")
-
-
 @given(st.integers(1, 2000), st.sampled_from([16, 32, 48, 64, 256]))
 @settings(deadline=None)
 def test_cut_windows_are_stitched_to_the_same_array(steps: int, size: int) -> None:

@@ -27,11 +27,6 @@ from drumvae.music.grid import Grid
 from drumvae.music.kits import kit_named
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(provider="cpu")
-
-
 def export(*arguments: str | Path) -> None:
     app(["midi", *map(str, arguments)], standalone_mode=False)
 

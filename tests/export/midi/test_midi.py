@@ -21,11 +21,6 @@ from drumvae.music.encoding import notes_to_melody
 from drumvae.util.errors import DataError
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(provider="cpu")
-
-
 def write_loops(engine: Engine, folder: Path, count: int, seed: int, replace: bool = False) -> list[Path]:
     """Writes loops as the command does."""
     request = RenderRequest(count=count, seed=seed)

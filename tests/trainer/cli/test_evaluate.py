@@ -20,11 +20,6 @@ def corpus(midi_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpu
     return load_corpus(midi_folder, cache=tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.load(provider="cpu")
-
-
 BLOCK = """
 import sys
 from importlib.abc import MetaPathFinder
